@@ -1,0 +1,29 @@
+PYTHON ?= python3
+BIN := .venv/bin
+.DELETE_ON_ERROR:
+.PHONY: demo test check soak clean
+
+demo: .venv/.installed
+	$(BIN)/bellringer run examples/bell_three_node.yaml chsh --dry-run --seed 1
+
+test: .venv/.installed
+	$(BIN)/pytest
+
+soak: .venv/.installed
+	$(BIN)/pytest --soak --timeout=1800
+
+check: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p build/types && ln -sfn ../.. build/types/bellringer
+	MYPYPATH=build/types $(BIN)/mypy $(foreach room,physics testbed drivers sim_backends analysis orchestrator sequences console,-p bellringer.$(room))
+	$(BIN)/lint-imports
+
+.venv/.installed: pyproject.toml setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test,check]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

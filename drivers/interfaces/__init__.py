@@ -1,0 +1,21 @@
+"""The common interface of all drivers: ``Instrument``, declared ``Setting`` and ``Reading``, and the capabilities."""
+
+from .capabilities import (
+    ClockMap,
+    Laser,
+    PairSource,
+    PhotonDetector,
+    Recording,
+    Rotator,
+    TemperatureController,
+    TimeTagger,
+)
+from .instrument import Identity, Instrument
+from .settings import Reading, Setting
+
+CAPABILITIES = (Laser, TemperatureController, Rotator, PhotonDetector, TimeTagger, PairSource)
+
+__all__ = [
+    "CAPABILITIES", "ClockMap", "Identity", "Instrument", "Laser", "PairSource", "PhotonDetector", "Reading",
+    "Recording", "Rotator", "Setting", "TemperatureController", "TimeTagger",
+]

@@ -1,0 +1,143 @@
+"""Declared settings and readings: command, unit, limits and doc in one statement.
+
+    class MyLaser(Instrument):
+        power = Setting("p?", "p {:.6f}", unit="W", limits=(0.0, 0.1), doc="Output power setpoint.")
+        power_now = Reading("pa?", unit="W", doc="Measured output power.")
+
+Reading the attribute asks the instrument, assigning checks type and limits first and then writes. From the
+declaration come snapshots, the testbed file's ``settings:`` and ``limits:``, remote access and the docs page.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from ...testbed.errors import LimitError, QuantityError
+from ...testbed.units import parse, text
+
+if TYPE_CHECKING:
+    from .instrument import Instrument
+
+T = TypeVar("T", float, int, bool, str)
+
+
+class Reading(Generic[T]):
+    """A value the instrument reports.
+
+    ``get`` is a query string, sent through ``Instrument._ask``, or a function of the instrument.
+    ``parse`` turns the reply text of a query string into the value.
+    """
+
+    writable = False
+
+    def __init__(
+        self,
+        get: "str | Callable[[Any], T]",
+        *,
+        unit: str = "",
+        kind: type[T] = float,
+        parse: "Callable[[str], T] | None" = None,
+        doc: str,
+    ) -> None:
+        self.get, self.unit, self.kind, self.doc = get, unit, kind, doc
+        self.parse: Callable[[str], Any] = parse or kind
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instrument: None, owner: type) -> "Reading[T]": ...
+    @overload
+    def __get__(self, instrument: "Instrument", owner: type) -> T: ...
+    def __get__(self, instrument: "Instrument | None", owner: type) -> "Reading[T] | T":
+        if instrument is None:
+            return self
+        if callable(self.get):
+            return self.get(instrument)
+        reply = instrument._ask(self.get)
+        try:
+            return self.parse(reply)  # type: ignore[no-any-return]
+        except (ValueError, KeyError, IndexError) as error:
+            raise instrument.protocol_error(self.get, reply, f"expected {self.kind.__name__} for {self.name}") from error
+
+    def __set__(self, instrument: "Instrument", value: T) -> None:
+        raise AttributeError(f"{instrument.label}: {self.name} is a reading and cannot be set")
+
+
+class Setting(Reading[T]):
+    """A value that can be set, and usually read back.
+
+    ``put`` is a command with one ``{}`` field, sent through ``Instrument._tell``, or a function (instrument, value).
+    ``limits`` (low, high, inclusive, in ``unit``) are the hardware's; a testbed file can only narrow them.
+    ``emits`` marks a setting that can raise emitted light. A wrong type, NaN or a value out of limits raises
+    ``LimitError`` before any I/O.
+    """
+
+    writable = True
+
+    def __init__(
+        self,
+        get: "str | Callable[[Any], T]",
+        put: "str | Callable[[Any, T], object]",
+        *,
+        unit: str = "",
+        kind: type[T] = float,
+        parse: "Callable[[str], T] | None" = None,
+        limits: tuple[float, float] | None = None,
+        choices: tuple[str, ...] = (),
+        emits: bool = False,
+        doc: str,
+    ) -> None:
+        super().__init__(get, unit=unit, kind=kind, parse=parse, doc=doc)
+        self.put, self.limits, self.choices, self.emits = put, limits, choices, emits
+
+    def __set__(self, instrument: "Instrument", value: T) -> None:
+        checked = self.check(instrument, value)
+        if callable(self.put):
+            self.put(instrument, checked)
+        else:
+            instrument._tell(self.put.format(checked))
+
+    def check(self, instrument: "Instrument", value: object) -> T:
+        """Return ``value`` as this setting's type if the instrument may be set to it; no I/O.
+
+        Raises:
+            LimitError: wrong type, not finite, or outside the narrower of hardware and testbed limits.
+        """
+        where = f"{instrument.label}.{self.name}"
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise LimitError(f"{self.name} must be true or false, not {value!r}", where=where)
+            return value  # type: ignore[return-value]
+        if self.kind is str:
+            if self.choices and value not in self.choices:
+                raise LimitError(f"{value!r} is no {self.name}", where=where, hint="valid: " + ", ".join(self.choices))
+            return str(value)  # type: ignore[return-value]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise LimitError(f"{self.name} must be a finite number in {self.unit or 'plain units'}, not {value!r}", where=where)
+        if self.kind is int and int(value) != value:
+            raise LimitError(f"{self.name} must be a whole number, not {value!r}", where=where)
+        low, high, source = instrument.limits_of(self)
+        if not low <= value <= high:
+            raise LimitError(
+                f"{self.name} = {text(value, self.unit)} is outside {low:.12g} to {text(high, self.unit)} ({source})",
+                where=where,
+                hint="nothing was sent; choose a value inside the limits or change them in the testbed file",
+            )
+        return self.kind(value)
+
+    def from_text(self, value: object, name: str) -> T:
+        """Return the value written in a testbed file or on the command line ("12.5 mW") in this setting's unit."""
+        if self.kind is bool:
+            spelled = {"true": True, "on": True, "false": False, "off": False}
+            if isinstance(value, bool):
+                return value  # type: ignore[return-value]
+            if str(value).lower() in spelled:
+                return spelled[str(value).lower()]  # type: ignore[return-value]
+            raise QuantityError(f"{name} is {value!r}, not true or false")
+        if self.kind is str:
+            if not isinstance(value, str) or (self.choices and value not in self.choices):
+                raise QuantityError(f"{name} is {value!r}", hint="valid: " + (", ".join(self.choices) or "any text"))
+            return value  # type: ignore[return-value]
+        return self.kind(parse(value, self.unit, name=name))

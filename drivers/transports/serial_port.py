@@ -1,0 +1,46 @@
+"""Serial ports and raw TCP through pyserial: ``serial:///dev/ttyUSB0`` and ``socket://host:port``."""
+
+import socket
+from typing import Any
+
+import serial
+
+from ...testbed.clock import Clock
+from .byte_stream import ByteTransport
+
+
+class SerialTransport(ByteTransport):
+    """A pyserial port. ``options`` (baudrate, parity, rtscts, xonxoff, ...) go to pyserial; sockets ignore them."""
+
+    def __init__(self, resource: str, clock: Clock, label: str = "", **options: Any) -> None:
+        super().__init__(resource, clock, label)
+        self.options = options
+        self._port: Any = None
+
+    def _open_port(self) -> str:
+        url = self.resource.removeprefix("serial://")
+        self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, **self.options)
+        if not url.startswith("socket://"):
+            return f"pty:{url}"
+        connection: socket.socket = self._port._socket
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return f"tcp:{connection.getpeername()[1]}:{connection.getsockname()[1]}"
+
+    def _close_port(self) -> None:
+        port, self._port = self._port, None
+        port.close()
+
+    def _send(self, data: bytes) -> None:
+        self._port.write(data)
+
+    def _receive(self, slice_s: float) -> bytes:
+        if self._port.timeout != slice_s:
+            self._port.timeout = slice_s
+        return bytes(self._port.read(max(1, self._port.in_waiting) if not self._is_socket else 65536))
+
+    @property
+    def _is_socket(self) -> bool:
+        return self.resource.startswith("socket://")
+
+    def pollable(self) -> object:
+        return int(self._port.fileno())

@@ -1,0 +1,134 @@
+"""The lockstep rule, lab side: who runs, who waits, and until when.
+
+Pure bookkeeping over messages and counts; no sockets. Time may advance only when ``quiet()`` is true, and then not
+beyond ``next_wake_ps()``. See ``testbed/lockstep.py`` for the wire.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+RUNNING, SLEEPING, READING, WAITING, QUEUED = "running", "sleeping", "reading", "waiting", "queued"
+
+
+@dataclass
+class Participant:
+    """One call in flight, or a caller."""
+
+    number: str
+    name: str
+    state: str = RUNNING
+    until_ps: int = 0
+    line: str = ""
+    sent: int = 0
+    received: int = 0
+    waits_for: set[str] = field(default_factory=set)
+    unsaid: dict[str, int] = field(default_factory=dict)
+    """Bytes this participant says it has written, per connection; until the lab has them all, it counts as running."""
+    answer: Callable[[int], None] | None = None
+
+
+class Participants:
+    """All participants. ``counts(line)`` returns (consumed, delivered) of a connection, (-1, -1) for one unknown."""
+
+    def __init__(self, counts: Callable[[str], tuple[int, int]]) -> None:
+        self._counts = counts
+        self._all: dict[str, Participant] = {}
+
+    def register(self, number: str, name: str, after: str | None, running: bool) -> None:
+        """Add a participant: a caller runs at once; a call is queued behind ``after``, or running if that has ended."""
+        participant = Participant(number, name)
+        if not running and after in self._all:
+            participant.state, participant.waits_for = QUEUED, {after}
+        self._all[number] = participant
+
+    def begin(self, number: str, answer: Callable[[int], None], now_ps: int) -> None:
+        """The call's thread is there; it is answered when the call before it has ended."""
+        participant = self._all[number]
+        participant.answer = answer
+        if participant.state == RUNNING:
+            self._wake(participant, now_ps)
+
+    def sleep(self, number: str, until_ps: int, unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
+        self._suspend(number, SLEEPING, unsaid, answer).until_ps = until_ps
+
+    def read(
+        self, number: str, line: str, sent: int, received: int, until_ps: int, unsaid: dict[str, int],
+        answer: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        participant = self._suspend(number, READING, unsaid, answer)
+        participant.line, participant.sent, participant.received, participant.until_ps = line, sent, received, until_ps
+
+    def wait(self, number: str, others: list[str], unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
+        self._suspend(number, WAITING, unsaid, answer).waits_for = set(others)
+
+    def done(self, number: str, unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
+        """End a participant, once the lab has taken in all it wrote."""
+        participant = self._suspend(number, RUNNING, unsaid, answer)
+        participant.state = "ending"
+
+    def awake(self, number: str) -> None:
+        """Any other message from a participant shows that it runs; an announced read is void."""
+        if number in self._all:
+            self._all[number].state = RUNNING
+
+    def drop(self, process: str) -> None:
+        """Forget all participants of a process that has gone."""
+        self._all = {number: p for number, p in self._all.items() if not number.startswith(process + "-")}
+
+    def settle(self, now_ps: int) -> bool:
+        """End and wake whoever can be without time moving; return whether anything changed."""
+        changed = False
+        for participant in list(self._all.values()):
+            if participant.state == "ending" and self._all_taken_in(participant):
+                del self._all[participant.number]
+                changed = True
+                if participant.answer is not None:
+                    participant.answer(now_ps)
+        for participant in self._all.values():
+            if participant.state in (WAITING, QUEUED) and not participant.waits_for & self._all.keys():
+                participant.state = RUNNING
+                changed = True
+                if participant.answer is not None:
+                    self._wake(participant, now_ps)
+        return changed
+
+    def quiet(self) -> bool:
+        """Return whether nobody runs and no written byte is still on its way."""
+        return bool(self._all) and not self.running()
+
+    def running(self) -> list[Participant]:
+        """Return those that run, or count as running because bytes are on their way."""
+        return [p for p in self._all.values() if not self._waits(p)]
+
+    def next_wake_ps(self) -> int | None:
+        """Return the earliest lab time somebody sleeps or reads until."""
+        return min((p.until_ps for p in self._all.values() if p.state in (SLEEPING, READING)), default=None)
+
+    def wake_due(self, now_ps: int) -> bool:
+        """Wake the first participant whose time has come; return whether there was one."""
+        due = [p for p in self._all.values() if p.state in (SLEEPING, READING) and p.until_ps <= now_ps]
+        for participant in due:
+            self._wake(participant, now_ps)
+        return bool(due)
+
+    def _waits(self, participant: Participant) -> bool:
+        if participant.state in (RUNNING, "ending") or not self._all_taken_in(participant):
+            return False
+        if participant.state == READING:
+            return self._counts(participant.line) == (participant.sent, participant.received)
+        return True
+
+    def _all_taken_in(self, participant: Participant) -> bool:
+        """Connections that are gone cannot owe anything."""
+        return all(self._counts(line)[0] in (count, -1) for line, count in participant.unsaid.items())
+
+    def _suspend(self, number: str, state: str, unsaid: dict[str, int], answer: Callable[[int], None]) -> Participant:
+        participant = self._all.setdefault(number, Participant(number, number))
+        participant.state, participant.unsaid, participant.answer = state, unsaid, answer
+        return participant
+
+    def _wake(self, participant: Participant, now_ps: int) -> None:
+        participant.state = RUNNING
+        answer, participant.answer = participant.answer, None
+        if answer is not None:
+            answer(now_ps)

@@ -1,0 +1,179 @@
+"""The injected clock: the only way drivers and sequences wait.
+
+``WallClock`` waits in real time. In a dry run ``LockstepClock`` (lockstep.py) takes its place: lab time jumps ahead
+as soon as everybody waits. Code written against ``Clock`` cannot tell which one it has.
+
+Three times, never mixed: hardware time (``now_ps``, int64 ps since the testbed's epoch), monotonic time for
+timeouts (``monotonic_s``), UTC for names and display (not here).
+"""
+
+import contextlib
+import select
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from .errors import Aborted
+
+PS_PER_S = 1_000_000_000_000
+
+
+class Line(Protocol):
+    """One open connection to an instrument, as a clock sees it: what was sent, what came, and how to wait for more.
+
+    ``key`` names the connection to the far end; ``sent`` and ``received`` count bytes (messages over ZeroMQ)
+    since the connection was opened.
+    """
+
+    key: str
+    sent: int
+    received: int
+
+    def pollable(self) -> object:
+        """Return a descriptor (int) or ZeroMQ socket to poll, or None if ``has_input`` must be asked in slices."""
+
+    def has_input(self, slice_s: float) -> bool:
+        """Return whether input is there, waiting at most ``slice_s`` seconds of wall time."""
+
+
+class Ticket(Protocol):
+    """A call in flight, registered with the clock before it is handed to a driver's thread."""
+
+    name: str
+
+
+class Clock(Protocol):
+    """Time as drivers and sequences know it."""
+
+    uncertainty_ps: int
+    """How well ``now_ps`` is known on the testbed's hardware time axis, in ps (a bound, not a sigma)."""
+
+    def now_ps(self) -> int:
+        """Return this host's estimate of hardware time, int64 ps since the testbed's epoch."""
+
+    def monotonic_s(self) -> float:
+        """Return a time in seconds that only ever grows, for timeouts."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait ``seconds``; raises ``Aborted`` if the run is aborted meanwhile."""
+
+    def opened(self, line: Line) -> None:
+        """Say that a connection was just opened; its counts start at zero."""
+
+    def wrote(self, line: Line) -> None:
+        """Say that ``line.sent`` has grown."""
+
+    def wait_readable(self, line: Line, timeout_s: float) -> bool:
+        """Wait until ``line`` has input; return False if ``timeout_s`` seconds pass first."""
+
+    def register(self, name: str, *, host: str = "", after: "Ticket | None" = None) -> Ticket:
+        """Register a call before it is handed over; it counts as waiting until the call ``after`` has ended."""
+
+    def running(self, ticket: Ticket) -> contextlib.AbstractContextManager[None]:
+        """Enter in the thread that runs the call; leaving it ends the call."""
+
+    def wait_for(self, tickets: Sequence[Ticket]) -> None:
+        """Wait, as the caller, until all these calls have ended."""
+
+    def abort(self) -> None:
+        """Make every present and future ``sleep`` outside ``shielded`` raise ``Aborted``."""
+
+    def shielded(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which an abort does not interrupt waits: the way to the dark."""
+
+
+class AbortFlag:
+    """The part of a clock that stops waits when a run is aborted."""
+
+    def __init__(self) -> None:
+        self._aborted = threading.Event()
+        self._shield = threading.local()
+
+    def abort(self) -> None:
+        self._aborted.set()
+
+    @contextlib.contextmanager
+    def shielded(self) -> Iterator[None]:
+        before = self._is_shielded()
+        self._shield.on = True
+        try:
+            yield
+        finally:
+            self._shield.on = before
+
+    def _is_shielded(self) -> bool:
+        return getattr(self._shield, "on", False)
+
+    def _check_aborted(self) -> None:
+        if self._aborted.is_set() and not self._is_shielded():
+            raise Aborted("the run was aborted", hint="outputs are being made dark")
+
+
+class _WallTicket:
+    def __init__(self, name: str, after: "_WallTicket | None") -> None:
+        self.name = name
+        self.after = after
+        self.done = threading.Event()
+
+
+class WallClock(AbortFlag):
+    """Real time. Hardware time is counted from ``epoch_tai_s`` with the host's clock, good to milliseconds."""
+
+    def __init__(self, uncertainty_ps: int = 5_000_000_000) -> None:
+        super().__init__()
+        self.uncertainty_ps = uncertainty_ps
+        self.epoch_tai_s = int(time.clock_gettime(time.CLOCK_TAI))
+        self._epoch_ns = self.epoch_tai_s * 1_000_000_000
+
+    def now_ps(self) -> int:
+        return (time.clock_gettime_ns(time.CLOCK_TAI) - self._epoch_ns) * 1000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._check_aborted()
+        if self._is_shielded():
+            threading.Event().wait(max(seconds, 0.0))
+        elif self._aborted.wait(max(seconds, 0.0)):
+            self._check_aborted()
+
+    def opened(self, line: Line) -> None:
+        pass
+
+    def wrote(self, line: Line) -> None:
+        pass
+
+    def wait_readable(self, line: Line, timeout_s: float) -> bool:
+        if line.has_input(0.0):
+            return True
+        end = time.monotonic() + timeout_s
+        descriptor = line.pollable()
+        while (left := end - time.monotonic()) > 0:
+            if isinstance(descriptor, int):
+                select.select([descriptor], [], [], min(left, 0.1))
+                if line.has_input(0.0):
+                    return True
+            elif line.has_input(min(left, 0.05)):
+                return True
+        return line.has_input(0.0)
+
+    def register(self, name: str, *, host: str = "", after: Ticket | None = None) -> Ticket:
+        return _WallTicket(name, after if isinstance(after, _WallTicket) else None)
+
+    @contextlib.contextmanager
+    def running(self, ticket: Ticket) -> Iterator[None]:
+        assert isinstance(ticket, _WallTicket)
+        if ticket.after is not None:
+            ticket.after.done.wait()
+        try:
+            yield
+        finally:
+            ticket.done.set()
+
+    def wait_for(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            assert isinstance(ticket, _WallTicket)
+            while not ticket.done.wait(0.2):
+                pass  # wake up now and then, so that a Ctrl-C is seen

@@ -1,0 +1,212 @@
+"""The clock of a dry run: lab time jumps ahead as soon as everybody waits.
+
+A *participant* is one call in flight, registered by its caller before it is handed to a driver's thread. It is
+running, sleeping until t, reading until t, or waiting for other participants. ``reading`` carries the counts of what
+was sent and received on that connection and holds only while the lab has consumed and delivered exactly those, so
+bytes on their way can never be mistaken for silence. Lab time advances only when no participant runs.
+
+The lab's clock socket is a ZeroMQ ROUTER on ``ipc://`` in a folder only this user can enter. Every thread has its
+own DEALER socket. A message is a JSON list ``[verb, request id, participant, ...]``, its answer
+``[request id, lab time in ps, value]``; an answer to something else than the last request is old and ignored.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import zmq
+
+from .clock import PS_PER_S, AbortFlag, Line, Ticket
+from .errors import BellringerError
+
+_SLICE_S = 0.001
+_HANG_S = 120.0
+
+
+class _Participant:
+    def __init__(self, number: str, name: str, host: str) -> None:
+        self.number, self.name, self.host = number, name, host
+
+
+class LockstepClock(AbortFlag):
+    """The client side. ``endpoint`` is the lab's clock socket; the thread that makes the clock is the caller.
+
+    ``alive`` tells whether the lab's process still runs, so that its crash becomes an error and not a hang.
+    """
+
+    def __init__(self, endpoint: str, caller: str = "caller", alive: Callable[[], bool] = lambda: True) -> None:
+        super().__init__()
+        self.endpoint = endpoint
+        self._alive = alive
+        self._local = threading.local()
+        self._numbers = itertools.count(1)
+        self._sockets: list[zmq.Socket[bytes]] = []
+        hello = self._request("hello", "")
+        self.uncertainty_ps = int(hello["host_clock_uncertainty_ps"])
+        self._offsets_ps: dict[str, int] = hello["host_clock_offsets_ps"]
+        main = self._new(caller, "")
+        self._request("register", main.number, main.name, None, True)
+        self._local.participant = main
+
+    # --- the caller -------------------------------------------------------------------------------------------
+
+    def register(self, name: str, *, host: str = "", after: Ticket | None = None) -> Ticket:
+        ticket = self._new(name, host)
+        before = after.number if isinstance(after, _Participant) else None
+        self._request("register", ticket.number, name, before, False)
+        return ticket
+
+    def wait_for(self, tickets: Sequence[Ticket]) -> None:
+        numbers = [ticket.number for ticket in tickets if isinstance(ticket, _Participant)]
+        self._request("wait", self._me.number, numbers, self._unsaid())
+
+    # --- the thread that runs a call --------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def running(self, ticket: Ticket) -> Iterator[None]:
+        assert isinstance(ticket, _Participant)
+        self._local.participant = ticket
+        self._request("begin", ticket.number)
+        try:
+            yield
+        finally:
+            self._request("done", ticket.number, self._unsaid())
+            self._local.participant = None
+
+    def now_ps(self) -> int:
+        offset = self._offsets_ps.get(self._me.host, 0)
+        return self._lab_time() + offset
+
+    def monotonic_s(self) -> float:
+        return self._lab_time() / PS_PER_S
+
+    def sleep(self, seconds: float) -> None:
+        self._check_aborted()
+        until = self._lab_time() + max(0, round(seconds * PS_PER_S))
+        self._request("sleep", self._me.number, until, self._unsaid())
+        self._check_aborted()
+
+    def opened(self, line: Line) -> None:
+        self._request("opened", self._me.number, line.key)
+
+    def wrote(self, line: Line) -> None:
+        self._said[line.key] = line.sent
+
+    def wait_readable(self, line: Line, timeout_s: float) -> bool:
+        if line.has_input(0.0):
+            return True
+        until = self._lab_time() + max(0, round(timeout_s * PS_PER_S))
+        counts = [line.key, line.sent, line.received]
+        request = self._send("read", self._me.number, *counts, until, self._unsaid())
+        self._local.now = None  # time may move from here on
+        pollable = line.pollable()
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        if pollable is not None:
+            poller.register(pollable, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll(1000 if pollable is not None else 0))
+            if not ready:
+                self._check_lab()
+            if line.has_input(0.0 if pollable is not None else _SLICE_S):
+                return True
+            if self._socket in ready and self._take_answer(request) is not None:
+                return line.has_input(0.0)
+
+    # --- for tests and tools ----------------------------------------------------------------------------------
+
+    def lab(self, verb: str, *args: Any) -> Any:
+        """Ask the simulated lab something outside the rule: ``inspect``, ``fault``, ``time_line``."""
+        return self._request(verb, "", *args)
+
+    def close(self) -> None:
+        """Leave the lab; waits of other threads end with an error."""
+        with contextlib.suppress(BellringerError):
+            self._request("done", self._me.number, self._unsaid())
+        for socket in self._sockets:
+            socket.close(linger=0)
+
+    # --- wire -------------------------------------------------------------------------------------------------
+
+    @property
+    def _me(self) -> _Participant:
+        participant = getattr(self._local, "participant", None)
+        if participant is None:
+            raise BellringerError(
+                "a thread waits that the clock was not told of",
+                where=threading.current_thread().name,
+                hint="register the call with the clock and run it inside clock.running(ticket)",
+            )
+        return participant
+
+    @property
+    def _said(self) -> dict[str, int]:
+        if not hasattr(self._local, "said"):
+            self._local.said = {}
+        said: dict[str, int] = self._local.said
+        return said
+
+    def _unsaid(self) -> dict[str, int]:
+        """Return the counts of everything written since the last message, and forget them."""
+        counts, self._local.said = self._said, {}
+        return counts
+
+    @property
+    def _socket(self) -> "zmq.Socket[bytes]":
+        if not hasattr(self._local, "socket"):
+            socket = zmq.Context.instance().socket(zmq.DEALER)
+            socket.linger = 0
+            socket.connect(self.endpoint)
+            self._local.socket, self._local.requests, self._local.now = socket, itertools.count(1), None
+            self._sockets.append(socket)
+        found: zmq.Socket[bytes] = self._local.socket
+        return found
+
+    def _new(self, name: str, host: str) -> _Participant:
+        return _Participant(f"{os.getpid()}-{next(self._numbers)}", name, host)
+
+    def _lab_time(self) -> int:
+        self._socket  # noqa: B018 - makes the thread's state on first use
+        if self._local.now is None:
+            self._request("now", self._me.number)
+        now: int = self._local.now
+        return now
+
+    def _send(self, verb: str, *args: Any) -> int:
+        socket = self._socket
+        request: int = next(self._local.requests)
+        socket.send(json.dumps([verb, request, *args]).encode())
+        return request
+
+    def _request(self, verb: str, *args: Any) -> Any:
+        request = self._send(verb, *args)
+        waited = 0.0
+        while True:
+            if self._socket.poll(1000):
+                answer = self._take_answer(request)
+                if answer is not None:
+                    return answer[0]
+            self._check_lab()
+            waited += 1.0
+            if waited >= _HANG_S and verb not in ("wait", "sleep", "begin"):
+                raise BellringerError(f"the simulated lab did not answer '{verb}' for {waited:g} s", where=self.endpoint,
+                                      hint="it may have crashed; its messages are in the run folder's lab.log")
+
+    def _check_lab(self) -> None:
+        if not self._alive():
+            raise BellringerError("the simulated lab has stopped", where=self.endpoint,
+                                  hint="its last messages are in the run folder's lab.log")
+
+    def _take_answer(self, request: int) -> tuple[Any] | None:
+        """Return the answer to ``request`` in a one-tuple, or None for an old one."""
+        number, now, value = json.loads(self._socket.recv())
+        if number != request:
+            return None
+        self._local.now = now
+        if isinstance(value, dict) and "error" in value:
+            raise BellringerError(value["error"], where="the simulated lab", hint=value.get("hint", ""))
+        return (value,)

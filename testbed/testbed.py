@@ -1,0 +1,81 @@
+"""What a lab is: nodes with their instruments and optics, the wiring between ports, and links.
+
+This is the testbed file after parsing; ``loader.load`` makes one from YAML.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from .models import InstrumentModel, Model, Optic
+from .units import quantity
+
+
+class Limits(Model):
+    """Narrower limits for one setting; text with units, checked against the driver's declaration."""
+
+    min: str | float | None = None
+    max: str | float | None = None
+
+
+class InstrumentEntry(Model):
+    """One instrument of a node."""
+
+    driver: str = Field(description="registered driver name; `bellringer ls drivers` lists them")
+    resource: str = Field(default="", description="where it is: ASRL/dev/...::INSTR, serial:///dev/..., socket://host:port, "
+                                                  "TCPIP::host::port::SOCKET, zmq://host:port; empty for composed instruments")
+    serial_number: str = Field(default="", description="refuse to open a unit with another serial number")
+    options: dict[str, Any] = Field(default_factory=dict, description="connection options of the driver: bus address, further ports")
+    parts: dict[str, str] = Field(default_factory=dict, description="for composed instruments: role -> instrument of the same node")
+    settings: dict[str, Any] = Field(default_factory=dict, description="settings applied when a run starts, with units")
+    limits: dict[str, Limits] = Field(default_factory=dict, description="limits narrower than the hardware's, by setting")
+    rest: dict[str, Any] = Field(default_factory=dict, description="settings left behind when the instrument is closed, besides dark")
+    channels: dict[int, str] = Field(default_factory=dict, description="for time taggers: input -> what is connected, for people and plots")
+    model: InstrumentModel | None = Field(default=None, description="what it physically is; needed for the dry run and predictions")
+
+
+class Node(Model):
+    """One place with one computer."""
+
+    description: str = ""
+    instruments: dict[str, InstrumentEntry] = Field(default_factory=dict)
+    optics: dict[str, Optic] = Field(default_factory=dict)
+
+
+class LinkEnd(Model):
+    """One end of a link: how its polarisation analyser is set and read."""
+
+    plate: str = Field(description="rotator with the analysing half-wave plate, node.instrument")
+    tagger: str = Field(description="time tagger, node.instrument")
+    transmitted: int = Field(description="tagger input of the detector behind the splitter's transmitted (H) port")
+    reflected: int = Field(description="tagger input of the detector behind the splitter's reflected (V) port")
+
+
+class Link(Model):
+    """Two ends that share pairs from one source."""
+
+    source: str = Field(description="pair source, node.instrument")
+    ends: dict[str, LinkEnd] = Field(min_length=2, max_length=2, description="two ends; the first one's clock is the reference")
+    coincidence_window: quantity("s", minimum=1e-12, example="600 ps") = Field(
+        default=6e-10, description="two clicks coincide if they are at most this far apart (|dt| <= window; full width is twice that)")
+
+
+class Testbed(Model):
+    """A whole lab."""
+
+    __test__ = False
+
+    bellringer: int = Field(ge=1, le=1, description="version of this file format")
+    name: str
+    description: str = ""
+    nodes: dict[str, Node] = Field(min_length=1)
+    wiring: list[str] = Field(default_factory=list, description="optical and electrical paths: 'node.part[.port] -> node.part[.port] -> ...'")
+    links: dict[str, Link] = Field(default_factory=dict)
+
+    def instruments(self) -> dict[str, InstrumentEntry]:
+        """Return every instrument by its full name, ``node.instrument``."""
+        return {f"{node}.{name}": entry for node, body in self.nodes.items() for name, entry in body.instruments.items()}
+
+    def optics(self) -> dict[str, Any]:
+        """Return every passive optical element by its full name, ``node.element``."""
+        return {f"{node}.{name}": optic for node, body in self.nodes.items() for name, optic in body.optics.items()}
