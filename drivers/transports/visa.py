@@ -54,7 +54,7 @@ class VisaTransport(ByteTransport):
 
         try:
             self._session.timeout = max(1, round(slice_s * 1000))
-            return bytes(self._session.visalib.read(self._session.session, 1)[0])
+            return bytes(self._session.read_bytes(1))
         except pyvisa.errors.VisaIOError as error:
             if error.error_code == pyvisa.constants.StatusCode.error_timeout:
                 return b""

@@ -29,6 +29,7 @@ class ZmqLine:
         address = self.resource.replace("zmq://", "tcp://", 1)
         self._socket = zmq.Context.instance().socket(self.socket_type)
         self._socket.linger = 0
+        self._socket.reconnect_ivl = 5  # ms; a stream may be connected a moment before the far end binds it
         identity = secrets.token_hex(8)
         if self.socket_type == zmq.REQ:
             self._socket.setsockopt(zmq.IDENTITY, identity.encode())

@@ -313,13 +313,24 @@ class StreamPort:
         self._socket = lab.context.socket(zmq.PAIR)
         self._socket.linger = 0
         if number:
-            self._socket.bind(f"tcp://127.0.0.1:{number}")
-            self.number = number
+            self._bind(number)
         else:
-            self.number = self._socket.bind_to_random_port("tcp://127.0.0.1")
+            number = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        self.number = number
         self.key = f"zmq:{self.number}:"
         self.delivered = 0
         self._pending: deque[bytes] = deque()
+
+    def _bind(self, number: int) -> None:
+        """Bind; ZeroMQ frees a port that was just closed in the background, so it may take a moment."""
+        for attempt in range(200):
+            try:
+                return self._socket.bind(f"tcp://127.0.0.1:{number}")
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE or attempt == 199:
+                    raise
+                self._socket.poll(10)
+        return None
 
     def send(self, data: bytes, delay_s: float = 0.0) -> None:
         """Push one message after ``delay_s`` of lab time."""
