@@ -151,6 +151,7 @@ class WallClock(AbortFlag):
         end = time.monotonic() + timeout_s
         descriptor = line.pollable()
         while (left := end - time.monotonic()) > 0:
+            self._check_aborted()
             if isinstance(descriptor, int):
                 select.select([descriptor], [], [], min(left, 0.1))
                 if line.has_input(0.0):

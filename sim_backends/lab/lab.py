@@ -51,6 +51,8 @@ class Lab:
         self.context = zmq.Context.instance()
         self.lockstep = bool(clock_endpoint)
         self.twins: dict[str, Twin] = {}
+        self.bench: Any = None
+        """The optical bench; ``bench.capture(ports, from_ps)`` gives the clicks of tagger inputs and detector channels."""
         self._now_ps = 0
         self._wall_start = time.monotonic()
         self._queue: list[tuple[int, str, int, Event]] = []
@@ -160,9 +162,25 @@ class Lab:
                 self._take_in(self._watchdog_ms())
         else:
             self._now_ps = round((time.monotonic() - self._wall_start) * 1e12)
+            self._undelivered()
             if not self._deliver_due():
                 ahead_ms = 100 if not self._queue else (self._queue[0][0] - self._now_ps) / 1e9
                 self._take_in(max(0, min(100, ahead_ms)))
+
+    def advance_to(self, when_ps: int) -> None:
+        """Take in what is there, do everything due up to ``when_ps``, and leave lab time there.
+
+        For a caller that drives lab time by hand, in one thread, instead of ``run``.
+        """
+        while True:
+            if self._take_in(0):
+                continue
+            if not self._queue or self._queue[0][0] > when_ps:
+                break
+            self._now_ps = max(self._now_ps, self._queue[0][0])
+            self._deliver_due()
+        self._undelivered()
+        self._now_ps = max(self._now_ps, when_ps)
 
     def _take_in(self, timeout_ms: float) -> bool:
         ready = self._poller.poll(timeout_ms)

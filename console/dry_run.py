@@ -1,0 +1,64 @@
+"""Starts a simulated lab in its own process and tells where its instruments are.
+
+The lab's lockstep clock socket lives in a folder only this user can enter. The lab ends when this process does: it
+reads its standard input and leaves at its end.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..orchestrator.agent.host import Endpoint
+from ..testbed.errors import BellringerError
+from ..testbed.lockstep import LockstepClock
+
+
+@dataclass(frozen=True)
+class SimulatedLab:
+    """A running simulated lab."""
+
+    clock: LockstepClock
+    endpoints: dict[str, Endpoint]
+    process: "subprocess.Popen[bytes]"
+
+
+@contextlib.contextmanager
+def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[SimulatedLab]:
+    """Run a lockstep lab for the testbed in ``file`` as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="bellringer-") as folder:
+        os.chmod(folder, 0o700)
+        log = Path(folder, "lab.log")
+        command = [sys.executable, "-m", "bellringer.sim_backends.lab.process", str(file), "--seed", str(seed), "--clock", f"ipc://{folder}/clock"]
+        command += [word for text in overrides for word in ("--set", text)]
+        with open(log, "wb") as errors:
+            # Its own session: a Ctrl-C in the terminal is for the run, which still needs the lab on its way to the dark.
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
+        assert process.stdin is not None and process.stdout is not None
+        clock = None
+        try:
+            line = process.stdout.readline()
+            if not line:
+                process.wait()
+                raise BellringerError("the simulated lab did not start", where=str(file), hint=log.read_text(errors="replace")[-2000:])
+            instruments = json.loads(line)["instruments"]
+            endpoints = {name: Endpoint(body["resource"], body["options"]) for name, body in instruments.items()}
+            clock = LockstepClock(f"ipc://{folder}/clock", caller="runner", alive=lambda: process.poll() is None)
+            yield SimulatedLab(clock, endpoints, process)
+        finally:
+            if clock is not None:
+                clock.close()
+            process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            complaints = log.read_text(errors="replace").strip()
+            if complaints:
+                print(complaints, file=sys.stderr)

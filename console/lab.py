@@ -1,0 +1,34 @@
+"""``bellringer lab up``: the simulated lab alone, in step with the wall clock."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..sim_backends.lab.build import build_lab, endpoints
+from .files import load_checked
+from .main import emit_json
+
+
+def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: bool) -> None:
+    """Run until Ctrl-C or SIGTERM."""
+    loaded = load_checked(file, overrides)
+    lab = build_lab(loaded.testbed, seed)
+    where = endpoints(lab)
+    if as_json:
+        emit_json({"testbed": loaded.testbed.name, "seed": seed, "instruments": where})
+        sys.stdout.flush()
+    else:
+        table = Table(title=f"{loaded.testbed.name}, simulated; Ctrl-C ends it")
+        for column in ("instrument", "driver", "resource", "options"):
+            table.add_column(column, overflow="fold")
+        for name, body in where.items():
+            table.add_row(name, body["driver"], body["resource"], ", ".join(f"{k}={v}" for k, v in body["options"].items()))
+        Console().print(table)
+    signal.signal(signal.SIGTERM, lambda number, frame: lab.stop())
+    with contextlib.suppress(KeyboardInterrupt):
+        lab.run()

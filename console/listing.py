@@ -1,0 +1,81 @@
+"""``bellringer ls``: drivers with their settings, sequences with their parameters."""
+
+import inspect
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..drivers.interfaces import CAPABILITIES, Setting
+from ..drivers.registry import driver_class, names, options_of
+from ..sequences.sequence import LIBRARY, find_sequence
+from ..testbed.units import text
+from .main import emit_json
+
+
+def describe_driver(name: str) -> dict[str, Any]:
+    """Return all a user of the driver needs, from its declarations."""
+    driver = driver_class(name)
+    values = []
+    for key, reading in driver.readings().items():
+        limits = reading.limits if isinstance(reading, Setting) else None
+        values.append({"name": key, "settable": reading.writable, "unit": reading.unit, "type": reading.kind.__name__, "doc": reading.doc,
+                       "limits": None if limits is None else list(limits),
+                       "choices": list(reading.choices) if isinstance(reading, Setting) else []})  # fmt: skip
+    return {
+        "driver": name,
+        "model": driver.model_name,
+        "verified": driver.verified,
+        "doc": inspect.cleandoc(driver.__doc__ or ""),
+        "capabilities": [capability.__name__ for capability in CAPABILITIES if _has(driver, capability)],
+        "options": {key: None if p.default is p.empty else p.default for key, p in options_of(driver).items()},
+        "values": values,
+    }
+
+
+def _has(driver: type, capability: type) -> bool:
+    wanted = [key for key in {*vars(capability), *getattr(capability, "__annotations__", {})} if not key.startswith("_")]
+    return all(hasattr(driver, key) for key in wanted)
+
+
+def list_drivers(name: str, as_json: bool) -> None:
+    """Print all drivers, or one in full."""
+    described = [describe_driver(each) for each in ([name] if name else names())]
+    if as_json:
+        emit_json(described)
+        return
+    out = Console(highlight=False)
+    if not name:
+        table = Table()
+        for column in ("driver", "instrument", "can", "verified by"):
+            table.add_column(column)
+        for body in described:
+            table.add_row(body["driver"], body["model"], ", ".join(body["capabilities"]), body["verified"])
+        out.print(table)
+        return
+    body = described[0]
+    out.print(f"{body['model']} ({body['driver']}), verified by {body['verified']}", markup=False)
+    out.print(body["doc"], markup=False)
+    table = Table()
+    for column in ("value", "settable", "unit", "limits or choices", "what it is"):
+        table.add_column(column, overflow="fold")
+    for value in body["values"]:
+        limits = f"{value['limits'][0]:g} to {text(value['limits'][1], value['unit'])}" if value["limits"] else ", ".join(value["choices"])
+        table.add_row(value["name"], "yes" if value["settable"] else "", value["unit"] or value["type"], limits, value["doc"])
+    out.print(table)
+    if body["options"]:
+        out.print("options: " + ", ".join(f"{key} (default {value})" for key, value in body["options"].items()), markup=False)
+
+
+def list_sequences(as_json: bool) -> None:
+    """Print the library's sequences."""
+    found = [find_sequence(name) for name in LIBRARY]
+    if as_json:
+        emit_json([{"name": s.name, "doc": s.doc, "parameters": {p.name: [p.kind.__name__, p.default] for p in s.parameters.values()}} for s in found])
+        return
+    out = Console(highlight=False)
+    for each in found:
+        out.print(each.name, style="bold", markup=False)
+        out.print("  " + each.doc.replace("\n", "\n  "), markup=False)
+        for parameter in each.parameters.values():
+            out.print(f"    --{parameter.name.replace('_', '-')} {parameter.kind.__name__}  (default {parameter.default})", markup=False)

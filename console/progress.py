@@ -1,0 +1,39 @@
+"""Progress bars on stderr; plain lines where stderr is no terminal."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Bars:
+    """Draws a run's progress with rich."""
+
+    def __init__(self) -> None:
+        self.console = Console(file=sys.stderr, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+            console=self.console, transient=False,
+        )  # fmt: skip
+        self._tasks: list[TaskID] = []
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def start(self, label: str, total: int) -> None:
+        self._tasks.append(self._progress.add_task(label, total=total))
+
+    def step(self, text: str = "") -> None:
+        self._progress.advance(self._tasks[-1])
+
+    def end(self) -> None:
+        self._tasks.pop()
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False)

@@ -1,0 +1,91 @@
+"""``bellringer run``: a sequence on real instruments or on a simulated lab, with progress on stderr."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..sequences import Outcome, find_sequence, run_sequence
+from ..sequences.control import RunControl
+from ..testbed.clock import WallClock
+from .dry_run import simulated_lab
+from .files import load_checked
+from .main import emit_json, print_error
+from .progress import Bars
+from .report import write_report
+
+
+def run_command(
+    file: Path, sequence_name: str, parameters: Mapping[str, str], *,
+    dry_run: bool, seed: int, as_json: bool, overrides: Sequence[str], runs: Path,
+) -> int:  # fmt: skip
+    """Run, record, report; return the exit code (0 only if completed)."""
+    sequence = find_sequence(sequence_name)
+    loaded = load_checked(file, overrides)
+    control = RunControl()
+    common: dict[str, Any] = {"runs": runs, "control": control}
+    with Bars() as progress, _signals(control):
+        if dry_run:
+            progress.say(f"starting the simulated lab (seed {seed})")
+            with simulated_lab(file, overrides, seed) as lab:
+                outcome = run_sequence(loaded, sequence, parameters, lab.clock, endpoints=lab.endpoints, progress=progress,
+                                       about={"dry_run": True, "seed": seed}, **common)  # fmt: skip
+        else:
+            clock = WallClock()
+            outcome = run_sequence(loaded, sequence, parameters, clock, progress=progress,
+                                   about={"dry_run": False, "epoch_tai_s": clock.epoch_tai_s}, **common)  # fmt: skip
+        progress.say("writing the report")
+        report = write_report(outcome.folder)
+    _print_outcome(outcome, report, to_stderr=as_json)
+    if as_json:
+        emit_json(outcome.as_dict())
+    return 0 if outcome.status == "completed" else 1
+
+
+def _print_outcome(outcome: Outcome, report: Path, *, to_stderr: bool) -> None:
+    out = Console(stderr=to_stderr, highlight=False)
+    if outcome.results:
+        table = Table(title=f"{outcome.run}: {outcome.status}")
+        table.add_column("result")
+        table.add_column("value", justify="right")
+        for name, estimate in outcome.results.items():
+            table.add_row(name, str(estimate))
+        out.print(table)
+    if outcome.error is not None:
+        print_error(outcome.error)
+    out.print(f"{outcome.status}; report: {report}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _signals(control: RunControl) -> Iterator[None]:
+    """First Ctrl-C pauses, the second aborts; SIGTERM aborts at once. Enter resumes a paused run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        if control.paused or number == signal.SIGTERM:
+            control.abort()
+        else:
+            control.pause()
+            if sys.stdin.isatty():
+                threading.Thread(target=_resume_on_enter, args=(control,), daemon=True).start()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _resume_on_enter(control: RunControl) -> None:
+    if os.read(sys.stdin.fileno(), 1):
+        control.resume()

@@ -1,0 +1,55 @@
+"""``bellringer runs``: look at the records of runs."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..analysis import Estimate
+from ..orchestrator.records import find_run, list_runs
+from .main import emit_json
+from .report import write_report
+
+
+def list_command(runs: Path, as_json: bool) -> None:
+    """List runs, newest first."""
+    found = list(list_runs(runs))
+    if as_json:
+        emit_json(found)
+        return
+    if not found:
+        Console().print(f"no runs in {runs}; make one: bellringer run FILE SEQUENCE --dry-run", markup=False)
+        return
+    table = Table()
+    for column in ("run", "sequence", "testbed", "kind", "status"):
+        table.add_column(column)
+    for run in found:
+        table.add_row(run["run"], run["sequence"], run["testbed"], "dry run" if run.get("dry_run") else "hardware", run["status"])
+    Console().print(table)
+
+
+def show_command(runs: Path, name: str, as_json: bool) -> None:
+    """Show what was asked and what came out."""
+    folder = find_run(runs, name)
+    asked = json.loads((folder / "run.json").read_text())
+    results_file = folder / "results.json"
+    results = json.loads(results_file.read_text())["results"] if results_file.exists() else {}
+    if as_json:
+        emit_json({**asked, "folder": str(folder), "results": results})
+        return
+    out = Console(highlight=False)
+    table = Table(title=f"{asked['run']}: {asked['status']}")
+    table.add_column("result")
+    table.add_column("value", justify="right")
+    for key, body in results.items():
+        table.add_row(key, str(Estimate(**body)))
+    out.print(table)
+    for key, value in asked.items():
+        out.print(f"{key}: {value}", markup=False)
+    out.print(f"folder: {folder}", markup=False)
+
+
+def report_command(runs: Path, name: str) -> None:
+    """Write the report again."""
+    Console(highlight=False).print(str(write_report(find_run(runs, name))), soft_wrap=True, markup=False)

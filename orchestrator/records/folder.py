@@ -1,0 +1,146 @@
+"""One folder per run: what was asked, what happened, what came out.
+
+    runs/20260131-120500-chsh-7f3a/
+        run.json        what was asked: sequence, parameters, seed, versions, epoch, and at the end the status
+        testbed.yaml    the testbed file as it was
+        snapshots.json  every instrument's values at start and end
+        events.jsonl    what happened, one line each, written as it happens, stamped with hardware time
+        tags/           time tags, one file per node and recording, complete or absent
+        data/           tables behind the figures
+        results.json    what came out: values with errors and units
+        report.html     the same for people
+
+Every file is written to a temporary name and moved into place, except events.jsonl, which is appended and flushed
+line by line; a killed run leaves everything that was acknowledged.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...testbed.errors import BellringerError, nearest
+
+
+class RunFolder:
+    """The record of one run, being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._events = None if not path.exists() else open(path / "events.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+
+    @classmethod
+    def create(cls, runs: Path, sequence: str, testbed_text: str, asked: Mapping[str, Any]) -> "RunFolder":
+        """Make a new run's folder under ``runs`` and write what was asked.
+
+        Raises:
+            BellringerError: the folder cannot be written.
+        """
+        name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{sequence}-{secrets.token_hex(2)}"
+        path = runs / name
+        try:
+            (path / "tags").mkdir(parents=True)
+            (path / "data").mkdir()
+        except OSError as error:
+            raise BellringerError(f"cannot make the run folder: {error}", where=str(path), hint="choose another folder with --runs") from error
+        folder = cls(path)
+        folder.write_text("testbed.yaml", testbed_text)
+        folder.write_json("run.json", {"run": name, **asked, "started_utc": datetime.now(UTC).isoformat(), "status": "running"})
+        return folder
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def event(self, time_ps: int, kind: str, **body: Any) -> None:
+        """Append one event, stamped with hardware time in ps."""
+        assert self._events is not None
+        self._events.write(json.dumps({"t_ps": time_ps, "event": kind, **_plain(body)}) + "\n")
+        self._events.flush()
+
+    def finish(self, status: str, **more: Any) -> None:
+        """Note how the run ended; the folder is complete then."""
+        asked = json.loads((self.path / "run.json").read_text())
+        self.write_json("run.json", {**asked, **_plain(more), "status": status, "ended_utc": datetime.now(UTC).isoformat()})
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def write_json(self, name: str, body: Any) -> None:
+        """Write ``body`` as JSON; NaN and infinity become null."""
+        self.write_text(name, json.dumps(_plain(body), indent=1, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file whole or not at all."""
+        with _whole(self.path / name) as temporary:
+            temporary.write_bytes(text.encode())
+
+    def write_tags(self, number: int, node: str, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]) -> str:
+        """Write one recording's tags (int64 ps of the tagger's own clock, uint8 input) and return the file's name."""
+        name = f"tags/{number:04d}-{node}.npz"
+        with _whole(self.path / name) as temporary, open(temporary, "wb") as file:
+            np.savez(file, times_ps=times_ps, channels=channels, about=np.array(json.dumps(_plain(about))))
+            file.flush()
+            os.fsync(file.fileno())
+        return name
+
+
+class _whole:
+    """Give a temporary path and move it into place on success; leave nothing on failure."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.temporary = path, path.with_name(path.name + ".part")
+
+    def __enter__(self) -> Path:
+        return self.temporary
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            os.replace(self.temporary, self.path)
+        else:
+            self.temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` made of plain JSON types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def list_runs(runs: Path) -> Iterator[dict[str, Any]]:
+    """Yield what was asked and how it ended for every run under ``runs``, newest first."""
+    for path in sorted(runs.glob("*/run.json"), reverse=True):
+        yield {**json.loads(path.read_text()), "folder": str(path.parent)}
+
+
+def find_run(runs: Path, name: str) -> Path:
+    """Return the folder of the run called ``name``, or of the latest one if ``name`` is ``latest``.
+
+    Raises:
+        BellringerError: there is none; says which ones there are.
+    """
+    folders = {path.parent.name: path.parent for path in sorted(runs.glob("*/run.json"))}
+    if name == "latest" and folders:
+        return list(folders.values())[-1]
+    if Path(name, "run.json").exists():
+        return Path(name)
+    if name not in folders:
+        raise BellringerError(f"there is no run '{name}' in {runs}", hint=nearest(name, list(folders)[-10:]))
+    return folders[name]

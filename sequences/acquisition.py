@@ -1,0 +1,134 @@
+"""Time tags of both ends of a link over one hardware-time interval, on one time axis.
+
+The two taggers are started by their hosts' clocks, good to milliseconds; the photons themselves then tell how the two
+recordings lie to each other and how fast the clocks drift apart. All times of an ``Acquisition`` are int64 ps on the
+first end's clock. Where the tags show no common peak, the hosts' clocks are used and ``reason`` says so: counts are
+still honest counts, but no coincidences can be expected among them.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, clock_offset, coincidence_matrix, correlogram
+from ..analysis.correlation import Histogram
+from ..drivers.interfaces import Recording
+from ..testbed.testbed import Link
+
+if TYPE_CHECKING:
+    from .run import Run
+
+Times = npt.NDArray[np.int64]
+
+LEAD_S = 0.5
+"""How long before the interval the taggers are told; they need that to be set up."""
+LONGEST_PATH_PS = 2_000_000_000
+"""Bound on the difference of the two ends' optical delays: 400 km of fibre."""
+MAX_DRIFT = 1e-5
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What both ends of a link saw over one interval.
+
+    Attributes:
+        link: the link.
+        ends: names of the two ends; the first one's clock is the reference.
+        clicks: ((transmitted, reflected) of the first end, of the second end), each int64[n] ps, ascending, the second
+            end already shifted so that coincidences lie at zero; first end cut to the interval, second a little wider.
+        interval_ps: [from, to) of the interval.
+        clock: how the second end's clock lies to the first one's, or None if the tags do not tell.
+        reason: why ``clock`` is None.
+    """
+
+    link: Link
+    ends: tuple[str, str]
+    clicks: tuple[tuple[Times, Times], tuple[Times, Times]]
+    interval_ps: tuple[int, int]
+    clock: ClockOffset | None
+    reason: str
+
+    @property
+    def seconds(self) -> float:
+        return (self.interval_ps[1] - self.interval_ps[0]) * 1e-12
+
+    @property
+    def window_ps(self) -> int:
+        return round(self.link.coincidence_window * 1e12)
+
+    def singles(self) -> npt.NDArray[np.int64]:
+        """Return int64[2, 2], clicks inside the interval by end and detector (transmitted, reflected)."""
+        low, high = self.interval_ps
+        return np.array([[np.searchsorted(t, high) - np.searchsorted(t, low) for t in end] for end in self.clicks])
+
+    def coincidences(self, delay_ps: int = 0) -> npt.NDArray[np.int64]:
+        """Return int64[2, 2] raw coincidence counts by (first end's detector, second end's detector)."""
+        return coincidence_matrix(self.clicks[0], self.clicks[1], self.window_ps, delay_ps)
+
+    def accidentals(self, delay_ps: int = 0) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return (float64[2, 2] mean, float64[2, 2] error) of the same counts in delayed windows."""
+        return accidental_matrix(self.clicks[0], self.clicks[1], self.window_ps, delay_ps)
+
+    def histogram(self, bin_ps: int, span_ps: int, delay_ps: int = 0) -> Histogram:
+        """Return the correlation histogram of all detectors of one end with all of the other."""
+        first, second = (np.sort(np.concatenate(end), kind="stable") for end in self.clicks)
+        return correlogram(first, second, bin_ps, span_ps, delay_ps)
+
+
+def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> Acquisition:
+    """Record both ends and align them; called by ``Run.acquire``."""
+    host = run._host
+    ends = list(link.ends.items())
+    margin_ps = 2 * host.clock.uncertainty_ps + LONGEST_PATH_PS + 10_000_000_000
+    start_ps = host.clock.now_ps() + round(LEAD_S * 1e12) - margin_ps
+    calls = [
+        host.submit(end.tagger, "call", "record", seconds + 2 * margin_ps * 1e-12, sorted({end.transmitted, end.reflected}), start_ps)
+        for _, end in ends
+    ]
+    recordings: list[Recording] = host.gather(calls)
+    for (node, end), recording in zip(ends, recordings):
+        run.folder.write_tags(number, node, recording.times_ps, recording.channels,
+                              {"tagger": end.tagger, "clock_map": vars(recording.clock_map), "duration_ps": recording.duration_ps,
+                               "gaps_ps": recording.gaps_ps, "label": label})  # fmt: skip
+    acquisition = _align(run, link, recordings, margin_ps, round(seconds * 1e12))
+    clock = acquisition.clock
+    run._event("acquisition", number=number, label=label, seconds=seconds, singles=acquisition.singles().tolist(),
+               offset_ps=clock and clock.offset_ps, drift=clock and clock.drift, reason=acquisition.reason)  # fmt: skip
+    return acquisition
+
+
+def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, duration_ps: int) -> Acquisition:
+    first, second = recordings
+    expected = first.clock_map.offset_ps - second.clock_map.offset_ps
+    reach = first.clock_map.uncertainty_ps + second.clock_map.uncertainty_ps + LONGEST_PATH_PS
+    clock, reason = None, ""
+    try:
+        clock = clock_offset(first.times_ps, second.times_ps, reach, MAX_DRIFT, expected_offset_ps=expected)
+        run.clock_memory["drift"] = clock.drift
+    except NoPeak as error:
+        reason = f"no correlation peak in the tags ({error}); the ends are aligned by the hosts' clocks only"
+        run.note(reason.partition(" (")[0] + "; the ends are aligned by the hosts' clocks only")
+    offset, drift, middle = expected, run.clock_memory.get("drift", 0.0), margin_ps + duration_ps // 2
+    if clock is not None:
+        offset, drift, middle = round(clock.offset_ps), clock.drift, clock.t_ref_ps
+    tags = [Tags(recording.times_ps, recording.channels) for recording in recordings]
+    low, high = margin_ps, margin_ps + duration_ps
+    (name_a, end_a), (name_b, end_b) = link.ends.items()
+    clicks_a = tuple(_between(tags[0].of(n), low, high) for n in (end_a.transmitted, end_a.reflected))
+    wide = 1_000_000_000  # room for delayed windows on both sides
+    clicks_b = tuple(
+        _between(_to_first_clock(tags[1].of(n), offset, drift, middle), low - wide, high + wide) for n in (end_b.transmitted, end_b.reflected)
+    )
+    return Acquisition(link, (name_a, name_b), (clicks_a, clicks_b), (low, high), clock, reason)  # type: ignore[arg-type]
+
+
+def _to_first_clock(times_ps: Times, offset_ps: int, drift: float, middle_ps: int) -> Times:
+    """Return the second end's times on the first end's clock: the inverse of t_b = t_a + offset + drift (t_a - middle)."""
+    since = times_ps - (offset_ps + middle_ps)
+    return since - np.rint(since * (drift / (1.0 + drift))).astype(np.int64) + middle_ps
+
+
+def _between(times_ps: Times, low: int, high: int) -> Times:
+    return times_ps[np.searchsorted(times_ps, low) : np.searchsorted(times_ps, high)]

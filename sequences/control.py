@@ -1,0 +1,58 @@
+"""Pause, resume and abort of a run, asked for from a signal handler or another thread, obeyed at the next checkpoint."""
+
+import threading
+
+from ..testbed.clock import Clock
+from ..testbed.errors import Aborted
+
+
+class RunControl:
+    """The switch between a person and a running sequence.
+
+    Pausing takes effect at a checkpoint and leaves light as it is; aborting interrupts every wait and ends in the dark.
+    """
+
+    def __init__(self) -> None:
+        self._resumed = threading.Event()
+        self._resumed.set()
+        self._aborted = threading.Event()
+        self._clock: Clock | None = None
+
+    def attach(self, clock: Clock) -> None:
+        """Tell which clock to stop on abort."""
+        self._clock = clock
+        if self._aborted.is_set():
+            clock.abort()
+
+    def pause(self) -> None:
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        self._resumed.set()
+
+    def abort(self) -> None:
+        self._aborted.set()
+        self._resumed.set()
+        if self._clock is not None:
+            self._clock.abort()
+
+    @property
+    def paused(self) -> bool:
+        return not self._resumed.is_set()
+
+    @property
+    def aborted(self) -> bool:
+        return self._aborted.is_set()
+
+    def checkpoint(self) -> bool:
+        """Return at once, or wait while paused; return whether it waited.
+
+        Raises:
+            Aborted: the run is to end.
+        """
+        waited = self.paused and not self.aborted
+        while not self._resumed.wait(0.2):
+            pass  # wake up now and then, so that a Ctrl-C is seen
+        if self.aborted:
+            raise Aborted("aborted by a person", hint="outputs are dark; start the run again when ready")
+        return waited

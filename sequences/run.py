@@ -1,0 +1,132 @@
+"""The run context: what a sequence holds in its hands.
+
+Instruments are reached by name. Nothing here knows whether they are real.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..analysis import Estimate
+from ..orchestrator.agent.host import InstrumentHost
+from ..orchestrator.records import RunFolder
+from ..testbed.errors import BellringerError, nearest
+from ..testbed.testbed import Link, Testbed
+from .acquisition import Acquisition, acquire
+from .control import RunControl
+from .figures import Figure
+from .progress import Progress
+
+T = TypeVar("T")
+
+
+class Run:
+    """One run of a sequence.
+
+    Attributes:
+        testbed: the testbed file.
+        folder: the run's record.
+        results: name -> Estimate, in the order they were given.
+    """
+
+    def __init__(self, testbed: Testbed, host: InstrumentHost, folder: RunFolder, control: RunControl, progress: Progress) -> None:
+        self.testbed, self.folder, self.progress = testbed, folder, progress
+        self._host, self._control = host, control
+        self.results: dict[str, Estimate] = {}
+        self.figures: list[Figure] = []
+        self.notes: list[str] = []
+        self.clock_memory: dict[str, float] = {}
+        self._recordings = 0
+
+    # --- instruments ------------------------------------------------------------------------------------------
+
+    def get(self, name: str, setting: str) -> Any:
+        """Ask an instrument: ``run.get("charlie.pump", "power_now")`` in watts."""
+        return self._host.do(name, "get", setting)
+
+    def set(self, name: str, setting: str, value: Any) -> None:
+        """Set an instrument: ``run.set("charlie.pump", "power", 0.010)`` in the setting's unit; checked before any I/O."""
+        self._event("set", instrument=name, setting=setting, value=value)
+        self._host.do(name, "set", setting, value)
+
+    def call(self, name: str, method: str, *args: Any, **keywords: Any) -> Any:
+        """Call a method of an instrument's capability: ``run.call("charlie.source", "prepare")``."""
+        self._event("call", instrument=name, method=method, args=args, **keywords)
+        return self._host.do(name, "call", method, *args, **keywords)
+
+    def move(self, angles: Mapping[str, float]) -> None:
+        """Turn several rotators side by side, angles in degrees; returns when all have arrived."""
+        self._event("move", angles=dict(angles))
+        self._host.gather([self._host.submit(name, "set", "angle", angle) for name, angle in angles.items()])
+
+    def together(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Make several calls side by side, each ``(instrument, verb, ...)``; return their values."""
+        return self._host.gather([self._host.submit(name, verb, *args) for name, verb, *args in calls])
+
+    # --- links ------------------------------------------------------------------------------------------------
+
+    def link(self, name: str = "") -> Link:
+        """Return a link of the testbed; the only one if ``name`` is empty."""
+        links = self.testbed.links
+        if not name and len(links) == 1:
+            return next(iter(links.values()))
+        if name not in links:
+            raise BellringerError(f"there is no link '{name}'" if name else "which link?", hint=nearest(name, links))
+        return links[name]
+
+    def start_source(self, link: Link) -> None:
+        """Bring the link's pair source to its settings; light is on afterwards (unless its pump is set to 0 W)."""
+        self.progress.say(f"preparing {link.source}: oven, plate, pump")
+        self.call(link.source, "prepare")
+
+    def acquire(self, link: Link, seconds: float, label: str = "") -> Acquisition:
+        """Record time tags at both ends over one hardware-time interval of ``seconds``, aligned from the tags themselves."""
+        self._recordings += 1
+        return acquire(self, link, seconds, self._recordings, label)
+
+    # --- flow -------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> None:
+        """A place where the run may be paused or aborted."""
+        if self._control.paused and not self._control.aborted:
+            self._event("paused")
+            self.progress.say("paused; press Ctrl-C again to abort, Enter to go on")
+        if self._control.checkpoint():
+            self._event("resumed")
+
+    def scan(self, values: Iterable[T], label: str) -> Iterator[T]:
+        """Go through ``values`` with a progress bar and a checkpoint before each."""
+        items = list(values)
+        self.progress.start(label, len(items))
+        try:
+            for item in items:
+                self.checkpoint()
+                yield item
+                self.progress.step()
+        finally:
+            self.progress.end()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in lab time."""
+        self._host.clock.sleep(seconds)
+
+    # --- what comes out ---------------------------------------------------------------------------------------
+
+    def result(self, name: str, estimate: Estimate) -> None:
+        """Give a result; it is in the record at once."""
+        self.results[name] = estimate
+        self._event("result", name=name, value=estimate.value, error=estimate.error, unit=estimate.unit, reason=estimate.reason)
+
+    def figure(self, figure: Figure) -> None:
+        """Give a figure for the report; its numbers are written to ``data/`` at once."""
+        self.figures.append(figure)
+        self.folder.write_json(f"data/{figure.name}.json", figure.as_dict())
+
+    def note(self, text: str) -> None:
+        """Say something that a reader of the results must know."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.progress.say(text)
+            self._event("note", text=text)
+
+    def _event(self, kind: str, **body: Any) -> None:
+        self.folder.event(self._host.clock.now_ps(), kind, **body)

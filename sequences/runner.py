@@ -1,0 +1,120 @@
+"""Runs a sequence: opens, applies settings, runs, and ends in the dark whatever happens.
+
+States: opening -> running (<-> paused) -> finishing -> completed | failed | aborted. Every way out, also an error while
+opening or a second Ctrl-C, passes through dark and closed, shielded from further interruption.
+"""
+
+import platform
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..analysis import Estimate
+from ..orchestrator.agent.host import Endpoint, InstrumentHost
+from ..orchestrator.records import RunFolder
+from ..testbed.clock import Clock
+from ..testbed.errors import Aborted, BellringerError, InstrumentError
+from ..testbed.loader import LoadedTestbed
+from .control import RunControl
+from .progress import Progress, Silent
+from .run import Run
+from .sequence import Sequence
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended and what came out."""
+
+    run: str
+    folder: Path
+    status: str
+    results: dict[str, Estimate]
+    error: BaseException | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object ``bellringer run --json`` prints."""
+        return {"run": self.run, "folder": str(self.folder), "status": self.status,
+                "results": {name: estimate.as_dict() for name, estimate in self.results.items()}}
+
+
+def run_sequence(
+    loaded: LoadedTestbed,
+    sequence: Sequence,
+    parameters: Mapping[str, object],
+    clock: Clock,
+    *,
+    runs: Path = Path("runs"),
+    endpoints: Mapping[str, Endpoint] | None = None,
+    control: RunControl | None = None,
+    progress: Progress | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Run ``sequence`` on a testbed and return how it ended; errors of the run are in the outcome, not raised.
+
+    Args:
+        parameters: the sequence's parameters, as values or text.
+        endpoints: replacements for resource strings, by instrument (a dry run's simulated ones).
+        about: more to write into the record of what was asked (seed, dry run).
+
+    Raises:
+        BellringerError: a wrong parameter, or the run folder cannot be made; nothing was opened then.
+    """
+    values = sequence.resolve(parameters)
+    control, progress = control or RunControl(), progress or Silent()
+    control.attach(clock)
+    asked = {"sequence": sequence.name, "parameters": values, "testbed": loaded.testbed.name, "overrides": dict(loaded.overrides),
+             "bellringer": version("bellringer"), "python": platform.python_version(), **(about or {})}  # fmt: skip
+    folder = RunFolder.create(runs, sequence.name, loaded.text, asked)
+    host = InstrumentHost(loaded.testbed, clock, endpoints)
+    run = Run(loaded.testbed, host, folder, control, progress)
+    status, error = "failed", None
+    try:
+        _perform(run, host, sequence, values)
+        status = "completed"
+    except (Aborted, KeyboardInterrupt) as abort:
+        status, error = "aborted", abort
+    except Exception as failure:
+        error = failure
+        if not isinstance(failure, BellringerError):
+            folder.write_text("traceback.txt", "".join(traceback.format_exception(failure)))
+    failures = _finish(run, host)
+    if failures:
+        status = "failed"
+        error = InstrumentError(
+            "not every instrument could be confirmed dark: " + "; ".join(str(failure).partition("\n")[0] for failure in failures),
+            where=str(folder.path),
+            hint="check the lab by eye; block the light by hand before you go near it",
+        )
+    _write_outcome(run, status, error)
+    return Outcome(folder.name, folder.path, status, run.results, error)
+
+
+def _perform(run: Run, host: InstrumentHost, sequence: Sequence, values: Mapping[str, Any]) -> None:
+    run.progress.say("opening " + ", ".join(host.entries))
+    run._event("opening")
+    host.open()
+    identities = host.gather([host.submit(name, "identity") for name in host.entries])
+    run._event("opened", instruments={name: str(identity) for name, identity in zip(host.entries, identities)})
+    host.apply_settings()
+    run.folder.write_json("snapshots.json", {"start": host.snapshot()})
+    run._event("running", sequence=sequence.name)
+    sequence(run, **values)
+
+
+def _finish(run: Run, host: InstrumentHost) -> list[BaseException]:
+    """Dark first, then closed; returns what could not be confirmed."""
+    failures = host.dark()
+    run._event("dark", confirmed=not failures)
+    failures += [failure for failure in host.close() if str(failure) not in map(str, failures)]
+    run._event("closed")
+    return failures
+
+
+def _write_outcome(run: Run, status: str, error: BaseException | None) -> None:
+    results = {name: estimate.as_dict() for name, estimate in run.results.items()}
+    run.folder.write_json("results.json", {"status": status, "results": results, "notes": run.notes})
+    run._event(status, error=str(error) if error else None)
+    run.folder.finish(status, error=str(error) if error else None)

@@ -1,0 +1,39 @@
+"""The simulated lab as a process of its own, in lockstep with whoever started it.
+
+    python -m bellringer.sim_backends.lab.process FILE --seed N --clock ipc://... [--set PATH=VALUE ...]
+
+Prints one JSON line with the resources of all instruments, then runs until its standard input ends.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+from ...testbed.loader import load
+from .build import build_lab, endpoints
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clock", required=True)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    arguments = parser.parse_args()
+    overrides = dict(word.split("=", 1) for word in arguments.overrides)
+    testbed = load(arguments.file, {path.strip(): value.strip().strip('"') for path, value in overrides.items()}).testbed
+    lab = build_lab(testbed, arguments.seed, arguments.clock)
+    lab.watch(sys.stdin, lambda: _stop_at_end(lab))
+    print(json.dumps({"instruments": endpoints(lab)}), flush=True)  # noqa: T201 - read by the parent
+    lab.run()
+
+
+def _stop_at_end(lab) -> bool:  # type: ignore[no-untyped-def]
+    if not os.read(sys.stdin.fileno(), 4096):
+        lab.stop()
+    return True
+
+
+if __name__ == "__main__":
+    main()

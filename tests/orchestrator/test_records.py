@@ -1,0 +1,65 @@
+"""Run records: whole files or none, nothing lost that was acknowledged, clear errors."""
+
+import json
+
+import numpy as np
+import pytest
+from bellringer.orchestrator.records import RunFolder, find_run, list_runs
+from bellringer.testbed.errors import BellringerError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder.create(tmp_path, "chsh", "name: x\n", {"sequence": "chsh", "seed": 1})
+    yield folder
+    if folder._events is not None:
+        folder.finish("completed")
+
+
+def test_what_was_asked_is_written_first(folder):
+    asked = json.loads((folder.path / "run.json").read_text())
+    assert asked["status"] == "running"
+    assert asked["seed"] == 1
+    assert (folder.path / "testbed.yaml").read_text() == "name: x\n"
+
+
+def test_events_are_on_disk_as_they_happen_and_values_are_plain(folder):
+    folder.event(12, "set", value=np.float64(0.5), bad=float("nan"), counts=np.arange(3))
+    lines = (folder.path / "events.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1]) == {"t_ps": 12, "event": "set", "value": 0.5, "bad": None, "counts": [0, 1, 2]}
+
+
+def test_tags_come_back_bit_by_bit(folder):
+    times, channels = np.array([1, 2, 2**62], np.int64), np.array([1, 2, 1], np.uint8)
+    name = folder.write_tags(3, "alice", times, channels, {"label": "x"})
+    with np.load(folder.path / name) as stored:
+        assert stored["times_ps"].dtype == np.int64
+        assert (stored["times_ps"] == times).all()
+        assert (stored["channels"] == channels).all()
+        assert json.loads(str(stored["about"])) == {"label": "x"}
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(folder):
+    folder.write_json("results.json", {"a": 1})
+    with pytest.raises(TypeError):
+        folder.write_json("results.json", {"a": object()})
+    assert json.loads((folder.path / "results.json").read_text()) == {"a": 1}
+    assert not list(folder.path.glob("*.part"))
+
+
+def test_runs_are_found_by_name_and_latest(tmp_path):
+    with pytest.raises(BellringerError, match="no run 'latest'"):
+        find_run(tmp_path, "latest")
+    first = RunFolder.create(tmp_path, "chsh", "", {})
+    first.finish("failed")
+    assert find_run(tmp_path, "latest") == first.path
+    assert find_run(tmp_path, first.name) == first.path
+    assert [run["status"] for run in list_runs(tmp_path)] == ["failed"]
+    with pytest.raises(BellringerError, match="did you mean"):
+        find_run(tmp_path, first.name[:-1] + "_")
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BellringerError, match="cannot make the run folder"):
+        RunFolder.create(tmp_path / "file", "chsh", "", {})
