@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 
 from ..physics import formulas
-from .models import AttenuatorOptic, CrystalOptic, DetectorModel, FibreOptic, LaserModel
+from .models import AttenuatorOptic, CrystalOptic, DetectorModel, FibreOptic, LaserModel, SplitterOptic
 from .testbed import Link, LinkEnd, Testbed
 from .units import parse
 from .wiring import Wiring
@@ -25,12 +25,14 @@ class EndBudget:
         efficiency: from in-filter pair to click, both detectors together.
         extra_rate: clicks per second and detector that have no pair: dark counts and half the background.
         spread_s: FWHM of the arrival times by dispersion, signed like the arm's spectral offset.
+        contrast: 1 - 2 / extinction ratio of the analyser's splitter; 1 for an ideal one.
         detector: the detectors.
     """
 
     efficiency: float
     extra_rate: float
     spread_s: float
+    contrast: float
     detector: DetectorModel
 
 
@@ -59,10 +61,10 @@ class Prediction:
         Coincidences are the true ones inside the window; both carry the dead-time factor 1 - (S_i + S_j - C_ij) tau.
         """
         coherence, imbalance = math.sin(math.radians(4 * self.pump_plate)), math.cos(math.radians(4 * self.pump_plate))
-        cos_a, sin_a = math.cos(math.radians(2 * angle_a)), math.sin(math.radians(2 * angle_a))
-        cos_b, sin_b = math.cos(math.radians(2 * angle_b)), math.sin(math.radians(2 * angle_b))
-        both = cos_a * cos_b + coherence * sin_a * sin_b
         a, b = self.ends
+        cos_a, sin_a = (a.contrast * f(math.radians(2 * angle_a)) for f in (math.cos, math.sin))
+        cos_b, sin_b = (b.contrast * f(math.radians(2 * angle_b)) for f in (math.cos, math.sin))
+        both = cos_a * cos_b + coherence * sin_a * sin_b
         rows = []
         for i in (1, -1):
             for j in (1, -1):
@@ -157,6 +159,7 @@ def _budget(testbed: Testbed, crystal: CrystalOptic, path: list[str]) -> EndBudg
     signal = any(port.endswith(".signal") for port in path)
     wavelength = crystal.signal_wavelength if signal else crystal.idler_wavelength
     bandwidth = formulas.bandwidth_in_metres(crystal.filter_bandwidth, wavelength) * (1 if signal else -1)
+    contrast = math.prod(1 - 2 * 10 ** (-part.extinction / 10) for part in found if isinstance(part, SplitterOptic))
     for part in reversed(found):  # from the crystal on, so that background meets only what comes after it
         if isinstance(part, AttenuatorOptic):
             loss = 10 ** (-part.loss / 10)
@@ -167,4 +170,4 @@ def _budget(testbed: Testbed, crystal: CrystalOptic, path: list[str]) -> EndBudg
             continue
         transmission, background = transmission * loss, background * loss
         background += part.background if isinstance(part, FibreOptic) else 0.0
-    return EndBudget(transmission * detector.efficiency, background * detector.efficiency / 2 + detector.dark_rate, spread, detector)
+    return EndBudget(transmission * detector.efficiency, background * detector.efficiency / 2 + detector.dark_rate, spread, contrast, detector)
