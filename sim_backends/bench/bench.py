@@ -70,7 +70,8 @@ class Bench:
 
     def capture(self, ports: Sequence[str], from_ps: int) -> Capture:
         """Listen to tagger inputs ("alice.tagger.1") or detector channels ("alice.detectors.1") from a time on."""
-        detectors = {port: self._wiring.upstream(port) or port for port in ports}
+        known = {port for component in self.components for port in component.ports}
+        detectors = {port: port if port in known else self._wiring.upstream(port) or port for port in ports}
         capture = Capture(self, detectors, from_ps)
         for cell in itertools.chain.from_iterable(self._recent):
             for detector, times in cell.items():
@@ -116,7 +117,9 @@ def _components(lab: Lab, testbed: Testbed, seed: int, wiring: Wiring, detectors
         components.append(Component(lab, seed, name, optic, (arms[0], arms[1]), detectors))
     for name, entry in testbed.instruments().items():
         if isinstance(entry.model, DetectorModel):
-            loose = [f"{name}.{number}" for number in range(1, entry.model.channels + 1) if f"{name}.{number}" not in seen]
+            loose = [
+                f"{name}.{number}" for number in range(1, entry.model.channels + 1) if f"{name}.{number}" not in seen
+            ]
             if loose:
                 paths = [Path(lab, testbed, detectors, Exit(port, ()), 1550e-9) for port in loose]
                 components.append(Component(lab, seed, name, None, (paths, []), detectors))

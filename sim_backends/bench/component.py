@@ -29,7 +29,15 @@ class Component:
         arms: paths of the signal and of the idler arm.
     """
 
-    def __init__(self, lab: Lab, seed: int, name: str, crystal: CrystalOptic | None, arms: tuple[list[Path], list[Path]], detectors: Detectors) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        seed: int,
+        name: str,
+        crystal: CrystalOptic | None,
+        arms: tuple[list[Path], list[Path]],
+        detectors: Detectors,
+    ) -> None:
         self.lab, self.name, self.crystal, self.arms = lab, name, crystal, arms
         self.ports = [path.exit.port for arm in arms for path in arm]
         self._key = [seed, *name.encode()]
@@ -58,8 +66,18 @@ class Component:
     def _traces(self) -> tuple[list[Any], list[Any]]:
         """Return the traces that only step or drift slowly, and those whose motion must be followed."""
         twins: dict[str, Any] = self.lab.twins
-        steady = [trace for port in self.ports for trace in (twins[port.rpartition(".")[0]].enabled, *twins[port.rpartition(".")[0]].bias)]
-        moving = [twins[part].angle for arm in self.arms for path in arm for part, _ in path.exit.steps if hasattr(twins.get(part), "angle")]
+        steady = [
+            trace
+            for port in self.ports
+            for trace in (twins[port.rpartition(".")[0]].enabled, *twins[port.rpartition(".")[0]].bias)
+        ]
+        moving = [
+            twins[part].angle
+            for arm in self.arms
+            for path in arm
+            for part, _ in path.exit.steps
+            if hasattr(twins.get(part), "angle")
+        ]
         if self.crystal is not None:
             steady.append(twins[self.crystal.oven].temperature)
             moving += [twins[self.crystal.pump].power, twins[self.crystal.pump_plate].angle]
@@ -74,7 +92,9 @@ class Component:
         return sorted(edges)
 
     def _rates_at(self, time_ps: int) -> tuple[Rates, npt.NDArray[np.int64]]:
-        key = tuple(round(trace.at(time_ps), 12) for trace in self._moving) + tuple(round(trace.at(time_ps), 9) for trace in self._steady)
+        key = tuple(round(trace.at(time_ps), 12) for trace in self._moving) + tuple(
+            round(trace.at(time_ps), 9) for trace in self._steady
+        )
         if key not in self._rates:
             if len(self._rates) > 64:
                 self._rates.clear()
@@ -96,7 +116,9 @@ class Component:
         )  # fmt: skip
         return rates, np.array([round(arrival.delay_ps) for arm in arrivals for arrival in arm], dtype=np.int64)
 
-    def _thinned(self, arrivals: list[list[Arrival]], time_ps: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _thinned(
+        self, arrivals: list[list[Arrival]], time_ps: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return rates of detected pairs (na, nb) and of photons detected without their partner (na + nb), Hz."""
         effects = [[arrival.effect for arrival in arm] for arm in arrivals]
         if self.crystal is None:

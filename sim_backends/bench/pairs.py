@@ -51,7 +51,9 @@ class PairClicks:
         self._last: list[float] = [-np.inf] * detectors
         self._end_ps: int | None = None
 
-    def segment(self, rates: Rates, start_ps: int, duration_ps: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    def segment(
+        self, rates: Rates, start_ps: int, duration_ps: int, rng: np.random.Generator
+    ) -> list[npt.NDArray[np.int64]]:
         """Return int64 click times, ascending, per detector, final up to a guard of some ns before the segment's end.
 
         Clicks inside the guard come with the next segment, once no earlier one can overtake them any more.

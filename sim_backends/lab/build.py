@@ -21,9 +21,15 @@ def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "") -> Lab:
         if entry.parts:
             continue  # composed of others: nothing on a wire
         if entry.driver not in TWINS:
-            raise BellringerError(f"{name}: driver '{entry.driver}' has no simulated backend", hint="dry runs work with: " + ", ".join(sorted(TWINS)))
+            raise BellringerError(
+                f"{name}: driver '{entry.driver}' has no simulated backend",
+                hint="dry runs work with: " + ", ".join(sorted(TWINS)),
+            )
         if entry.model is None:
-            raise BellringerError(f"{name} has no 'model:'", hint="a dry run needs to know what the instrument physically is; see the examples")
+            raise BellringerError(
+                f"{name} has no 'model:'",
+                hint="a dry run needs to know what the instrument physically is; see the examples",
+            )
         keywords = {"shares": at_resource[entry.resource]} if entry.resource in at_resource else {}
         twin = TWINS[entry.driver](lab, name, entry.model, entry.options, **keywords)
         at_resource.setdefault(entry.resource, twin)
@@ -33,4 +39,7 @@ def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "") -> Lab:
 
 def endpoints(lab: Lab) -> dict[str, dict[str, Any]]:
     """Return driver, resource and connection options that reach every simulated instrument, by name."""
-    return {name: {"driver": twin.driver, "resource": twin.resource, "options": {**twin.options, **twin.connection()}} for name, twin in lab.twins.items()}
+    return {
+        name: {"driver": twin.driver, "resource": twin.resource, "options": {**twin.options, **twin.connection()}}
+        for name, twin in lab.twins.items()
+    }

@@ -202,7 +202,9 @@ class Lab:
             return True
         if self.participants.wake_due(self._now_ps):
             return True
-        times = [t for t in (self._queue[0][0] if self._queue else None, self.participants.next_wake_ps()) if t is not None]
+        times = [
+            t for t in (self._queue[0][0] if self._queue else None, self.participants.next_wake_ps()) if t is not None
+        ]
         if not times:
             return False
         self._now_ps = max(self._now_ps, min(times))
@@ -231,7 +233,10 @@ class Lab:
             self._running_since, self._warned = time.monotonic(), False
         elif time.monotonic() - self._running_since > _HANG_S and not self._warned:
             self._warned = True
-            print("lab time stands still: running for over a minute: " + ", ".join(p.name for p in running), file=sys.stderr)  # noqa: T201
+            print(
+                "lab time stands still: running for over a minute: " + ", ".join(p.name for p in running),
+                file=sys.stderr,
+            )  # noqa: T201
         return 50.0
 
     # --- the clock socket -------------------------------------------------------------------------------------
@@ -290,7 +295,10 @@ class Lab:
     def _serve_opened(self, number: str, key: str) -> None:
         for port in self._ports:
             prefix = key.rpartition(":")[0] if key.startswith(("tcp", "zmq")) else key
-            if isinstance(port, (TcpPort, ReplyPort, StreamPort)) and prefix == f"{'tcp' if isinstance(port, TcpPort) else 'zmq'}:{port.number}":
+            if (
+                isinstance(port, (TcpPort, ReplyPort, StreamPort))
+                and prefix == f"{'tcp' if isinstance(port, TcpPort) else 'zmq'}:{port.number}"
+            ):
                 port.opened(key)
             elif isinstance(port, PtyPort) and key in port.streams:
                 port.opened(key)

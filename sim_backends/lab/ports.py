@@ -287,11 +287,16 @@ class ReplyPort:
             if fault.kind in ("drop", "disconnect"):
                 return
             delay_s += fault.delay_s if fault.kind == "late" else 0.0
-            text = {"garbage": "\x00\ufffd~#", "truncate": text[: len(text) // 2], "corrupt": text[:-1] + "?", "stale": previous}.get(
-                fault.kind, text
-            )
+            text = {
+                "garbage": "\x00\ufffd~#",
+                "truncate": text[: len(text) // 2],
+                "corrupt": text[:-1] + "?",
+                "stale": previous,
+            }.get(fault.kind, text)
         frames = [*request.envelope, text.encode()]
-        self.lab.at(self.lab.now_ps + round(delay_s * 1e12), lambda: self._deliver(frames, request.key), owner=self.name)
+        self.lab.at(
+            self.lab.now_ps + round(delay_s * 1e12), lambda: self._deliver(frames, request.key), owner=self.name
+        )
 
     def _deliver(self, frames: list[bytes], key: str) -> None:
         self._socket.send_multipart(frames)

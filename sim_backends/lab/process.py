@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     arguments = parser.parse_args()
     overrides = dict(word.split("=", 1) for word in arguments.overrides)
-    testbed = load(arguments.file, {path.strip(): value.strip().strip('"') for path, value in overrides.items()}).testbed
+    testbed = load(
+        arguments.file, {path.strip(): value.strip().strip('"') for path, value in overrides.items()}
+    ).testbed
     lab = build_lab(testbed, arguments.seed, arguments.clock)
     lab.watch(sys.stdin, lambda: _stop_at_end(lab))
     print(json.dumps({"instruments": endpoints(lab)}), flush=True)  # noqa: T201 - read by the parent

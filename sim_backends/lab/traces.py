@@ -27,13 +27,18 @@ class Trace:
     def ramp(self, time_ps: int, value: float, duration_ps: int) -> None:
         """Move in a straight line from the present value to ``value``."""
         start = self.at(time_ps)
-        self._add(time_ps, time_ps + duration_ps,
-                  lambda t: value if t >= time_ps + duration_ps else start + (value - start) * (t - time_ps) / duration_ps)
+        self._add(
+            time_ps,
+            time_ps + duration_ps,
+            lambda t: value if t >= time_ps + duration_ps else start + (value - start) * (t - time_ps) / duration_ps,
+        )
 
     def relax(self, time_ps: int, value: float, time_constant_s: float) -> None:
         """Approach ``value`` exponentially."""
         start, tau_ps = self.at(time_ps), time_constant_s * 1e12
-        self._add(time_ps, time_ps + round(20 * tau_ps), lambda t: value + (start - value) * math.exp(-(t - time_ps) / tau_ps))
+        self._add(
+            time_ps, time_ps + round(20 * tau_ps), lambda t: value + (start - value) * math.exp(-(t - time_ps) / tau_ps)
+        )
 
     def changes(self, from_ps: int, to_ps: int) -> list[int]:
         """Return the times in (from, to) at which a new piece begins."""

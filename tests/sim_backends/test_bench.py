@@ -95,7 +95,9 @@ def test_dispersion_adds_over_both_arms(light):
     histogram = correlogram(first, second, 10, 600, DELAY_PS)
     background = np.mean(correlogram(first, second, 10, 600, DELAY_PS + 5000).counts)
     counts = histogram.counts - background
-    sigma = np.sqrt(np.average(histogram.centres_ps**2, weights=counts) - np.average(histogram.centres_ps, weights=counts) ** 2)
+    sigma = np.sqrt(
+        np.average(histogram.centres_ps**2, weights=counts) - np.average(histogram.centres_ps, weights=counts) ** 2
+    )
     expected = np.hypot(226.0, np.sqrt(2) * 50.0) / 2.3548
     assert abs(sigma - expected) < 4 * expected / np.sqrt(2 * counts.sum()) + 1.0
 

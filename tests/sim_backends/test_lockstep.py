@@ -52,7 +52,12 @@ class Teller:
 def running_lab(folder, name="clock"):
     lab = Lab(seed=3, clock_endpoint=f"ipc://{folder}/{name}")
     lab.trace, lab.endpoint = [], f"ipc://{folder}/{name}"
-    lab.parts = [Echo(lab, "a.tcp", "tcp_port"), Echo(lab, "b.pty", "serial_port"), Teller(lab, "c.zmq"), Echo(lab, "d.visa", "tcp_port")]
+    lab.parts = [
+        Echo(lab, "a.tcp", "tcp_port"),
+        Echo(lab, "b.pty", "serial_port"),
+        Teller(lab, "c.zmq"),
+        Echo(lab, "d.visa", "tcp_port"),
+    ]
     thread = threading.Thread(target=lab.run)
     thread.start()
     try:
@@ -171,7 +176,9 @@ def test_calls_queued_behind_each_other_run_in_order_without_stopping_time(lab):
     clock = LockstepClock(lab.endpoint)
     ends = []
     first, one = call(clock, "first", lambda: (clock.sleep(2.0), ends.append(("first", clock.now_ps()))))
-    second, two = call(clock, "second", lambda: (clock.sleep(1.0), ends.append(("second", clock.now_ps()))), after=first)
+    second, two = call(
+        clock, "second", lambda: (clock.sleep(1.0), ends.append(("second", clock.now_ps()))), after=first
+    )
     clock.wait_for([first, second])
     one.join(10)
     two.join(10)

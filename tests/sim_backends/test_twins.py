@@ -1,0 +1,38 @@
+"""What holds for all twins, and lab time moved by hand."""
+
+import pytest
+from bellringer.sim_backends.twins import TWINS
+from bellringer.testbed.models import DetectorModel, LaserModel, OvenModel, RotatorModel, TaggerModel
+
+MODELS = {
+    "cobolt_06": LaserModel(kind="laser", wavelength="785 nm"),
+    "tc200": OvenModel(kind="oven"),
+    "elliptec_ell14": RotatorModel(kind="rotator"),
+    "websq": DetectorModel(kind="snspd"),
+    "id900": TaggerModel(kind="time_tagger"),
+}
+
+
+def test_twins_are_found_by_their_driver_s_name():
+    assert {name: twin.driver for name, twin in TWINS.items()} == {name: name for name in MODELS}
+
+
+@pytest.mark.parametrize("driver", sorted(MODELS))
+def test_a_twin_registers_itself_and_tells_how_to_reach_it(lab, driver):
+    twin = TWINS[driver](lab, "node.part", MODELS[driver])
+    assert lab.twins == {"node.part": twin}
+    assert twin.resource.partition("://")[0] in ("serial", "socket", "zmq")
+    assert all(isinstance(value, int | list) for value in twin.connection().values())
+    assert twin.inspect()
+    with pytest.raises(ValueError, match=r"node\.part has no fault 'flood'"):
+        twin.own_fault("flood")
+
+
+def test_advance_to_does_what_is_due_in_order_and_leaves_time_there(lab):
+    seen = []
+    lab.after(2.0, lambda: seen.append(("b", lab.now_ps)))
+    lab.after(1.0, lambda: (seen.append(("a", lab.now_ps)), lab.after(0.5, lambda: seen.append(("c", lab.now_ps)))))
+    lab.after(3.0, lambda: seen.append(("late", lab.now_ps)))
+    lab.advance_to(2_500_000_000_000)
+    assert seen == [("a", 10**12), ("c", 1_500_000_000_000), ("b", 2 * 10**12)]
+    assert lab.now_ps == 2_500_000_000_000
