@@ -1,0 +1,31 @@
+"""Tags to coincidences, correlations, clocks and Bell parameters: arrays in, numbers with errors out.
+
+Times are int64 ps in ascending order. Bad input is a ``ValueError``; where data allow no answer the value is None
+with a reason, or ``NoPeak``.
+"""
+
+from .bell import FringeFit, chsh, correlation, fit_fringe, visibility
+from .clocks import ClockOffset, NoPeak, clock_offset
+from .correlation import Histogram, correlogram
+from .counting import accidental_matrix, coincidence_matrix, count_coincidences
+from .estimates import Estimate, rate
+from .tags import Tags
+
+__all__ = [
+    "ClockOffset",
+    "Estimate",
+    "FringeFit",
+    "Histogram",
+    "NoPeak",
+    "Tags",
+    "accidental_matrix",
+    "chsh",
+    "clock_offset",
+    "coincidence_matrix",
+    "correlation",
+    "correlogram",
+    "count_coincidences",
+    "fit_fringe",
+    "rate",
+    "visibility",
+]

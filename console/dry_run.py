@@ -34,18 +34,31 @@ def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[S
     with tempfile.TemporaryDirectory(prefix="bellringer-") as folder:
         os.chmod(folder, 0o700)
         log = Path(folder, "lab.log")
-        command = [sys.executable, "-m", "bellringer.sim_backends.lab.process", str(file), "--seed", str(seed), "--clock", f"ipc://{folder}/clock"]
+        command = [
+            sys.executable,
+            "-m",
+            "bellringer.sim_backends.lab.process",
+            str(file),
+            "--seed",
+            str(seed),
+            "--clock",
+            f"ipc://{folder}/clock",
+        ]
         command += [word for text in overrides for word in ("--set", text)]
         with open(log, "wb") as errors:
             # Its own session: a Ctrl-C in the terminal is for the run, which still needs the lab on its way to the dark.
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+            )
         assert process.stdin is not None and process.stdout is not None
         clock = None
         try:
             line = process.stdout.readline()
             if not line:
                 process.wait()
-                raise BellringerError("the simulated lab did not start", where=str(file), hint=log.read_text(errors="replace")[-2000:])
+                raise BellringerError(
+                    "the simulated lab did not start", where=str(file), hint=log.read_text(errors="replace")[-2000:]
+                )
             instruments = json.loads(line)["instruments"]
             endpoints = {name: Endpoint(body["resource"], body["options"]) for name, body in instruments.items()}
             clock = LockstepClock(f"ipc://{folder}/clock", caller="runner", alive=lambda: process.poll() is None)

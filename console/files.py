@@ -17,7 +17,9 @@ def parse_overrides(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         path, equals, value = word.partition("=")
         if not equals or not path.strip():
-            raise BellringerError(f"--set {word!r} has no value", hint='write --set node.instrument.setting="value with unit"')
+            raise BellringerError(
+                f"--set {word!r} has no value", hint='write --set node.instrument.setting="value with unit"'
+            )
         overrides[path.strip()] = value.strip().strip('"')
     return overrides
 
@@ -45,7 +47,11 @@ def summary(loaded: LoadedTestbed) -> None:
 
 def copy_example(folder: Path, example: str) -> None:
     """Copy an example testbed into ``folder``; never overwrites."""
-    files = {Path(item.name).stem: item for item in resources.files("bellringer.examples").iterdir() if item.name.endswith(".yaml")}
+    files = {
+        Path(item.name).stem: item
+        for item in resources.files("bellringer.examples").iterdir()
+        if item.name.endswith(".yaml")
+    }
     if example not in files:
         raise BellringerError(f"there is no example '{example}'", hint=nearest(example, files))
     target = folder / f"{example}.yaml"

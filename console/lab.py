@@ -27,7 +27,9 @@ def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: boo
         for column in ("instrument", "driver", "resource", "options"):
             table.add_column(column, overflow="fold")
         for name, body in where.items():
-            table.add_row(name, body["driver"], body["resource"], ", ".join(f"{k}={v}" for k, v in body["options"].items()))
+            table.add_row(
+                name, body["driver"], body["resource"], ", ".join(f"{k}={v}" for k, v in body["options"].items())
+            )
         Console().print(table)
     signal.signal(signal.SIGTERM, lambda number, frame: lab.stop())
     with contextlib.suppress(KeyboardInterrupt):

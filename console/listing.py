@@ -34,7 +34,9 @@ def describe_driver(name: str) -> dict[str, Any]:
 
 
 def _has(driver: type, capability: type) -> bool:
-    wanted = [key for key in {*vars(capability), *getattr(capability, "__annotations__", {})} if not key.startswith("_")]
+    wanted = [
+        key for key in {*vars(capability), *getattr(capability, "__annotations__", {})} if not key.startswith("_")
+    ]
     return all(hasattr(driver, key) for key in wanted)
 
 
@@ -60,22 +62,42 @@ def list_drivers(name: str, as_json: bool) -> None:
     for column in ("value", "settable", "unit", "limits or choices", "what it is"):
         table.add_column(column, overflow="fold")
     for value in body["values"]:
-        limits = f"{value['limits'][0]:g} to {text(value['limits'][1], value['unit'])}" if value["limits"] else ", ".join(value["choices"])
-        table.add_row(value["name"], "yes" if value["settable"] else "", value["unit"] or value["type"], limits, value["doc"])
+        limits = (
+            f"{value['limits'][0]:g} to {text(value['limits'][1], value['unit'])}"
+            if value["limits"]
+            else ", ".join(value["choices"])
+        )
+        table.add_row(
+            value["name"], "yes" if value["settable"] else "", value["unit"] or value["type"], limits, value["doc"]
+        )
     out.print(table)
     if body["options"]:
-        out.print("options: " + ", ".join(f"{key} (default {value})" for key, value in body["options"].items()), markup=False)
+        out.print(
+            "options: " + ", ".join(f"{key} (default {value})" for key, value in body["options"].items()), markup=False
+        )
 
 
 def list_sequences(as_json: bool) -> None:
     """Print the library's sequences."""
     found = [find_sequence(name) for name in LIBRARY]
     if as_json:
-        emit_json([{"name": s.name, "doc": s.doc, "parameters": {p.name: [p.kind.__name__, p.default] for p in s.parameters.values()}} for s in found])
+        emit_json(
+            [
+                {
+                    "name": s.name,
+                    "doc": s.doc,
+                    "parameters": {p.name: [p.kind.__name__, p.default] for p in s.parameters.values()},
+                }
+                for s in found
+            ]
+        )
         return
     out = Console(highlight=False)
     for each in found:
         out.print(each.name, style="bold", markup=False)
         out.print("  " + each.doc.replace("\n", "\n  "), markup=False)
         for parameter in each.parameters.values():
-            out.print(f"    --{parameter.name.replace('_', '-')} {parameter.kind.__name__}  (default {parameter.default})", markup=False)
+            out.print(
+                f"    --{parameter.name.replace('_', '-')} {parameter.kind.__name__}  (default {parameter.default})",
+                markup=False,
+            )

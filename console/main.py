@@ -26,7 +26,13 @@ app.add_typer(runs_app, name="runs")
 TestbedFile = Annotated[Path, typer.Argument(metavar="FILE", help="Testbed file (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="PATH=VALUE", help='Override the file, e.g. --set charlie.pump.power="10 mW". Repeatable.', show_default=False)
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help='Override the file, e.g. --set charlie.pump.power="10 mW". Repeatable.',
+        show_default=False,
+    ),
 ]
 RunsFolder = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where run folders are kept.")]
 
@@ -64,7 +70,11 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     pass
 
 
@@ -109,7 +119,9 @@ def run(
     context: typer.Context,
     file: TestbedFile,
     sequence: Annotated[str, typer.Argument(help="Sequence name, or FILE.py:NAME for your own.", show_default=False)],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Run on a simulated lab: real drivers, simulated far ends.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run on a simulated lab: real drivers, simulated far ends.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the simulated lab; the same seed gives the same tags.")] = 0,
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
@@ -129,7 +141,18 @@ def run(
     """
     from .run import run_command
 
-    sys.exit(run_command(file, sequence, sequence_options(context.args), dry_run=dry_run, seed=seed, as_json=as_json, overrides=overrides, runs=runs))
+    sys.exit(
+        run_command(
+            file,
+            sequence,
+            sequence_options(context.args),
+            dry_run=dry_run,
+            seed=seed,
+            as_json=as_json,
+            overrides=overrides,
+            runs=runs,
+        )
+    )
 
 
 def sequence_options(words: list[str]) -> dict[str, str]:
@@ -198,7 +221,11 @@ def runs_ls(runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
 
 
 @runs_app.command("show")
-def runs_show(name: Annotated[str, typer.Argument(help="Run name or folder; 'latest' for the newest.")] = "latest", runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
+def runs_show(
+    name: Annotated[str, typer.Argument(help="Run name or folder; 'latest' for the newest.")] = "latest",
+    runs: RunsFolder = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
     """Show one run: what was asked, how it ended, what came out."""
     from .runs import show_command
 
@@ -206,7 +233,10 @@ def runs_show(name: Annotated[str, typer.Argument(help="Run name or folder; 'lat
 
 
 @runs_app.command("report")
-def runs_report(name: Annotated[str, typer.Argument(help="Run name or folder; 'latest' for the newest.")] = "latest", runs: RunsFolder = Path("runs")) -> None:
+def runs_report(
+    name: Annotated[str, typer.Argument(help="Run name or folder; 'latest' for the newest.")] = "latest",
+    runs: RunsFolder = Path("runs"),
+) -> None:
     """Write a run's report.html again and print its path."""
     from .runs import report_command
 

@@ -13,19 +13,33 @@ COLOURS = ("#0b6e99", "#c0501c", "#3c7d3c", "#7a4a9c")
 
 def svg(figure: dict[str, Any]) -> str:
     """Return an ``<svg>`` element for one figure of ``sequences.figures`` as plain values."""
-    with mpl.rc_context({"svg.hashsalt": figure["name"], "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}):
+    with mpl.rc_context(
+        {"svg.hashsalt": figure["name"], "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}
+    ):
         page = Figure(figsize=(7.2, 3.6), layout="constrained")
         axes = page.subplots()
         points = 0
         for curve in figure["series"]:
-            colour = COLOURS[points % len(COLOURS)] if curve["style"] != "line" else COLOURS[(points - 1) % len(COLOURS)]
+            colour = (
+                COLOURS[points % len(COLOURS)] if curve["style"] != "line" else COLOURS[(points - 1) % len(COLOURS)]
+            )
             if curve["style"] == "steps":
                 axes.step(curve["x"], curve["y"], where="mid", color=colour, lw=1.2, label=curve["label"])
                 axes.fill_between(curve["x"], curve["y"], step="mid", color=colour, alpha=0.15)
             elif curve["style"] == "line":
                 axes.plot(curve["x"], curve["y"], color=colour, lw=1.2, alpha=0.8)
             else:
-                axes.errorbar(curve["x"], curve["y"], yerr=curve["error"], fmt="o", ms=4, lw=1, capsize=2, color=colour, label=curve["label"])
+                axes.errorbar(
+                    curve["x"],
+                    curve["y"],
+                    yerr=curve["error"],
+                    fmt="o",
+                    ms=4,
+                    lw=1,
+                    capsize=2,
+                    color=colour,
+                    label=curve["label"],
+                )
             points += curve["style"] != "line"
         for mark in figure["marks"]:
             axes.axvline(mark, ls=":", lw=1, color="#888888")

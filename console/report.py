@@ -17,7 +17,10 @@ def write_report(folder: Path) -> Path:
     """Write ``report.html`` into a run folder and return its path."""
     asked = json.loads((folder / "run.json").read_text())
     outcome = _load(folder / "results.json") or {"results": {}, "notes": [], "status": asked["status"]}
-    figures = [json.loads(path.read_text()) for path in sorted((folder / "data").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)]
+    figures = [
+        json.loads(path.read_text())
+        for path in sorted((folder / "data").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    ]
     results = {name: Estimate(**body) for name, body in outcome["results"].items()}
     page = Template(_PAGE.read_text(encoding="utf-8")).substitute(
         title=html.escape(f"{asked['sequence']} on {asked['testbed']}"),
@@ -29,7 +32,12 @@ def write_report(folder: Path) -> Path:
         notes="".join(f'<p class="note">{html.escape(note)}</p>' for note in outcome["notes"]),
         figures="\n".join(_figure(figure) for figure in figures),
         results=_table([("result", "value"), *((name, str(value)) for name, value in results.items())]),
-        asked=_table([("asked", ""), *((key, json.dumps(value) if not isinstance(value, str) else value) for key, value in asked.items())]),
+        asked=_table(
+            [
+                ("asked", ""),
+                *((key, json.dumps(value) if not isinstance(value, str) else value) for key, value in asked.items()),
+            ]
+        ),
         instruments=_instruments(folder),
         testbed=html.escape((folder / "testbed.yaml").read_text(encoding="utf-8")),
     )
@@ -65,5 +73,8 @@ def _instruments(folder: Path) -> str:
         return "<p>No instrument was read.</p>"
     rows = [("instrument", "value at start", "")]
     for name, values in snapshots["start"].items():
-        rows += [(name, key, "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)) for key, value in values.items()]
+        rows += [
+            (name, key, "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value))
+            for key, value in values.items()
+        ]
     return _table(rows)

@@ -25,7 +25,9 @@ def list_command(runs: Path, as_json: bool) -> None:
     for column in ("run", "sequence", "testbed", "kind", "status"):
         table.add_column(column)
     for run in found:
-        table.add_row(run["run"], run["sequence"], run["testbed"], "dry run" if run.get("dry_run") else "hardware", run["status"])
+        table.add_row(
+            run["run"], run["sequence"], run["testbed"], "dry run" if run.get("dry_run") else "hardware", run["status"]
+        )
     Console().print(table)
 
 

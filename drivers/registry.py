@@ -48,10 +48,16 @@ def options_of(driver: type[Instrument]) -> dict[str, inspect.Parameter]:
     """Return the connection options of a driver (bus address, further ports) by name."""
     common = inspect.signature(Instrument.__init__).parameters
     own = inspect.signature(driver.__init__).parameters
-    return {name: parameter for name, parameter in own.items() if name not in common and parameter.kind == parameter.KEYWORD_ONLY}
+    return {
+        name: parameter
+        for name, parameter in own.items()
+        if name not in common and parameter.kind == parameter.KEYWORD_ONLY
+    }
 
 
-def open_instrument(driver_name: str, resource: str, *, clock: Clock | None = None, name: str = "", **settings: Any) -> Instrument:
+def open_instrument(
+    driver_name: str, resource: str, *, clock: Clock | None = None, name: str = "", **settings: Any
+) -> Instrument:
     """Return the instrument at ``resource``, opened and identified.
 
     ``settings`` are the driver's connection options (``address``, ``counts_port``, ``serial_number``, ...) and
@@ -69,7 +75,9 @@ def open_instrument(driver_name: str, resource: str, *, clock: Clock | None = No
     for key in settings:
         if key not in options and key not in declared:
             raise BellringerError(f"{driver_name} has no setting '{key}'", hint=nearest(key, {*options, *declared}))
-    instrument = driver(resource, name=name, clock=clock, **{key: value for key, value in settings.items() if key in options})
+    instrument = driver(
+        resource, name=name, clock=clock, **{key: value for key, value in settings.items() if key in options}
+    )
     for key, value in settings.items():
         if key in declared:
             declared[key].check(instrument, value)

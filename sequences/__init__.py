@@ -1,6 +1,6 @@
 """Scripting experiments: ``@sequence`` functions and the run context they hold.
 
-    from bellringer.sequences import Run, sequence
+from bellringer.sequences import Run, sequence
 """
 
 from .figures import Figure, Series

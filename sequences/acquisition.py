@@ -84,7 +84,14 @@ def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> 
     margin_ps = 2 * host.clock.uncertainty_ps + LONGEST_PATH_PS + 10_000_000_000
     start_ps = host.clock.now_ps() + round(LEAD_S * 1e12) - margin_ps
     calls = [
-        host.submit(end.tagger, "call", "record", seconds + 2 * margin_ps * 1e-12, sorted({end.transmitted, end.reflected}), start_ps)
+        host.submit(
+            end.tagger,
+            "call",
+            "record",
+            seconds + 2 * margin_ps * 1e-12,
+            sorted({end.transmitted, end.reflected}),
+            start_ps,
+        )
         for _, end in ends
     ]
     recordings: list[Recording] = host.gather(calls)
@@ -119,7 +126,8 @@ def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, 
     clicks_a = tuple(_between(tags[0].of(n), low, high) for n in (end_a.transmitted, end_a.reflected))
     wide = 1_000_000_000  # room for delayed windows on both sides
     clicks_b = tuple(
-        _between(_to_first_clock(tags[1].of(n), offset, drift, middle), low - wide, high + wide) for n in (end_b.transmitted, end_b.reflected)
+        _between(_to_first_clock(tags[1].of(n), offset, drift, middle), low - wide, high + wide)
+        for n in (end_b.transmitted, end_b.reflected)
     )
     return Acquisition(link, (name_a, name_b), (clicks_a, clicks_b), (low, high), clock, reason)  # type: ignore[arg-type]
 

@@ -28,7 +28,9 @@ class Run:
         results: name -> Estimate, in the order they were given.
     """
 
-    def __init__(self, testbed: Testbed, host: InstrumentHost, folder: RunFolder, control: RunControl, progress: Progress) -> None:
+    def __init__(
+        self, testbed: Testbed, host: InstrumentHost, folder: RunFolder, control: RunControl, progress: Progress
+    ) -> None:
         self.testbed, self.folder, self.progress = testbed, folder, progress
         self._host, self._control = host, control
         self.results: dict[str, Estimate] = {}
@@ -114,7 +116,9 @@ class Run:
     def result(self, name: str, estimate: Estimate) -> None:
         """Give a result; it is in the record at once."""
         self.results[name] = estimate
-        self._event("result", name=name, value=estimate.value, error=estimate.error, unit=estimate.unit, reason=estimate.reason)
+        self._event(
+            "result", name=name, value=estimate.value, error=estimate.error, unit=estimate.unit, reason=estimate.reason
+        )
 
     def figure(self, figure: Figure) -> None:
         """Give a figure for the report; its numbers are written to ``data/`` at once."""

@@ -36,8 +36,12 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object ``bellringer run --json`` prints."""
-        return {"run": self.run, "folder": str(self.folder), "status": self.status,
-                "results": {name: estimate.as_dict() for name, estimate in self.results.items()}}
+        return {
+            "run": self.run,
+            "folder": str(self.folder),
+            "status": self.status,
+            "results": {name: estimate.as_dict() for name, estimate in self.results.items()},
+        }
 
 
 def run_sequence(
@@ -84,7 +88,8 @@ def run_sequence(
     if failures:
         status = "failed"
         error = InstrumentError(
-            "not every instrument could be confirmed dark: " + "; ".join(str(failure).partition("\n")[0] for failure in failures),
+            "not every instrument could be confirmed dark: "
+            + "; ".join(str(failure).partition("\n")[0] for failure in failures),
             where=str(folder.path),
             hint="check the lab by eye; block the light by hand before you go near it",
         )

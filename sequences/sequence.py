@@ -49,7 +49,9 @@ class Parameter:
             if self.kind is float and not math.isfinite(value):
                 raise ValueError("not finite")
         except (TypeError, ValueError) as error:
-            raise BellringerError(f"--{self.name.replace('_', '-')} is {text!r}, not a {self.kind.__name__}", hint=str(error)) from error
+            raise BellringerError(
+                f"--{self.name.replace('_', '-')} is {text!r}, not a {self.kind.__name__}", hint=str(error)
+            ) from error
         return value
 
 
@@ -72,8 +74,13 @@ class Sequence:
                 raise BellringerError(f"{self.name} has no parameter '{name}'", hint=nearest(name, self.parameters))
         missing = [name for name, parameter in self.parameters.items() if parameter.required and name not in given]
         if missing:
-            raise BellringerError(f"{self.name} needs --{missing[0].replace('_', '-')}", hint="see its help: bellringer ls sequences")
-        return {name: parameter.parse(given[name]) if name in given else parameter.default for name, parameter in self.parameters.items()}
+            raise BellringerError(
+                f"{self.name} needs --{missing[0].replace('_', '-')}", hint="see its help: bellringer ls sequences"
+            )
+        return {
+            name: parameter.parse(given[name]) if name in given else parameter.default
+            for name, parameter in self.parameters.items()
+        }
 
 
 def sequence(function: Callable[..., None]) -> Sequence:
@@ -85,7 +92,9 @@ def _parameters(function: Callable[..., None]) -> list[Parameter]:
     found = []
     for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[1:]:
         if parameter.annotation not in (bool, int, float, str):
-            raise TypeError(f"{function.__name__}: parameter '{parameter.name}' must be annotated bool, int, float or str")
+            raise TypeError(
+                f"{function.__name__}: parameter '{parameter.name}' must be annotated bool, int, float or str"
+            )
         required = parameter.default is inspect.Parameter.empty
         found.append(Parameter(parameter.name, parameter.annotation, None if required else parameter.default, required))
     return found
@@ -100,7 +109,9 @@ def find_sequence(name: str) -> Sequence:
     if ".py" in name:
         return _from_file(name)
     if name not in LIBRARY:
-        raise BellringerError(f"there is no sequence '{name}'", hint=nearest(name, LIBRARY) + "; your own: FILE.py:NAME")
+        raise BellringerError(
+            f"there is no sequence '{name}'", hint=nearest(name, LIBRARY) + "; your own: FILE.py:NAME"
+        )
     found: Sequence = getattr(importlib.import_module(f"{__package__}.library.{name}"), name)
     return found
 

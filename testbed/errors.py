@@ -12,7 +12,9 @@ class BellringerError(Exception):
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         self.what, self.where, self.hint = what, where, hint
-        super().__init__("\n".join(line for line in (what, where and f"  where: {where}", hint and f"  next:  {hint}") if line))
+        super().__init__(
+            "\n".join(line for line in (what, where and f"  where: {where}", hint and f"  next:  {hint}") if line)
+        )
 
 
 class TestbedFileError(BellringerError):

@@ -193,13 +193,19 @@ class LockstepClock(AbortFlag):
             self._check_lab()
             waited += 1.0
             if waited >= _HANG_S and verb not in ("wait", "sleep", "begin"):
-                raise BellringerError(f"the simulated lab did not answer '{verb}' for {waited:g} s", where=self.endpoint,
-                                      hint="it may have crashed; its messages are in the run folder's lab.log")
+                raise BellringerError(
+                    f"the simulated lab did not answer '{verb}' for {waited:g} s",
+                    where=self.endpoint,
+                    hint="it may have crashed; its messages are in the run folder's lab.log",
+                )
 
     def _check_lab(self) -> None:
         if not self._alive():
-            raise BellringerError("the simulated lab has stopped", where=self.endpoint,
-                                  hint="its last messages are in the run folder's lab.log")
+            raise BellringerError(
+                "the simulated lab has stopped",
+                where=self.endpoint,
+                hint="its last messages are in the run folder's lab.log",
+            )
 
     def _take_answer(self, request: int) -> tuple[Any] | None:
         """Return the answer to ``request`` in a one-tuple, or None for an old one."""

@@ -12,27 +12,27 @@ from .units import quantity
 
 
 class Model(BaseModel):
-    """Base: unknown keys are refused, values never change."""
+    """Base: unknown keys are refused, nothing is silently turned into another type, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class LaserModel(Model):
     """A continuous-wave laser."""
 
     kind: Literal["laser"]
-    wavelength: quantity("m", minimum=2e-7, maximum=2e-5, example="785 nm")
-    linewidth: quantity("Hz", minimum=0, example="1 MHz") = 1e6
-    max_power: quantity("W", minimum=0, example="100 mW") = 0.1
-    warm_up: quantity("s", minimum=0, example="120 s") = 0.0
+    wavelength: Annotated[float, quantity("m", minimum=2e-7, maximum=2e-5, example="785 nm")]
+    linewidth: Annotated[float, quantity("Hz", minimum=0, example="1 MHz")] = 1e6
+    max_power: Annotated[float, quantity("W", minimum=0, example="100 mW")] = 0.1
+    warm_up: Annotated[float, quantity("s", minimum=0, example="120 s")] = 0.0
 
 
 class OvenModel(Model):
     """A crystal oven: first-order lag towards the setpoint."""
 
     kind: Literal["oven"]
-    time_constant: quantity("s", minimum=0.1, example="60 s") = 60.0
-    ambient: quantity("degC", example="22 degC") = 22.0
+    time_constant: Annotated[float, quantity("s", minimum=0.1, example="60 s")] = 60.0
+    ambient: Annotated[float, quantity("degC", example="22 degC")] = 22.0
 
 
 class RotatorModel(Model):
@@ -40,8 +40,8 @@ class RotatorModel(Model):
 
     kind: Literal["rotator"]
     element: Literal["half_wave_plate", "quarter_wave_plate", "none"] = "half_wave_plate"
-    speed: quantity("deg/s", minimum=0.1, example="430 deg/s") = 430.0
-    zero: quantity("deg", example="0 deg") = 0.0
+    speed: Annotated[float, quantity("deg/s", minimum=0.1, example="430 deg/s")] = 430.0
+    zero: Annotated[float, quantity("deg", example="0 deg")] = 0.0
     """Mount angle at which the plate's fast axis is horizontal."""
 
 
@@ -50,14 +50,14 @@ class DetectorModel(Model):
 
     kind: Literal["snspd"]
     channels: int = Field(default=4, ge=1, le=64)
-    efficiency: quantity("", minimum=0, maximum=1) = 0.85
-    dark_rate: quantity("Hz", minimum=0, example="100 Hz") = 100.0
-    jitter: quantity("s", minimum=0, example="50 ps") = 50e-12
+    efficiency: Annotated[float, quantity("", minimum=0, maximum=1)] = 0.85
+    dark_rate: Annotated[float, quantity("Hz", minimum=0, example="100 Hz")] = 100.0
+    jitter: Annotated[float, quantity("s", minimum=0, example="50 ps")] = 50e-12
     """FWHM of the Gaussian timing jitter of one channel, tagger included."""
-    dead_time: quantity("s", minimum=0, example="30 ns") = 30e-9
-    plateau_current: quantity("A", minimum=0, example="15 uA") = 15e-6
+    dead_time: Annotated[float, quantity("s", minimum=0, example="30 ns")] = 30e-9
+    plateau_current: Annotated[float, quantity("A", minimum=0, example="15 uA")] = 15e-6
     """Bias above which the efficiency is saturated at ``efficiency``."""
-    switching_current: quantity("A", minimum=0, example="30 uA") = 30e-6
+    switching_current: Annotated[float, quantity("A", minimum=0, example="30 uA")] = 30e-6
     """Bias above which the wire latches and counts nothing."""
 
 
@@ -65,8 +65,8 @@ class TaggerModel(Model):
     """A free-running time tagger."""
 
     kind: Literal["time_tagger"]
-    frequency_error: quantity("", minimum=-1e-3, maximum=1e-3, example="0.4 ppm") = 0.0
-    start_latency: quantity("s", minimum=0, example="2 ms") = 2e-3
+    frequency_error: Annotated[float, quantity("", minimum=-1e-3, maximum=1e-3, example="0.4 ppm")] = 0.0
+    start_latency: Annotated[float, quantity("s", minimum=0, example="2 ms")] = 2e-3
     """Mean time from the start command to the recording's zero; every recording differs by up to half of it."""
 
 
@@ -79,14 +79,14 @@ class CrystalOptic(Model):
     """A nonlinear crystal that turns pump photons into polarisation-entangled pairs."""
 
     kind: Literal["spdc_crystal"]
-    brightness: quantity("pair/s/W", minimum=0, example="1e5 pairs/s/mW")
+    brightness: Annotated[float, quantity("pair/s/W", minimum=0, example="1e5 pairs/s/mW")]
     """Pairs with both photons inside their filters, per second and watt of pump at perfect phase matching."""
-    signal_wavelength: quantity("m", minimum=2e-7, maximum=2e-5, example="1565 nm")
-    idler_wavelength: quantity("m", minimum=2e-7, maximum=2e-5, example="1575.03 nm")
-    filter_bandwidth: quantity("Hz", minimum=1e6, example="100 GHz")
+    signal_wavelength: Annotated[float, quantity("m", minimum=2e-7, maximum=2e-5, example="1565 nm")]
+    idler_wavelength: Annotated[float, quantity("m", minimum=2e-7, maximum=2e-5, example="1575.03 nm")]
+    filter_bandwidth: Annotated[float, quantity("Hz", minimum=1e6, example="100 GHz")]
     """FWHM of the Gaussian spectrum of the pairs behind the filters."""
-    phase_matching_temperature: quantity("degC", example="45 degC")
-    temperature_acceptance: quantity("K", minimum=1e-3, example="4 K")
+    phase_matching_temperature: Annotated[float, quantity("degC", example="45 degC")]
+    temperature_acceptance: Annotated[float, quantity("K", minimum=1e-3, example="4 K")]
     """FWHM of the sinc² phase-matching curve in temperature."""
     pump: str
     """The pump laser, ``node.instrument``."""
@@ -100,17 +100,17 @@ class FibreOptic(Model):
     """A length of fibre, or any piece with loss, delay and dispersion."""
 
     kind: Literal["fibre"]
-    length: quantity("m", minimum=0, example="10 km")
-    loss: quantity("dB/m", minimum=0, example="0.2 dB/km") = 0.0002
-    insertion_loss: quantity("dB", minimum=0, example="1.5 dB") = 0.0
+    length: Annotated[float, quantity("m", minimum=0, example="10 km")]
+    loss: Annotated[float, quantity("dB/m", minimum=0, example="0.2 dB/km")] = 0.0002
+    insertion_loss: Annotated[float, quantity("dB", minimum=0, example="1.5 dB")] = 0.0
     """Everything lost besides length: coupling, filters, connectors."""
-    group_index: quantity("", minimum=1, maximum=4) = 1.468
-    dispersion: quantity("s/m**2", example="17 ps/(nm km)") = 0.0
+    group_index: Annotated[float, quantity("", minimum=1, maximum=4)] = 1.468
+    dispersion: Annotated[float, quantity("s/m**2", example="17 ps/(nm km)")] = 0.0
     """At 1550 nm."""
-    dispersion_slope: quantity("s/m**3", example="0.058 ps/(nm^2 km)") = 0.0
+    dispersion_slope: Annotated[float, quantity("s/m**3", example="0.058 ps/(nm^2 km)")] = 0.0
     polarisation: Literal["kept", "rotated"]
-    """``kept``: the state comes out as it went in. ``rotated``: a fixed random rotation, found by nobody but the lab's seed."""
-    background: quantity("Hz", minimum=0, example="1 kHz") = 0.0
+    """``kept``: the state comes out as it went in. ``rotated``: a fixed random rotation, drawn from the lab's seed."""
+    background: Annotated[float, quantity("Hz", minimum=0, example="1 kHz")] = 0.0
     """Unpolarised photons per second that come out of the far end besides the pairs."""
 
 
@@ -118,7 +118,7 @@ class SplitterOptic(Model):
     """A polarising beam splitter: H is transmitted, V reflected."""
 
     kind: Literal["polarising_splitter"]
-    extinction: quantity("dB", minimum=10, example="30 dB") = 200.0
+    extinction: Annotated[float, quantity("dB", minimum=10, example="30 dB")] = 200.0
     """Suppression of the wrong polarisation in each output."""
 
 
@@ -126,7 +126,7 @@ class AttenuatorOptic(Model):
     """A fixed loss."""
 
     kind: Literal["attenuator"]
-    loss: quantity("dB", minimum=0, example="3 dB")
+    loss: Annotated[float, quantity("dB", minimum=0, example="3 dB")]
 
 
 Optic = Annotated[CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic, Field(discriminator="kind")]

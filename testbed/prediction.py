@@ -110,7 +110,12 @@ def predict(testbed: Testbed, link: Link) -> Prediction | None:
     """Return the prediction for a link, or None if the file describes too little of it."""
     wiring, parts = Wiring(testbed), testbed.optics()
     paths = [_upstream(wiring, end) for end in link.ends.values()]
-    crystals = {port.rpartition(".")[0] for path in paths for port in path if isinstance(parts.get(port.rpartition(".")[0]), CrystalOptic)}
+    crystals = {
+        port.rpartition(".")[0]
+        for path in paths
+        for port in path
+        if isinstance(parts.get(port.rpartition(".")[0]), CrystalOptic)
+    }
     if len(crystals) != 1:
         return None
     crystal: CrystalOptic = parts[crystals.pop()]
@@ -122,8 +127,14 @@ def predict(testbed: Testbed, link: Link) -> Prediction | None:
     spread = formulas.sigma_from_fwhm(abs(a.spread_s - b.spread_s))
     jitter = [formulas.sigma_from_fwhm(end.detector.jitter) for end in (a, b)]
     fraction = formulas.window_fraction(link.coincidence_window, math.hypot(spread, *jitter))
-    rotated = any(isinstance(parts.get(port), FibreOptic) and parts[port].polarisation == "rotated" for path in paths for port in path)
-    remarks = ("a fibre rotates polarisation: visibilities and S are predicted for a compensated one",) if rotated else ()
+    rotated = any(
+        isinstance(parts.get(port), FibreOptic) and parts[port].polarisation == "rotated"
+        for path in paths
+        for port in path
+    )
+    remarks = (
+        ("a fibre rotates polarisation: visibilities and S are predicted for a compensated one",) if rotated else ()
+    )
     plate = testbed.instruments()[crystal.pump_plate]
     zero = getattr(plate.model, "zero", 0.0)
     angle = parse(plate.settings.get("angle", "0 deg"), "deg") - zero
@@ -137,7 +148,11 @@ def _pair_rate(testbed: Testbed, crystal: CrystalOptic) -> float:
     if isinstance(pump.model, LaserModel):
         power = min(power, pump.model.max_power)
     temperature = parse(oven.settings.get("temperature_setpoint", f"{crystal.phase_matching_temperature} degC"), "degC")
-    return crystal.brightness * power * formulas.phase_matching(temperature, crystal.phase_matching_temperature, crystal.temperature_acceptance)
+    return (
+        crystal.brightness
+        * power
+        * formulas.phase_matching(temperature, crystal.phase_matching_temperature, crystal.temperature_acceptance)
+    )
 
 
 def _upstream(wiring: Wiring, end: LinkEnd) -> list[str]:
@@ -170,4 +185,10 @@ def _budget(testbed: Testbed, crystal: CrystalOptic, path: list[str]) -> EndBudg
             continue
         transmission, background = transmission * loss, background * loss
         background += part.background if isinstance(part, FibreOptic) else 0.0
-    return EndBudget(transmission * detector.efficiency, background * detector.efficiency / 2 + detector.dark_rate, spread, contrast, detector)
+    return EndBudget(
+        transmission * detector.efficiency,
+        background * detector.efficiency / 2 + detector.dark_rate,
+        spread,
+        contrast,
+        detector,
+    )

@@ -1,45 +1,73 @@
 """What a lab is: nodes with their instruments and optics, the wiring between ports, and links.
 
-This is the testbed file after parsing; ``loader.load`` makes one from YAML.
+This is the testbed file after parsing; ``loader.load`` makes one from YAML. The models check every value by itself;
+what one value says about another is checked by ``wiring`` and ``links``, what only drivers know by ``drivers.check``.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from .errors import QuantityError
 from .models import InstrumentModel, Model, Optic
 from .units import quantity
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+"""A node, instrument, optic or link: no dots, because ``node.part.port`` has them."""
+
+
+def _bound(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        raise QuantityError(
+            f"the limit is {value!r}, not a quantity", hint='write it with its unit, for example "50 mW"'
+        )
+    return value
 
 
 class Limits(Model):
     """Narrower limits for one setting; text with units, checked against the driver's declaration."""
 
-    min: str | float | None = None
-    max: str | float | None = None
+    min: Annotated[str | float | None, BeforeValidator(_bound)] = None
+    max: Annotated[str | float | None, BeforeValidator(_bound)] = None
 
 
 class InstrumentEntry(Model):
     """One instrument of a node."""
 
     driver: str = Field(description="registered driver name; `bellringer ls drivers` lists them")
-    resource: str = Field(default="", description="where it is: ASRL/dev/...::INSTR, serial:///dev/..., socket://host:port, "
-                                                  "TCPIP::host::port::SOCKET, zmq://host:port; empty for composed instruments")
+    resource: str = Field(
+        default="",
+        description="where it is: ASRL/dev/...::INSTR, serial:///dev/..., socket://host:port, "
+        "TCPIP::host::port::SOCKET, zmq://host:port; empty for composed instruments",
+    )
     serial_number: str = Field(default="", description="refuse to open a unit with another serial number")
-    options: dict[str, Any] = Field(default_factory=dict, description="connection options of the driver: bus address, further ports")
-    parts: dict[str, str] = Field(default_factory=dict, description="for composed instruments: role -> instrument of the same node")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="connection options of the driver: bus address, further ports"
+    )
+    parts: dict[str, str] = Field(
+        default_factory=dict, description="for composed instruments: role -> instrument of the same node"
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="settings applied when a run starts, with units")
-    limits: dict[str, Limits] = Field(default_factory=dict, description="limits narrower than the hardware's, by setting")
-    rest: dict[str, Any] = Field(default_factory=dict, description="settings left behind when the instrument is closed, besides dark")
-    channels: dict[int, str] = Field(default_factory=dict, description="for time taggers: input -> what is connected, for people and plots")
-    model: InstrumentModel | None = Field(default=None, description="what it physically is; needed for the dry run and predictions")
+    limits: dict[str, Limits] = Field(
+        default_factory=dict, description="limits narrower than the hardware's, by setting"
+    )
+    rest: dict[str, Any] = Field(
+        default_factory=dict, description="settings left behind when the instrument is closed, besides dark"
+    )
+    channels: dict[int, str] = Field(
+        default_factory=dict, description="for time taggers: input -> what is connected, for people and plots"
+    )
+    model: InstrumentModel | None = Field(
+        default=None, description="what it physically is; needed for the dry run and predictions"
+    )
 
 
 class Node(Model):
     """One place with one computer."""
 
     description: str = ""
-    instruments: dict[str, InstrumentEntry] = Field(default_factory=dict)
-    optics: dict[str, Optic] = Field(default_factory=dict)
+    instruments: dict[Name, InstrumentEntry] = Field(default_factory=dict)
+    optics: dict[Name, Optic] = Field(default_factory=dict)
 
 
 class LinkEnd(Model):
@@ -55,9 +83,13 @@ class Link(Model):
     """Two ends that share pairs from one source."""
 
     source: str = Field(description="pair source, node.instrument")
-    ends: dict[str, LinkEnd] = Field(min_length=2, max_length=2, description="two ends; the first one's clock is the reference")
-    coincidence_window: quantity("s", minimum=1e-12, example="600 ps") = Field(
-        default=6e-10, description="two clicks coincide if they are at most this far apart (|dt| <= window; full width is twice that)")
+    ends: dict[Name, LinkEnd] = Field(
+        min_length=2, max_length=2, description="two nodes; the first one's clock is the reference"
+    )
+    coincidence_window: Annotated[float, quantity("s", minimum=1e-12, example="600 ps")] = Field(
+        default=6e-10,
+        description="two clicks coincide if they are at most this far apart (|dt| <= window; full width is twice that)",
+    )
 
 
 class Testbed(Model):
@@ -68,13 +100,18 @@ class Testbed(Model):
     bellringer: int = Field(ge=1, le=1, description="version of this file format")
     name: str
     description: str = ""
-    nodes: dict[str, Node] = Field(min_length=1)
-    wiring: list[str] = Field(default_factory=list, description="optical and electrical paths: 'node.part[.port] -> node.part[.port] -> ...'")
-    links: dict[str, Link] = Field(default_factory=dict)
+    nodes: dict[Name, Node] = Field(min_length=1)
+    wiring: list[str] = Field(
+        default_factory=list,
+        description="optical and electrical paths: 'node.part[.port] -> node.part[.port] -> ...'",
+    )
+    links: dict[Name, Link] = Field(default_factory=dict)
 
     def instruments(self) -> dict[str, InstrumentEntry]:
         """Return every instrument by its full name, ``node.instrument``."""
-        return {f"{node}.{name}": entry for node, body in self.nodes.items() for name, entry in body.instruments.items()}
+        return {
+            f"{node}.{name}": entry for node, body in self.nodes.items() for name, entry in body.instruments.items()
+        }
 
     def optics(self) -> dict[str, Any]:
         """Return every passive optical element by its full name, ``node.element``."""

@@ -8,14 +8,17 @@ Temperatures are in degrees Celsius and angles in degrees, as the instruments' o
 import functools
 import math
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pint
-from pydantic import BeforeValidator, WithJsonSchema
+from annotated_types import GroupedMetadata
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from .errors import QuantityError
 
-_TEXT = re.compile(r"^\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+_TEXT = re.compile(r"^\s*([-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+_THERMOMETERS = ("degree_Celsius", "degree_Fahrenheit")
 
 
 @functools.cache
@@ -30,26 +33,34 @@ def _registry() -> pint.UnitRegistry[Any]:
 @functools.cache
 def _unit(text: str) -> Any:
     """Return the pint unit of ``text``; ``/s`` alone and ``photons/s`` and ``cps`` are rates in hertz."""
-    cleaned = re.sub(r"\bdB\b", "loss_dB", text.replace("µ", "u").replace("°C", "degC").replace("°", "deg").replace("%", "percent"))
+    cleaned = text.replace("µ", "u").replace("°C", "degC").replace("°", "deg").replace("%", "percent")
+    cleaned = re.sub(r"\bdB\b", "loss_dB", cleaned)
     cleaned = re.sub(r"\bpairs\b", "pair", re.sub(r"\b(counts|photons|tags)\b", "1", re.sub(r"\bcps\b", "Hz", cleaned)))
     cleaned = re.sub(r"^\s*/", "1/", cleaned)
     cleaned = re.sub(r"(\w+)/\(([^()]+)\)", lambda m: f"{m[1]}/({m[2].replace(' ', '*')})", cleaned)
     return _registry().Unit(cleaned) if cleaned not in ("", "1") else _registry().Unit("dimensionless")
 
 
-def parse(value: object, unit: str, *, name: str = "value") -> float:
+def parse(value: object, unit: str, *, name: str = "value", example: str = "") -> float:
     """Return ``value`` as a float in ``unit``; text must carry a unit unless ``unit`` is empty.
+
+    ``name`` and ``example`` (text with a unit) are for messages.
 
     Raises:
         QuantityError: no unit, a unit of another kind, or no finite number.
     """
-    example = f"write it with its unit, for example \"1 {unit}\"" if unit else "write a plain number"
+    if unit:
+        example = f'write it with its unit, for example "{example or f"1 {unit}"}"'
+    else:
+        example = "write a plain number"
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise QuantityError(f"{name} is {value!r}, not a quantity", hint=example)
     if isinstance(value, (int, float)):
         if unit:
-            raise QuantityError(f"{name} is {value!r}: a number without a unit", hint=f"write \"{value} {unit}\", or the unit you mean")
-        number, given = float(value), ""
+            raise QuantityError(
+                f"{name} is {value!r}: a number without a unit", hint=f'write "{value} {unit}", or the unit you mean'
+            )
+        number, given = _float(value), ""
     else:
         match = _TEXT.match(value)
         if match is None:
@@ -58,15 +69,33 @@ def parse(value: object, unit: str, *, name: str = "value") -> float:
     if not math.isfinite(number):
         raise QuantityError(f"{name} is {value!r}, not a finite number", hint=example)
     if unit and not given:
-        raise QuantityError(f"{name} is {value!r}: a number without a unit", hint=f"write \"{value} {unit}\", or the unit you mean")
-    if given == unit:
-        return number
-    return _convert(number, given, unit, value, name, example)
+        raise QuantityError(
+            f"{name} is {value!r}: a number without a unit", hint=f'write "{value} {unit}", or the unit you mean'
+        )
+    result = number if given == unit else _convert(number, given, unit, value, name, example)
+    if not math.isfinite(result):
+        raise QuantityError(f"{name} is {value!r}, too large a number in {unit}", hint=example)
+    return result
+
+
+def _float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return math.inf
 
 
 def _convert(number: float, given: str, unit: str, value: object, name: str, example: str) -> float:
     try:
+        if (
+            unit == "K" and str(_unit(given)) in _THERMOMETERS
+        ):  # every quantity in K here is a difference: 4 degC is not 277 K
+            raise QuantityError(
+                f"{name} is {value!r}: a temperature difference in K is wanted", hint=f'write "{number:g} K"'
+            )
         result = float(_registry().Quantity(number, _unit(given)).to(_unit(unit)).magnitude)
+    except QuantityError:
+        raise
     except pint.errors.DimensionalityError:
         raise QuantityError(f"{name} is {value!r}: not a quantity in {unit or 'plain numbers'}", hint=example) from None
     except Exception as error:  # pint raises many kinds for text it cannot read
@@ -80,18 +109,46 @@ def text(value: float, unit: str) -> str:
     return f"{value:.12g} {unit}".strip()
 
 
-def quantity(unit: str, *, minimum: float | None = None, maximum: float | None = None, example: str = "") -> Any:
-    """Return the type of a pydantic field that holds a float in ``unit`` and is written as text with a unit."""
+def _range(low: float, high: float, unit: str) -> str:
+    if high == math.inf:
+        return f"its range from {text(low, unit)} up"
+    if low == -math.inf:
+        return f"its range up to {text(high, unit)}"
+    return f"{low:.12g} to {text(high, unit)}"
 
-    def check(value: object) -> float:
-        number = parse(value, unit)
-        low = -math.inf if minimum is None else minimum
-        high = math.inf if maximum is None else maximum
-        if not low <= number <= high:
-            raise QuantityError(f"{value!r} is outside {low:g} to {high:g} {unit}", hint="put it inside that range")
+
+class _Quantity(GroupedMetadata):
+    """What pydantic does with a quantity: text with a unit in, a float in that unit out."""
+
+    def __init__(self, unit: str, low: float, high: float, example: str) -> None:
+        self.unit, self.low, self.high, self.example = unit, low, high, example
+
+    def __iter__(self) -> Iterator[object]:
+        yield BeforeValidator(self._check)
+        yield WithJsonSchema(self._schema())
+
+    def _check(self, value: object, info: ValidationInfo) -> float:
+        name = info.field_name or "value"
+        number = parse(value, self.unit, name=name, example=self.example)
+        if not self.low <= number <= self.high:
+            allowed = _range(self.low, self.high, self.unit)
+            raise QuantityError(f"{name} is {value!r}, outside {allowed}", hint="put it inside that range")
         return number
 
-    schema = {"type": "string", "description": f"a quantity in {unit} or any unit of that kind", "examples": [example or f"1 {unit}"]}
-    if not unit:
-        schema = {"type": "number"}
-    return Annotated[float, BeforeValidator(check), WithJsonSchema(schema)]
+    def _schema(self) -> dict[str, Any]:
+        if not self.unit:
+            return {"type": ["number", "string"], "examples": [self.example or "0.5"]}
+        return {
+            "type": "string",
+            "description": f"a quantity in {self.unit} or any unit of that kind",
+            "examples": [self.example or f"1 {self.unit}"],
+            "x-unit": self.unit,
+        }
+
+
+def quantity(unit: str, *, minimum: float = -math.inf, maximum: float = math.inf, example: str = "") -> object:
+    """Return the mark of a pydantic field that is a float in ``unit`` and is written as text with a unit.
+
+    ``power: Annotated[float, quantity("W", minimum=0, example="10 mW")]``; limits are inclusive and in ``unit``.
+    """
+    return _Quantity(unit, minimum, maximum, example)

@@ -16,6 +16,17 @@ from .settings import Reading, Setting
 CAPABILITIES = (Laser, TemperatureController, Rotator, PhotonDetector, TimeTagger, PairSource)
 
 __all__ = [
-    "CAPABILITIES", "ClockMap", "Identity", "Instrument", "Laser", "PairSource", "PhotonDetector", "Reading",
-    "Recording", "Rotator", "Setting", "TemperatureController", "TimeTagger",
+    "CAPABILITIES",
+    "ClockMap",
+    "Identity",
+    "Instrument",
+    "Laser",
+    "PairSource",
+    "PhotonDetector",
+    "Reading",
+    "Recording",
+    "Rotator",
+    "Setting",
+    "TemperatureController",
+    "TimeTagger",
 ]

@@ -47,6 +47,12 @@ class Instrument(ABC):
     model_name: ClassVar[str]
     """The instrument as its maker calls it, for people."""
 
+    composed: ClassVar[bool] = False
+    """Whether it has no port of its own and is made of other instruments of its node, its ``parts``."""
+
+    roles: ClassVar[Mapping[str, type]] = {}
+    """For a composed instrument: the parts it needs, role -> capability."""
+
     def __init__(
         self,
         resource: str,
@@ -104,7 +110,9 @@ class Instrument(ABC):
     def __enter__(self) -> Self:
         return self if self.is_open else self.open()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -170,12 +178,19 @@ class Instrument(ABC):
 
     def limits_of(self, setting: Setting[Any]) -> tuple[float, float, str]:
         """Return the narrowest (low, high) for a setting and who set the narrower side."""
-        sources = [("hardware", setting.limits), ("this unit", self.device_limits.get(setting.name)),
-                   ("testbed file", self.file_limits.get(setting.name))]
+        sources = [
+            ("hardware", setting.limits),
+            ("this unit", self.device_limits.get(setting.name)),
+            ("testbed file", self.file_limits.get(setting.name)),
+        ]
         low, high, who = -math.inf, math.inf, "no limit"
         for source, pair in sources:
             if pair is not None and (pair[0] > low or pair[1] < high):
-                low, high, who = max(low, pair[0]), min(high, pair[1]), f"limit of the {source}" if source != "this unit" else "limit of this unit"
+                low, high, who = (
+                    max(low, pair[0]),
+                    min(high, pair[1]),
+                    f"limit of the {source}" if source != "this unit" else "limit of this unit",
+                )
         return low, high, who
 
     def snapshot(self) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class Reading(Generic[T]):
         try:
             return self.parse(reply)  # type: ignore[no-any-return]
         except (ValueError, KeyError, IndexError) as error:
-            raise instrument.protocol_error(self.get, reply, f"expected {self.kind.__name__} for {self.name}") from error
+            raise instrument.protocol_error(
+                self.get, reply, f"expected {self.kind.__name__} for {self.name}"
+            ) from error
 
     def __set__(self, instrument: "Instrument", value: T) -> None:
         raise AttributeError(f"{instrument.label}: {self.name} is a reading and cannot be set")
@@ -115,7 +117,9 @@ class Setting(Reading[T]):
                 raise LimitError(f"{value!r} is no {self.name}", where=where, hint="valid: " + ", ".join(self.choices))
             return str(value)  # type: ignore[return-value]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise LimitError(f"{self.name} must be a finite number in {self.unit or 'plain units'}, not {value!r}", where=where)
+            raise LimitError(
+                f"{self.name} must be a finite number in {self.unit or 'plain units'}, not {value!r}", where=where
+            )
         if self.kind is int and int(value) != value:
             raise LimitError(f"{self.name} must be a whole number, not {value!r}", where=where)
         low, high, source = instrument.limits_of(self)
@@ -140,4 +144,7 @@ class Setting(Reading[T]):
             if not isinstance(value, str) or (self.choices and value not in self.choices):
                 raise QuantityError(f"{name} is {value!r}", hint="valid: " + (", ".join(self.choices) or "any text"))
             return value  # type: ignore[return-value]
-        return self.kind(parse(value, self.unit, name=name))
+        number = parse(value, self.unit, name=name)
+        if self.kind is int and not number.is_integer():
+            raise QuantityError(f"{name} is {value!r}, not a whole number", hint="round it")
+        return self.kind(number)

@@ -53,7 +53,9 @@ class ByteTransport(ABC):
         try:
             self.key = self._open_port()
         except Exception as error:  # pyserial, pyvisa and the socket library each raise their own kinds
-            raise TransportError(f"cannot open {self.resource}: {error}", where=self.label, hint=self._open_hint()) from error
+            raise TransportError(
+                f"cannot open {self.resource}: {error}", where=self.label, hint=self._open_hint()
+            ) from error
         self._open, self.sent, self.received = True, 0, 0
         self._buffer.clear()
         self.clock.opened(self)

@@ -80,7 +80,7 @@ class ZmqLine:
 
 
 class ZmqRequester(ZmqLine):
-    """Request/reply text over REQ. A lost reply would wedge a REQ socket, so a timeout opens a fresh one."""
+    """Request/reply text over REQ. A lost reply would wedge a REQ socket, so a fresh one is opened then."""
 
     socket_type = zmq.REQ
 
@@ -89,7 +89,7 @@ class ZmqRequester(ZmqLine):
         self.send(text)
         try:
             return self.receive(timeout_s).decode("utf-8", errors="replace")
-        except TransportTimeout:
+        except BaseException:  # an interrupt wedges it like a timeout, and the way to the dark goes through here
             self.close()
             self.open()
             raise

@@ -119,7 +119,9 @@ class InstrumentHost:
         if errors:
             raise InstrumentError(
                 f"{len(errors)} of {len(calls)} calls failed",
-                where="\n         ".join(f"{call.name}: {error}".replace("\n", "\n           ") for call, error in errors),
+                where="\n         ".join(
+                    f"{call.name}: {error}".replace("\n", "\n           ") for call, error in errors
+                ),
                 hint="see each one above; the first is usually the cause",
             ) from errors[0][1]
         return [call.value for call in calls]
@@ -197,7 +199,9 @@ class InstrumentHost:
     @staticmethod
     def _declared(instrument: Instrument, name: str) -> str:
         if name not in instrument.readings():
-            raise BellringerError(f"{instrument.label} has no setting or reading '{name}'", hint=nearest(name, instrument.readings()))
+            raise BellringerError(
+                f"{instrument.label} has no setting or reading '{name}'", hint=nearest(name, instrument.readings())
+            )
         return name
 
     @staticmethod
@@ -205,12 +209,18 @@ class InstrumentHost:
         """Return a public method; by-name calls reach nothing private."""
         method = None if name.startswith("_") else getattr(type(instrument), name, None)
         if not callable(method):
-            public = [key for key in dir(type(instrument)) if not key.startswith("_") and callable(getattr(type(instrument), key))]
+            public = [
+                key
+                for key in dir(type(instrument))
+                if not key.startswith("_") and callable(getattr(type(instrument), key))
+            ]
             raise BellringerError(f"{instrument.label} has no method '{name}'", hint=nearest(name, public))
         return getattr(instrument, name)  # type: ignore[no-any-return]
 
 
-def _build(entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapping[str, Endpoint]) -> dict[str, Instrument]:
+def _build(
+    entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapping[str, Endpoint]
+) -> dict[str, Instrument]:
     """Make every driver object; touches no hardware."""
     instruments: dict[str, Instrument] = {}
     for name, entry in sorted(entries.items(), key=lambda item: bool(item[1].parts)):
@@ -221,7 +231,12 @@ def _build(entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapp
             node = name.partition(".")[0]
             options["parts"] = {role: instruments[f"{node}.{part}"] for role, part in entry.parts.items()}
         instruments[name] = driver(
-            endpoint.resource, name=name, clock=clock, limits=resolve_limits(entry, driver), serial_number=entry.serial_number, **options
+            endpoint.resource,
+            name=name,
+            clock=clock,
+            limits=resolve_limits(entry, driver),
+            serial_number=entry.serial_number,
+            **options,
         )
     return {name: instruments[name] for name in entries}
 

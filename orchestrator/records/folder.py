@@ -48,10 +48,14 @@ class RunFolder:
             (path / "tags").mkdir(parents=True)
             (path / "data").mkdir()
         except OSError as error:
-            raise BellringerError(f"cannot make the run folder: {error}", where=str(path), hint="choose another folder with --runs") from error
+            raise BellringerError(
+                f"cannot make the run folder: {error}", where=str(path), hint="choose another folder with --runs"
+            ) from error
         folder = cls(path)
         folder.write_text("testbed.yaml", testbed_text)
-        folder.write_json("run.json", {"run": name, **asked, "started_utc": datetime.now(UTC).isoformat(), "status": "running"})
+        folder.write_json(
+            "run.json", {"run": name, **asked, "started_utc": datetime.now(UTC).isoformat(), "status": "running"}
+        )
         return folder
 
     @property
@@ -67,7 +71,9 @@ class RunFolder:
     def finish(self, status: str, **more: Any) -> None:
         """Note how the run ended; the folder is complete then."""
         asked = json.loads((self.path / "run.json").read_text())
-        self.write_json("run.json", {**asked, **_plain(more), "status": status, "ended_utc": datetime.now(UTC).isoformat()})
+        self.write_json(
+            "run.json", {**asked, **_plain(more), "status": status, "ended_utc": datetime.now(UTC).isoformat()}
+        )
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -81,7 +87,14 @@ class RunFolder:
         with _whole(self.path / name) as temporary:
             temporary.write_bytes(text.encode())
 
-    def write_tags(self, number: int, node: str, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]) -> str:
+    def write_tags(
+        self,
+        number: int,
+        node: str,
+        times_ps: npt.NDArray[np.int64],
+        channels: npt.NDArray[np.uint8],
+        about: Mapping[str, Any],
+    ) -> str:
         """Write one recording's tags (int64 ps of the tagger's own clock, uint8 input) and return the file's name."""
         name = f"tags/{number:04d}-{node}.npz"
         with _whole(self.path / name) as temporary, open(temporary, "wb") as file:

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...analysis import Estimate, FringeFit, fit_fringe, rate
 from ...analysis import chsh as chsh_parameter
-from ...analysis import correlation as correlation_of
+from ...analysis.bell import correlation as correlation_of
 from ...analysis import visibility as four_detector_visibility
 from ...testbed.prediction import predict
 from ...testbed.testbed import Link
@@ -34,12 +34,18 @@ def chsh(
     """
     chosen = run.link(link)
     run.start_source(chosen)
-    matched = {name: measure(run, chosen, MATCHED[name], integration_s, f"matched basis {name}") for name in run.scan(MATCHED, "matched bases")}
+    matched = {
+        name: measure(run, chosen, MATCHED[name], integration_s, f"matched basis {name}")
+        for name in run.scan(MATCHED, "matched bases")
+    }
     _rates(run, list(matched.values()), delay_ps)
     for name, acquisition in matched.items():
         run.result(f"visibility_{name}", four_detector_visibility(acquisition.coincidences(delay_ps)))
     _correlation_figure(run, list(matched.values()))
-    tests = [measure(run, chosen, SETTINGS[key], integration_s, f"CHSH {key[0]}{key[1]}") for key in run.scan(SETTINGS, "CHSH settings")]
+    tests = [
+        measure(run, chosen, SETTINGS[key], integration_s, f"CHSH {key[0]}{key[1]}")
+        for key in run.scan(SETTINGS, "CHSH settings")
+    ]
     run.result("S", chsh_parameter([test.coincidences(delay_ps) for test in tests]))
     _chsh_table(run, tests, delay_ps)
     if fringe_points:
@@ -75,8 +81,23 @@ def _chsh_table(run: Run, tests: list[Acquisition], delay_ps: int) -> None:
     rows: list[tuple[str, ...]] = [("setting", "angles (deg)", "++", "+-", "-+", "--", "E", "sign in S")]
     for (key, angles), test, sign in zip(SETTINGS.items(), tests, SIGNS):
         counts = test.coincidences(delay_ps)
-        rows.append((f"E({key[0]}, {key[1]})", f"{angles[0]:g}, {angles[1]:g}", *map(str, counts.ravel()), str(correlation_of(counts)), f"{sign:+d}"))
-    run.figure(Figure("chsh_table", "CHSH settings", table=tuple(rows), caption="Raw counts. + transmitted, - reflected, first end first."))
+        rows.append(
+            (
+                f"E({key[0]}, {key[1]})",
+                f"{angles[0]:g}, {angles[1]:g}",
+                *map(str, counts.ravel()),
+                str(correlation_of(counts)),
+                f"{sign:+d}",
+            )
+        )
+    run.figure(
+        Figure(
+            "chsh_table",
+            "CHSH settings",
+            table=tuple(rows),
+            caption="Raw counts. + transmitted, - reflected, first end first.",
+        )
+    )
 
 
 def _fringes(run: Run, link: Link, points: int, seconds: float, delay_ps: int) -> None:
@@ -111,6 +132,10 @@ def _comparison(run: Run, link: Link) -> None:
     rows: list[tuple[str, ...]] = [("quantity", "measured", "predicted from the file", "pull (sigma)")]
     for name, value in predicted.results().items():
         measured = run.results[name]
-        pull = "" if measured.value is None or not measured.error else f"{(measured.value - value) / measured.error:+.2f}"
+        pull = (
+            "" if measured.value is None or not measured.error else f"{(measured.value - value) / measured.error:+.2f}"
+        )
         rows.append((name, str(measured), f"{value:.6g} {measured.unit}".strip(), pull))
-    run.figure(Figure("prediction", "Rates and visibilities against prediction", table=tuple(rows), caption=predicted.text()))
+    run.figure(
+        Figure("prediction", "Rates and visibilities against prediction", table=tuple(rows), caption=predicted.text())
+    )

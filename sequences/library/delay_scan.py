@@ -23,7 +23,9 @@ def delay_scan(run: Run, link: str = "", integration_s: float = 1.0, bin_ps: int
     else:
         run.result("delay", Estimate(clock.offset_ps * 1e-12, clock.offset_error_ps * 1e-12, "s"))
         run.result("drift", Estimate(clock.drift, clock.drift_error, ""))
-        run.result("significance", Estimate(clock.significance, None, "sigma", "a significance has no error of its own"))
+        run.result(
+            "significance", Estimate(clock.significance, None, "sigma", "a significance has no error of its own")
+        )
     histogram = acquisition.histogram(bin_ps, span_ps)
     window = acquisition.window_ps
     run.figure(

@@ -34,7 +34,18 @@ def test_every_package_folder_has_an_init():
 
 @pytest.mark.process
 def test_a_wheel_holds_every_module_and_data_file(tmp_path):
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(copied(tmp_path))]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(copied(tmp_path)),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     inside = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     for room in declared_rooms():
@@ -46,7 +57,9 @@ def test_a_wheel_holds_every_module_and_data_file(tmp_path):
 def copied(folder: Path) -> Path:
     """Copy what git would, so that building leaves nothing in the checkout."""
     target = folder / "source"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
     for name in files:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +76,9 @@ def test_no_room_is_a_global_import_name_outside_the_checkout(tmp_path):
 
 def test_no_room_is_importable_by_its_bare_name_in_the_tests():
     for room in declared_rooms():
-        assert room not in sys.modules, f"'{room}' was imported by its bare name; run bare pytest, with no root conftest.py"
+        assert room not in sys.modules, (
+            f"'{room}' was imported by its bare name; run bare pytest, with no root conftest.py"
+        )
 
 
 def test_files_are_short():

@@ -13,7 +13,12 @@ def example(run, points: int, span: float = 2.5, fast: bool = False, label: str 
 
 
 def test_parameters_are_parsed_to_their_types():
-    assert example.resolve({"points": "7", "span": "1e-3", "fast": "yes"}) == {"points": 7, "span": 1e-3, "fast": True, "label": "x"}
+    assert example.resolve({"points": "7", "span": "1e-3", "fast": "yes"}) == {
+        "points": 7,
+        "span": 1e-3,
+        "fast": True,
+        "label": "x",
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,9 @@ def test_an_unknown_sequence_names_the_nearest():
 
 def test_a_sequence_of_ones_own_file(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("from bellringer.sequences import sequence\n@sequence\ndef scan(run, n: int = 3) -> None:\n    'Mine.'\n")
+    file.write_text(
+        "from bellringer.sequences import sequence\n@sequence\ndef scan(run, n: int = 3) -> None:\n    'Mine.'\n"
+    )
     assert find_sequence(f"{file}:scan").parameters["n"].default == 3
     assert find_sequence(str(file)).name == "scan"
     with pytest.raises(BellringerError, match="did you mean 'scan'"):
