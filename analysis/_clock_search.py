@@ -162,10 +162,13 @@ def _close_in(
         better = best is None or significance > 1.1 * best.significance
         if best is None or longer or significance > best.significance:
             best = Peak(line, window, guess.half_span, significance)
-        if guess.half_span >= half_span and not longer and (not better or width <= FINEST_PS):
+        done = guess.half_span >= half_span and not longer and (not better or width <= FINEST_PS)
+        if done or (not longer and significance == 0.0):
             return best
+        half = guess.offset_reach + guess.drift_reach * guess.half_span
         uncertain = window / guess.half_span if guess.drift_reach else 0.0
-        guess = Guess(line, window, uncertain, min(half_span, 4 * guess.half_span))
+        growth = min(4.0, half / window - 1)  # never look further off than now
+        guess = Guess(line, window, uncertain, min(half_span, growth * guess.half_span))
     return best
 
 

@@ -47,7 +47,13 @@ class VisaTransport(ByteTransport):
         session.close()
 
     def _send(self, data: bytes) -> None:
-        self._session.write_raw(data)
+        import pyvisa
+
+        self._session.timeout = 2000  # reading leaves a millisecond here, too little for a write on a busy computer
+        try:
+            self._session.write_raw(data)
+        except pyvisa.errors.VisaIOError as error:
+            raise OSError(str(error)) from error
 
     def _receive(self, slice_s: float) -> bytes:
         import pyvisa

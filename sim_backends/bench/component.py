@@ -19,6 +19,7 @@ from .pairs import PairClicks, Rates
 CELL_PS = 10_000_000_000
 FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 MOTION_STEPS = 5
+TEMPERATURE_DIGITS = 4
 
 
 class Component:
@@ -44,7 +45,7 @@ class Component:
         self._detectors = detectors
         self._clicks = PairClicks(len(self.ports))
         self._rates: dict[tuple[float, ...], tuple[Rates, npt.NDArray[np.int64]]] = {}
-        self._steady, self._moving = self._traces()
+        self._exact, self._moving, self._creeping = self._traces()
 
     def cell(self, number: int) -> dict[str, npt.NDArray[np.int64]]:
         """Return the clicks (lab time, int64 ps, ascending) that cell ``number`` adds to every detector; call in order."""
@@ -63,37 +64,30 @@ class Component:
         delays = self._rates_at(time_ps)[1]
         return int(delays.min(initial=0)), int(delays.max(initial=0))
 
-    def _traces(self) -> tuple[list[Any], list[Any]]:
-        """Return the traces that only step or drift slowly, and those whose motion must be followed."""
+    def _traces(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return all traces that set rates, those of them whose motion must be followed, and slow temperatures."""
         twins: dict[str, Any] = self.lab.twins
-        steady = [
-            trace
-            for port in self.ports
-            for trace in (twins[port.rpartition(".")[0]].enabled, *twins[port.rpartition(".")[0]].bias)
-        ]
-        moving = [
-            twins[part].angle
-            for arm in self.arms
-            for path in arm
-            for part, _ in path.exit.steps
-            if hasattr(twins.get(part), "angle")
-        ]
+        detectors = [twins[port.rpartition(".")[0]] for port in self.ports]
+        steps = {part: twins.get(part) for arm in self.arms for path in arm for part, _ in path.exit.steps}
+        moving = [twin.angle for twin in steps.values() if hasattr(twin, "angle")]
+        creeping = []
         if self.crystal is not None:
-            steady.append(twins[self.crystal.oven].temperature)
+            creeping = [twins[self.crystal.oven].temperature]
             moving += [twins[self.crystal.pump].power, twins[self.crystal.pump_plate].angle]
-        return list(dict.fromkeys(steady)), list(dict.fromkeys(moving))
+        exact = [*(trace for twin in detectors for trace in (twin.enabled, *twin.bias)), *moving]
+        return list(dict.fromkeys(exact)), list(dict.fromkeys(moving)), creeping
 
     def _edges(self, start: int, end: int) -> list[int]:
         edges = {start, end}
-        for trace in (*self._steady, *self._moving):
+        for trace in (*self._exact, *self._creeping):
             edges.update(trace.changes(start, end))
         if any(trace.moves(start, end) for trace in self._moving):
             edges.update(range(start, end, CELL_PS // MOTION_STEPS))
         return sorted(edges)
 
     def _rates_at(self, time_ps: int) -> tuple[Rates, npt.NDArray[np.int64]]:
-        key = tuple(round(trace.at(time_ps), 12) for trace in self._moving) + tuple(
-            round(trace.at(time_ps), 9) for trace in self._steady
+        key = tuple(trace.at(time_ps) for trace in self._exact) + tuple(
+            round(trace.at(time_ps), TEMPERATURE_DIGITS) for trace in self._creeping
         )
         if key not in self._rates:
             if len(self._rates) > 64:
@@ -137,7 +131,9 @@ class Component:
         """Return generated pairs per second with both photons inside their filters."""
         assert self.crystal is not None
         twins: dict[str, Any] = self.lab.twins
-        detuning = twins[self.crystal.oven].temperature.at(time_ps) - self.crystal.phase_matching_temperature
+        # In steps of 0.1 mK, so that an oven still creeping towards its setpoint does not make every cell a new one.
+        temperature = round(twins[self.crystal.oven].temperature.at(time_ps), TEMPERATURE_DIGITS)
+        detuning = temperature - self.crystal.phase_matching_temperature
         # sin(x)/x squared falls to one half at x = 1.39156, where the detuning is half the acceptance.
         matching = float(np.sinc(2 * 1.391557378 / np.pi * detuning / self.crystal.temperature_acceptance) ** 2)
         return float(self.crystal.brightness * twins[self.crystal.pump].power.at(time_ps) * matching)

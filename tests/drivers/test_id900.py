@@ -136,7 +136,8 @@ class Rack:
     def command(self, message: str) -> str | None:
         self.log.append(message)
         if message in self.replies:
-            return self.replies[message]
+            reply = self.replies[message]
+            return reply.pop(0) if isinstance(reply, list) else reply
         verb, *words = message.split()
         if verb == "list":
             return json.dumps(self.left_over)
@@ -475,6 +476,13 @@ def test_counts_that_cannot_be_read_are_refused(rack: Rack, unit: Id900, reply: 
         unit.count_rates()
 
 
+@pytest.mark.parametrize("reply", ["IDLE\ufffd", "\x00IDLE", "ID\x1bLE"])
+def test_a_reply_that_is_no_text_is_refused(rack: Rack, unit: Id900, reply: str) -> None:
+    rack.replies["STAT?"] = reply
+    with pytest.raises(ProtocolError, match="expected text"):
+        _ = unit.state
+
+
 def test_a_lost_reply_is_named_and_a_late_one_never_answers_the_next_question(rack: Rack, unit: Id900) -> None:
     rack.replies |= {"INPU1:THRE?": LOST, "DEVI:RES:BWID?": "100"}
     with pytest.raises(TransportTimeout, match=r"no answer to 'INPU1:THRE\?'"):
@@ -692,6 +700,25 @@ def test_a_transfer_that_never_ends_is_given_up(rack: Rack, unit: Id900) -> None
     assert rack.log[-3:] == STOPPED
 
 
+def test_ten_seconds_of_silence_end_the_wait_for_a_long_recording(rack: Rack, unit: Id900) -> None:
+    silent = {"acquisitions_count": 1, "timestamps_count": 1, "inactivity": 70.5, "errors": []}
+    rack.replies["status --id 127.0.0.1:5556"] = json.dumps(silent)
+    before_s = unit.clock.monotonic_s()
+    with pytest.raises(InstrumentError, match="only 1 of 120 sub-acquisitions"):
+        unit.record(60.0, [1])
+    assert 70 <= unit.clock.monotonic_s() - before_s < 72
+
+
+def test_silence_before_a_late_start_does_not_count_as_silence_of_the_transfer(rack: Rack, unit: Id900) -> None:
+    rack.messages = {1: [packed(3)]}
+    waiting = {"acquisitions_count": 0, "timestamps_count": 0, "inactivity": 60.5, "errors": []}
+    rack.replies["status --id 127.0.0.1:5556"] = [json.dumps(waiting)] * 20 + [
+        json.dumps(rack.status("127.0.0.1:5556"))
+    ]
+    start_ps = unit.clock.now_ps() + 60 * 10**12
+    assert unit.record(0.3, [1], start_ps=start_ps).times_ps.tolist() == [3]
+
+
 def test_a_message_that_never_comes_is_noticed(rack: Rack, unit: Id900) -> None:
     rack.messages = {1: [packed(1)]}
     arrived = {"acquisitions_count": 2, "timestamps_count": 1, "inactivity": 0.1, "errors": []}
@@ -794,7 +821,17 @@ def test_what_cannot_be_stopped_is_noted_on_the_error(rack: Rack, unit: Id900) -
     assert "no answer to 'stop --id 127.0.0.1:5556'" in caught.value.__notes__[0]
 
 
-def test_an_aborted_recording_is_stopped_although_the_run_is_aborted(rack: Rack, unit: Id900) -> None:
+@pytest.mark.parametrize("abort_cuts_replies_short", [False, True])
+def test_an_aborted_recording_is_stopped_although_the_run_is_aborted(
+    rack: Rack, unit: Id900, monkeypatch: pytest.MonkeyPatch, abort_cuts_replies_short: bool
+) -> None:
+    def checked(line: Line, timeout_s: float) -> bool:
+        came = RackClock.wait_readable(unit.clock, line, timeout_s)  # type: ignore[arg-type]
+        unit.clock._check_aborted()  # type: ignore[attr-defined]
+        return came
+
+    if abort_cuts_replies_short:
+        monkeypatch.setattr(unit.clock, "wait_readable", checked)
     rack.messages = {1: [packed(1), packed(2)]}
     rack.on_play = unit.clock.abort
     record_and_fail(unit, Aborted, "aborted")

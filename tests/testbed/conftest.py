@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
 from bellringer.testbed.errors import TestbedFileError
 from bellringer.testbed.loader import load
 

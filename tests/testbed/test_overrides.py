@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from bellringer.testbed.loader import load
 
 
@@ -21,18 +20,38 @@ def test_a_setting_that_the_file_does_not_have_is_added(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("alice.detectors.model.efficiency", "0.5", lambda t: t.instruments()["alice.detectors"].model.efficiency == 0.5),
+        (
+            "alice.detectors.model.efficiency",
+            "0.5",
+            lambda t: t.instruments()["alice.detectors"].model.efficiency == 0.5,
+        ),
         ("alice.detectors.model.channels", "3", lambda t: t.instruments()["alice.detectors"].model.channels == 3),
-        ("charlie.pump.limits.power.max", "30 mW", lambda t: t.instruments()["charlie.pump"].limits["power"].max == "30 mW"),
-        ("charlie.pump.options.max_power", "60 mW", lambda t: t.instruments()["charlie.pump"].options == {"max_power": "60 mW"}),
-        ("charlie.oven.rest.temperature", "45 degC", lambda t: t.instruments()["charlie.oven"].rest == {"temperature": "45 degC"}),
+        (
+            "charlie.pump.limits.power.max",
+            "30 mW",
+            lambda t: t.instruments()["charlie.pump"].limits["power"].max == "30 mW",
+        ),
+        (
+            "charlie.pump.options.max_power",
+            "60 mW",
+            lambda t: t.instruments()["charlie.pump"].options == {"max_power": "60 mW"},
+        ),
+        (
+            "charlie.oven.rest.temperature",
+            "45 degC",
+            lambda t: t.instruments()["charlie.oven"].rest == {"temperature": "45 degC"},
+        ),
         ("alice.tagger.serial_number", "17", lambda t: t.instruments()["alice.tagger"].serial_number == "17"),
         ("alice.tagger.resource", "zmq://h:1", lambda t: t.instruments()["alice.tagger"].resource == "zmq://h:1"),
         ("alice.fibre.length", "20 km", lambda t: t.optics()["alice.fibre"].length == 20e3),
         ("links.alice-bob.coincidence_window", "1 ns", lambda t: t.links["alice-bob"].coincidence_window == 1e-9),
-        ("links.alice-bob.ends.bob.plate", "alice.plate", lambda t: t.links["alice-bob"].ends["bob"].plate == "alice.plate"),
+        (
+            "links.alice-bob.ends.bob.plate",
+            "alice.plate",
+            lambda t: t.links["alice-bob"].ends["bob"].plate == "alice.plate",
+        ),
     ],
-)  # fmt: skip
+)
 def test_paths_lead_to_what_they_name(lab: Any, path: str, value: str, expected: Any) -> None:
     assert not expected(load(lab.path).testbed) if path != "alice.tagger.resource" else True
     assert expected(load(lab.path, {path: value}).testbed)
@@ -46,7 +65,12 @@ def test_paths_lead_to_what_they_name(lab: Any, path: str, value: str, expected:
         ("chalie.pump.power", "1 mW", "no node 'chalie'", "did you mean 'charlie'?"),
         ("link.alice-bob.coincidence_window", "1 ns", "no node 'link'", "did you mean 'links'?"),
         ("links.alicebob.coincidence_window", "1 ns", "no link 'alicebob'", "did you mean 'alice-bob'?"),
-        ("links.alice-bob.coincidence_windw", "1 ns", "unknown key 'coincidence_windw'", "did you mean 'coincidence_window'?"),
+        (
+            "links.alice-bob.coincidence_windw",
+            "1 ns",
+            "unknown key 'coincidence_windw'",
+            "did you mean 'coincidence_window'?",
+        ),
         ("alice.fibre.lenght", "1 km", "unknown key 'lenght'", "did you mean 'length'?"),
         ("alice.detectors.model.eficiency", "1", "unknown key 'eficiency'", "did you mean 'efficiency'?"),
         ("alice.detectors.modl.efficiency", "1", "no block 'modl'", "did you mean 'model'?"),
@@ -61,7 +85,7 @@ def test_paths_lead_to_what_they_name(lab: Any, path: str, value: str, expected:
         ("charlie.pump", "1 mW", "'charlie.pump' is no path", "node.instrument.setting"),
         ("charlie..power", "1 mW", "'charlie..power' is no path", "node.instrument.setting"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_path_or_value_is_refused_at_the_option(lab: Any, path: str, value: str, what: str, hint: str) -> None:
     error = lab.refusal({path: value})
     assert what in error.what

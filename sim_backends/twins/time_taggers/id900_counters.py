@@ -31,10 +31,15 @@ class Counter:
         """Clicks of the last whole cycle."""
         twin.tree.add(f"{path}:COUNter", Leaf(lambda: str(self._count())))
         twin.tree.setting(
-            f"{path}:COUNter:MODE", choice("CYCL,CYCLE", "ACCU,ACCUM"), "CYCL", lambda value: self._wind(value)
+            f"{path}:COUNter:MODE", choice("CYCL,CYCLE", "ACCU,ACCUM"), "CYCL", lambda value: self._changed(value)
         )
-        twin.tree.setting(f"{path}:COUNter:INTEgration", whole(1, 3_600_000), 1000, lambda value: self._wind(ms=value))
+        twin.tree.setting(f"{path}:COUNter:INTEgration", whole(1, 3_600_000), 1000, lambda value: self._changed(ms=value))
         twin.tree.action(f"{path}:COUNter:RESEt", self._wind)
+
+    def _changed(self, mode: str = "", ms: int = 0) -> None:
+        """Take a new mode or time; a sleeping counter stays asleep unless it must not miss a click."""
+        if self._capture is not None or (mode or self._value("MODE")) == "ACCU":
+            self._wind(mode, ms)
 
     def _wind(self, mode: str = "", ms: int = 0) -> None:
         """Start from zero, in the given mode and integration time or the ones that are set."""
