@@ -50,12 +50,18 @@ def partners(a: Times, b: Times, low: int, high: int) -> Iterator[tuple[npt.NDAr
     while start < len(a):
         rows = a[start : start + _ROWS]
         first = np.searchsorted(b, rows + low, "left")
-        count = np.searchsorted(b, rows + high, "right") - first
+        # Within a narrow window most tags have no partner: look for the last one only where there is a first one.
+        some = first < len(b)
+        some[some] = b[first[some]] <= rows[some] + high
+        index = np.flatnonzero(some)
+        first = first[index]
+        count = np.searchsorted(b, rows[index] + high, "right") - first
         ends = np.cumsum(count)
         taken = max(1, int(np.searchsorted(ends, _PAIRS, "right")))
-        first, count, total = first[:taken], count[:taken], int(ends[taken - 1])
-        if total:
-            i = np.repeat(np.arange(start, start + taken), count)
-            j = np.arange(total) + np.repeat(first - ends[:taken] + count, count)
-            yield i, j
-        start += taken
+        if taken < len(index):
+            index, first, count, ends, step = index[:taken], first[:taken], count[:taken], ends[:taken], int(index[taken])
+        else:
+            step = len(rows)
+        if len(index):
+            yield np.repeat(start + index, count), np.arange(ends[-1]) + np.repeat(first - ends + count, count)
+        start += step

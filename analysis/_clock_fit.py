@@ -103,7 +103,7 @@ class _Mixture:
             self.weight = peak / (peak + (1 - self.share) / (2 * self.half))
             self.share = min(float(self.weight.mean()), 1 - 0.5 / len(self.t))
             self._fit_weighted()
-            variance = float(self.weight @ np.square(self.residuals())) / max(self.pairs, 1e-9)
+            variance = _dot(self.weight, np.square(self.residuals())) / max(self.pairs, 1e-9)
             self.sigma = max(math.sqrt(variance), _ROUNDING_PS)
             error = self.sigma / math.sqrt(max(self.pairs, 1.0))
             if abs(self.parameters[0] - before) < 0.01 * error and abs(self.sigma - width) < 0.01 * error:
@@ -121,24 +121,29 @@ class _Mixture:
 
     def errors(self) -> tuple[float, float]:
         """Return the standard deviations of (offset at ``middle``, drift); 0 for a drift that was given."""
-        x = np.column_stack([np.ones_like(self.t), (self.t - self.middle) / self.scale])[:, : 1 + self.free_drift]
-        residuals = self.residuals() / self.sigma
-        slopes = x * (self.weight * residuals)[:, None]
-        curvature = self.weight - self.weight * (1 - self.weight) * np.square(residuals)
-        inverse = np.linalg.inv(x.T @ (x * curvature[:, None]))
+        columns = [np.ones_like(self.t), (self.t - self.middle) / self.scale][: 1 + self.free_drift]
+        squares = np.square(self.residuals() / self.sigma)
+        curvature = self.weight - self.weight * (1 - self.weight) * squares
+        inverse = np.linalg.inv([[_dot(x * y, curvature) for y in columns] for x in columns])
+        slopes = np.array([[_dot(x * y, np.square(self.weight) * squares) for y in columns] for x in columns])
         # The factor makes up for the parameters taken from few pairs.
-        covariance = self.sigma**2 * inverse @ (slopes.T @ slopes) @ inverse * self.pairs / (self.pairs - x.shape[1])
+        covariance = self.sigma**2 * inverse @ slopes @ inverse * self.pairs / (self.pairs - len(columns))
         deviations = np.sqrt(np.diag(covariance))
         return float(deviations[0]), float(deviations[1] / self.scale) if self.free_drift else 0.0
 
     def _fit_weighted(self) -> None:
         """Move ``middle`` to the weighted mean time and the line to the weighted least squares."""
         total = max(self.pairs, 1e-9)
-        middle = float(self.weight @ self.t) / total
-        slope = self.parameters[1]
+        middle, slope = _dot(self.weight, self.t) / total, self.parameters[1]
+        t = self.t - middle
         if self.free_drift:
-            t = self.t - middle
-            spread = float(self.weight @ np.square(t))
-            slope = float(self.weight @ (t * self.y)) / spread if spread > 0 else 0.0
-        self.parameters = np.array([float(self.weight @ (self.y - slope * (self.t - middle))) / total, slope])
+            weighted = self.weight * t
+            spread = _dot(weighted, t)
+            slope = _dot(weighted, self.y) / spread if spread > 0 else 0.0
+        self.parameters = np.array([_dot(self.weight, self.y - slope * t) / total, slope])
         self.middle = middle
+
+
+def _dot(x: Floats, y: Floats) -> float:
+    """Return sum(x y) on one thread; ``@`` would wake all of BLAS's threads for it."""
+    return float(np.einsum("i,i->", x, y))

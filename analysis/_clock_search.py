@@ -15,7 +15,8 @@ from ._arrays import Times, partners
 
 COARSE_PS = 2_000_000
 """Width of a coarse bin: narrow enough to raise a 1 % peak from the background, wide enough for short FFTs."""
-FINEST_PS = 16
+FINEST_PS = 1000
+"""Window below which the fit of the line takes over."""
 _HALF_BINS = 48
 _WINDOWS = (2, 4, 8, 16)
 _BACKGROUND_BINS = 500
@@ -78,10 +79,10 @@ def _looks(a: Times, b: Times, reach: float, max_drift: float, half_span: float)
     whole = min(2 * half_span, 20e12)
     short = min(whole, 0.5e12, COARSE_PS / max_drift if max_drift else math.inf)
     if reach <= 8 * COARSE_PS:
-        for span, points in ((short, 4e5), (whole, 4e6)):
+        for span, points in ((short, 1.5e5), (whole, 4e6)):
             yield [Guess(Line(0.0, 0.0), reach, max_drift, span / 2)], points
         return
-    yield _coarse(a, b, reach, max_drift, COARSE_PS, short, 3), 4e5
+    yield _coarse(a, b, reach, max_drift, COARSE_PS, short, 3), 1.5e5
     yield _coarse(a, b, reach, max_drift, COARSE_PS, whole, 6), 4e6
     if reach <= 2**16 * COARSE_PS:
         yield _coarse(a, b, reach, max_drift, COARSE_PS // 4, whole, 6), 4e6
@@ -152,22 +153,22 @@ def _close_in(
     best: Peak | None = None
     for _ in range(16):
         guess = _affordable(a, b, guess, points)
-        seen = _look(a, b, guess)
+        seen = _look(a, b, guess, points)
         if seen is None:
             return best
-        line, width, sigmas, window = seen
+        line, window, sigmas = seen
         cells = (2 * reach / window + 1) * (4 * max_drift * guess.half_span / window + 1) * 4 * len(_WINDOWS)
         significance = math.sqrt(max(0.0, sigmas**2 - 2 * math.log(cells)))
         longer = best is None or guess.half_span > best.half_span
         better = best is None or significance > 1.1 * best.significance
         if best is None or longer or significance > best.significance:
             best = Peak(line, window, guess.half_span, significance)
-        done = guess.half_span >= half_span and not longer and (not better or width <= FINEST_PS)
+        done = guess.half_span >= half_span and (window <= FINEST_PS or not (longer or better))
         if done or (not longer and significance == 0.0):
             return best
         half = guess.offset_reach + guess.drift_reach * guess.half_span
         uncertain = window / guess.half_span if guess.drift_reach else 0.0
-        growth = min(4.0, half / window - 1)  # never look further off than now
+        growth = min(8.0, half / window - 1)  # never look further off than now
         guess = Guess(line, window, uncertain, min(half_span, growth * guess.half_span))
     return best
 
@@ -181,13 +182,16 @@ def _affordable(a: Times, b: Times, guess: Guess, points: float) -> Guess:
     return Guess(guess.line, guess.offset_reach, guess.drift_reach, guess.half_span * min(1.0, points / max(pairs, 1.0)))
 
 
-def _look(a: Times, b: Times, guess: Guess) -> tuple[Line, float, float, float] | None:
-    """Return the best line within a guess: (line, bin width ps, sigma above background, width of its window ps)."""
+def _look(a: Times, b: Times, guess: Guess, points: float) -> tuple[Line, float, float] | None:
+    """Return the best line within a guess: (line, width of the window that shows it in ps, sigma above background).
+
+    Of more than ``points`` tags in ``a`` only every second, third, ... is used: that thins pairs and background alike.
+    """
     half = guess.offset_reach + guess.drift_reach * guess.half_span
     width = max(1.0, half / _HALF_BINS)
     bins = 2 * math.ceil(half / width)
     low, high = np.searchsorted(a, [-guess.half_span, guess.half_span])
-    times = a[low:high]
+    times = a[low : high : max(1, math.ceil((high - low) / points))]
     slant = guess.drift_reach * guess.half_span / width
     slices = 2 * math.ceil(slant) + 1
     grid = np.zeros(slices * bins)
@@ -208,13 +212,13 @@ def _look(a: Times, b: Times, guess: Guess) -> tuple[Line, float, float, float] 
         counts = sums[:, window:] - sums[:, :-window]
         centres = (np.arange(counts.shape[1]) + window / 2) * width - limit
         counts = np.where(np.abs(centres) <= guess.offset_reach + width, counts, 0.0)
-        score = _sigmas(counts, window * (total - counts + 1) / bins)
+        score = _sigmas(counts, window * (total - counts + 1) / (bins - window))
         row, column = np.unravel_index(int(score.argmax()), score.shape)
         if score[row, column] > best[0]:
             best = (float(score[row, column]), int(row), int(column), window)
     sigmas, row, column, window = best
     offset = guess.line.offset + (column + window / 2) * width - limit
-    return Line(offset, guess.line.drift + float(drifts[row])), width, sigmas, window * width
+    return Line(offset, guess.line.drift + float(drifts[row])), window * width, sigmas
 
 
 def _slanted(grid: npt.NDArray[np.float64], drifts: npt.NDArray[np.float64], slant: float) -> npt.NDArray[np.float64]:

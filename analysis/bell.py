@@ -18,10 +18,12 @@ SIGNS = (1, -1, 1, 1)
 
 
 def correlation(counts: npt.ArrayLike) -> Estimate:
-    """Return E = (N++ + N-- - N+- - N-+) / N with its binomial error sqrt((1 - E^2) / N).
+    """Return E = (N++ + N-- - N+- - N-+) / N with its error.
 
-    At |E| = 1 that error would be 0 after a single pair; there it is the standard deviation of E for N equal results
-    under a flat prior, 2 sqrt((N + 1) / (N + 3)) / (N + 2) (Laplace's rule of succession), about 2 / N.
+    The error is the larger side of Wilson's score interval at one sigma (J. Am. Stat. Assoc. 22, 209, 1927): all
+    values of E from which the counts are less than one of *their* standard deviations away. In the middle it is the
+    binomial sqrt((1 - E^2) / N); near |E| = 1, where a few unlike counts decide and that formula promises too much,
+    it stays honest, and after N equal results it is 2 / (N + 1).
 
     Args:
         counts: int[2, 2].
@@ -31,10 +33,10 @@ def correlation(counts: npt.ArrayLike) -> Estimate:
     if total == 0:
         return Estimate(None, None, "", "no coincidences")
     unlike = int(table[0, 1] + table[1, 0])
-    value = (total - 2 * unlike) / total
-    if unlike in (0, total):
-        return Estimate(value, 2 * math.sqrt((total + 1) / (total + 3)) / (total + 2))
-    return Estimate(value, math.sqrt((1 - value**2) / total))
+    share = min(unlike, total - unlike) / total
+    middle = (share + 0.5 / total) / (1 + 1 / total)
+    half = math.sqrt(share * (1 - share) / total + 0.25 / total**2) / (1 + 1 / total)
+    return Estimate((total - 2 * unlike) / total, 2 * (middle + half - share))
 
 
 def visibility(counts: npt.ArrayLike) -> Estimate:

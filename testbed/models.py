@@ -50,7 +50,7 @@ class DetectorModel(Model):
 
     kind: Literal["snspd"]
     channels: int = Field(default=4, ge=1, le=64)
-    efficiency: Annotated[float, quantity("", minimum=0, maximum=1)] = 0.85
+    efficiency: Annotated[float, quantity("", minimum=0, maximum=1, example="0.85")] = 0.85
     dark_rate: Annotated[float, quantity("Hz", minimum=0, example="100 Hz")] = 100.0
     jitter: Annotated[float, quantity("s", minimum=0, example="50 ps")] = 50e-12
     """FWHM of the Gaussian timing jitter of one channel, tagger included."""
@@ -104,7 +104,7 @@ class FibreOptic(Model):
     loss: Annotated[float, quantity("dB/m", minimum=0, example="0.2 dB/km")] = 0.0002
     insertion_loss: Annotated[float, quantity("dB", minimum=0, example="1.5 dB")] = 0.0
     """Everything lost besides length: coupling, filters, connectors."""
-    group_index: Annotated[float, quantity("", minimum=1, maximum=4)] = 1.468
+    group_index: Annotated[float, quantity("", minimum=1, maximum=4, example="1.468")] = 1.468
     dispersion: Annotated[float, quantity("s/m**2", example="17 ps/(nm km)")] = 0.0
     """At 1550 nm."""
     dispersion_slope: Annotated[float, quantity("s/m**3", example="0.058 ps/(nm^2 km)")] = 0.0

@@ -137,7 +137,7 @@ class _Quantity(GroupedMetadata):
 
     def _schema(self) -> dict[str, Any]:
         if not self.unit:
-            return {"type": ["number", "string"], "examples": [self.example or "0.5"]}
+            return {"type": ["number", "string"], "examples": [self.example or "1"]}
         return {
             "type": "string",
             "description": f"a quantity in {self.unit} or any unit of that kind",

@@ -105,7 +105,7 @@ class StreamedRecording:
         tell(f"REC:PWID {plan.width_ps};PPER {plan.period_ps}")
         for channel, stream in self._streams.items():
             tell(f"RAW{channel}:ERRO:CLEA")
-            stream.open()
+            stream.open()  # before the service sends, so that it finds a client at once
             port = int(stream.resource.rpartition(":")[2])
             self._ids[channel] = self._datalink.start_stream(self._address, channel, port)
             self._sending.add(channel)

@@ -39,6 +39,7 @@ PIECE = 7
 class Connection:
     def __init__(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or pieces are joined on the way
         self.socket = accepted
         self.got = self.sent = 0
         self.input = b""

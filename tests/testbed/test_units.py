@@ -10,9 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-settings.register_profile("units", deadline=None)  # the first use of a unit is slow, and machines differ
-settings.load_profile("units")
-
 UNITS = [
     "W",
     "Hz",
@@ -35,11 +32,13 @@ UNITS = [
 NUMBERS = st.floats(min_value=-1e15, max_value=1e15).filter(lambda x: x == 0 or abs(x) > 1e-15)
 
 
+@settings(deadline=None)
 @given(NUMBERS, st.sampled_from(UNITS))
 def test_text_and_back_keeps_twelve_digits(value: float, unit: str) -> None:
     assert parse(text(value, unit), unit) == pytest.approx(value, rel=1e-11, abs=0)
 
 
+@settings(deadline=None)
 @given(
     NUMBERS, st.sampled_from([("m", 1e-3), ("u", 1e-6), ("n", 1e-9), ("p", 1e-12), ("k", 1e3), ("M", 1e6), ("G", 1e9)])
 )
@@ -47,6 +46,7 @@ def test_prefixes_scale(value: float, prefix: tuple[str, float]) -> None:
     assert parse(f"{value!r} {prefix[0]}W", "W") == pytest.approx(value * prefix[1], rel=1e-14, abs=0)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_plain_number_is_itself(value: float) -> None:
     assert parse(value, "") == value
@@ -61,12 +61,14 @@ def _outcome(words: str, unit: str) -> float | str:
         return error.hint
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.sampled_from(UNITS))
 def test_any_text_is_a_finite_number_or_refused_with_a_hint(words: str, unit: str) -> None:
     found = _outcome(words, unit)
     assert found if isinstance(found, str) else math.isfinite(found)
 
 
+@settings(deadline=None)
 @given(NUMBERS, st.text(max_size=6), st.sampled_from(UNITS))
 def test_any_number_with_any_unit_is_finite_or_refused_with_a_hint(number: float, given_unit: str, unit: str) -> None:
     found = _outcome(f"{number!r} {given_unit}", unit)
