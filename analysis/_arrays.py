@@ -37,7 +37,9 @@ def check_reach(a: Times, *offsets: int) -> None:
     """Raise ValueError if a time of ``a`` plus all ``offsets`` could leave the 64-bit range."""
     largest = max((abs(int(t)) for t in (a[:1].tolist() + a[-1:].tolist())), default=0) + sum(map(abs, offsets))
     if largest >= 2**63:
-        raise ValueError(f"times, delay and window add up to {largest} ps, beyond 64 bits; subtract a common start first")
+        raise ValueError(
+            f"times, delay and window add up to {largest} ps, beyond 64 bits; subtract a common start first"
+        )
 
 
 def partners(a: Times, b: Times, low: int, high: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
@@ -59,7 +61,13 @@ def partners(a: Times, b: Times, low: int, high: int) -> Iterator[tuple[npt.NDAr
         ends = np.cumsum(count)
         taken = max(1, int(np.searchsorted(ends, _PAIRS, "right")))
         if taken < len(index):
-            index, first, count, ends, step = index[:taken], first[:taken], count[:taken], ends[:taken], int(index[taken])
+            index, first, count, ends, step = (
+                index[:taken],
+                first[:taken],
+                count[:taken],
+                ends[:taken],
+                int(index[taken]),
+            )
         else:
             step = len(rows)
         if len(index):

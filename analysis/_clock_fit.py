@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import Times, partners
-from ._clock_search import Line, Peak
+from ._clock_line import Line, Peak
 
 _ROUNDING_PS = math.sqrt(1 / 6)
 """Standard deviation of the difference of two times cut to whole ps; no peak is narrower."""
@@ -91,7 +91,8 @@ class _Mixture:
         return float(self.weight.sum())
 
     def residuals(self) -> Floats:
-        return self.y - self.parameters[0] - self.parameters[1] * (self.t - self.middle)
+        residuals: Floats = self.y - self.parameters[0] - self.parameters[1] * (self.t - self.middle)
+        return residuals
 
     def maximise(self, sigma: float) -> None:
         """Iterate from ``sigma`` until the offset moves by less than a hundredth of its error."""
@@ -128,7 +129,8 @@ class _Mixture:
         slopes = np.array([[_dot(x * y, np.square(self.weight) * squares) for y in columns] for x in columns])
         # The factor makes up for the parameters taken from few pairs.
         covariance = self.sigma**2 * inverse @ slopes @ inverse * self.pairs / (self.pairs - len(columns))
-        deviations = np.sqrt(np.diag(covariance))
+        least = _ROUNDING_PS**2 * np.diag(inverse)  # residuals of whole ps can all be 0 by chance
+        deviations = np.sqrt(np.maximum(np.diag(covariance), least))
         return float(deviations[0]), float(deviations[1] / self.scale) if self.free_drift else 0.0
 
     def _fit_weighted(self) -> None:

@@ -1,17 +1,19 @@
 """Finding a correlation peak of unknown offset and drift: coarse by FFT, then closer by slanted histograms.
 
 Both steps do the same thing at different scales: histogram time differences in slices of recording time, and add the
-slices along every slant a drift could have. ``a`` and ``b`` are int64 ps with the middle of the recording at zero and
-the expected offset taken out, so that pairs lie at b = a + offset + drift a.
+slices along every slant a drift could have.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ._arrays import Times, partners
+from ._clock_coarse import coarse_guesses
+from ._clock_line import Guess, Line, Peak
 
 COARSE_PS = 2_000_000
 """Width of a coarse bin: narrow enough to raise a 1 % peak from the background, wide enough for short FFTs."""
@@ -19,42 +21,6 @@ FINEST_PS = 1000
 """Window below which the fit of the line takes over."""
 _HALF_BINS = 48
 _WINDOWS = (2, 4, 8, 16)
-_BACKGROUND_BINS = 500
-
-
-@dataclass(frozen=True)
-class Line:
-    """Pairs lie at b = a + offset + drift a; offset in ps."""
-
-    offset: float
-    drift: float
-
-    def predict(self, a: Times) -> Times:
-        """Return where b's tags of pairs should be, int64 ps."""
-        return a + np.rint(self.offset + self.drift * a).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Guess:
-    """A line known to within ``offset_reach`` ps at time zero and ``drift_reach``, seen over |a| <= ``half_span`` ps."""
-
-    line: Line
-    offset_reach: float
-    drift_reach: float
-    half_span: float
-
-
-@dataclass(frozen=True)
-class Peak:
-    """A line with the full ``width`` (ps) of the window that shows it best over |a| <= ``half_span`` ps.
-
-    ``significance`` is in sigma, discounted for every offset, drift and width that was or could have been looked at.
-    """
-
-    line: Line
-    width: float
-    half_span: float
-    significance: float
 
 
 def find_peak(a: Times, b: Times, reach: float, max_drift: float, half_span: float, enough: float) -> Peak | None:
@@ -74,76 +40,19 @@ def find_peak(a: Times, b: Times, reach: float, max_drift: float, half_span: flo
     return best
 
 
-def _looks(a: Times, b: Times, reach: float, max_drift: float, half_span: float):  # noqa: ANN202 - see the yields
+def _looks(a: Times, b: Times, reach: float, max_drift: float, half_span: float) -> Iterator[tuple[list[Guess], float]]:
     """Yield (guesses, how many pairs of tags may be looked at for each)."""
+    reach = max(reach, 10.0 * FINEST_PS)  # leaves room for the peak's own width
     whole = min(2 * half_span, 20e12)
     short = min(whole, 0.5e12, COARSE_PS / max_drift if max_drift else math.inf)
     if reach <= 8 * COARSE_PS:
         for span, points in ((short, 1.5e5), (whole, 4e6)):
             yield [Guess(Line(0.0, 0.0), reach, max_drift, span / 2)], points
         return
-    yield _coarse(a, b, reach, max_drift, COARSE_PS, short, 3), 1.5e5
-    yield _coarse(a, b, reach, max_drift, COARSE_PS, whole, 6), 4e6
+    yield coarse_guesses(a, b, reach, max_drift, COARSE_PS, short, 3), 1.5e5
+    yield coarse_guesses(a, b, reach, max_drift, COARSE_PS, whole, 6), 4e6
     if reach <= 2**16 * COARSE_PS:
-        yield _coarse(a, b, reach, max_drift, COARSE_PS // 4, whole, 6), 4e6
-
-
-def _coarse(a: Times, b: Times, reach: float, max_drift: float, width: int, span: float, most: int) -> list[Guess]:
-    """Return the ``most`` promising lines of the correlation in bins of ``width`` ps over the middle ``span`` ps."""
-    slices, centres = _correlations(a, b, round(reach), width, span)
-    lags = slices.shape[1]
-    hypotheses = max(1, math.ceil(max_drift * span / width))
-    drifts = max_drift * ((2 * np.arange(hypotheses) + 1) / hypotheses - 1)
-    found: list[tuple[float, int, float]] = []
-    for drift in drifts:
-        total = np.zeros(lags)
-        for row, shift in zip(slices, np.rint(drift * centres / width).astype(int)):
-            low, high = max(0, -shift), min(lags, lags - shift)
-            total[low:high] += row[low + shift : high + shift]
-        # A time difference spreads over two neighbouring bins, for both ends are binned: add neighbours.
-        score = _excess(total[:-1] + total[1:])
-        top = np.argpartition(score, -min(4 * most, len(score)))[-4 * most :]
-        found += [(float(score[lag]), int(lag), float(drift)) for lag in top]
-    chosen: list[tuple[int, float]] = []
-    for _, lag, drift in sorted(found, reverse=True):
-        if all(abs(lag - other) > 3 for other, _ in chosen):
-            chosen.append((lag, drift))
-    step = 2 * max_drift / hypotheses
-    return [
-        Guess(Line((lag + 0.5) * width - round(reach), drift), 2 * width, step, span / 2)
-        for lag, drift in chosen[:most]
-    ]
-
-
-def _correlations(
-    a: Times, b: Times, reach: int, width: int, span: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Return (float32[slices, lags] pairs by lag bin, first bin at -reach; float64[slices] middle of each slice, ps)."""
-    lags = 2 * reach // width + 2
-    bins = math.ceil(min(span, max(2 * reach, 256 * width)) / width)
-    size = _fast_length(bins + lags)
-    count = math.ceil(span / (bins * width))
-    starts = [round((k - count / 2) * bins * width) for k in range(count)]
-    rows = np.empty((count, lags), np.float32)
-    for row, start in zip(rows, starts):
-        ours = np.fft.rfft(_binned(a, start, width, bins), size)
-        theirs = np.fft.rfft(_binned(b, start - reach, width, bins + lags - 1), size)
-        row[:] = np.fft.irfft(np.conj(ours) * theirs, size)[:lags]
-    return rows, np.array(starts) + bins * width / 2
-
-
-def _binned(times: Times, start: int, width: int, bins: int) -> npt.NDArray[np.float32]:
-    low, high = np.searchsorted(times, [start, start + bins * width])
-    return np.bincount((times[low:high] - start) // width, minlength=bins).astype(np.float32)
-
-
-def _excess(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the excess over the local mean in units of its Poisson deviation; the mean follows slow changes."""
-    sums = np.concatenate([[0.0], np.cumsum(counts)])
-    index = np.arange(len(counts))
-    low, high = np.maximum(index - _BACKGROUND_BINS, 0), np.minimum(index + _BACKGROUND_BINS + 1, len(counts))
-    mean = (sums[high] - sums[low]) / (high - low)
-    return (counts - mean) / np.sqrt(np.maximum(mean, 1.0))
+        yield coarse_guesses(a, b, reach, max_drift, COARSE_PS // 4, whole, 6), 4e6
 
 
 def _close_in(
@@ -179,7 +88,7 @@ def _affordable(a: Times, b: Times, guess: Guess, points: float) -> Guess:
     extent = max(1.0, float(b[-1] - b[0])) if len(b) else 1.0
     low, high = np.searchsorted(a, [-guess.half_span, guess.half_span])
     pairs = float(high - low) * len(b) / extent * 2 * half
-    return Guess(guess.line, guess.offset_reach, guess.drift_reach, guess.half_span * min(1.0, points / max(pairs, 1.0)))
+    return replace(guess, half_span=guess.half_span * min(1.0, points / max(pairs, 1.0)))
 
 
 def _look(a: Times, b: Times, guess: Guess, points: float) -> tuple[Line, float, float] | None:
@@ -187,38 +96,37 @@ def _look(a: Times, b: Times, guess: Guess, points: float) -> tuple[Line, float,
 
     Of more than ``points`` tags in ``a`` only every second, third, ... is used: that thins pairs and background alike.
     """
-    half = guess.offset_reach + guess.drift_reach * guess.half_span
-    width = max(1.0, half / _HALF_BINS)
-    bins = 2 * math.ceil(half / width)
-    low, high = np.searchsorted(a, [-guess.half_span, guess.half_span])
-    times = a[low : high : max(1, math.ceil((high - low) / points))]
+    half = max(float(_HALF_BINS), guess.offset_reach + guess.drift_reach * guess.half_span)
+    width = half / _HALF_BINS
     slant = guess.drift_reach * guess.half_span / width
-    slices = 2 * math.ceil(slant) + 1
-    grid = np.zeros(slices * bins)
-    expected = guess.line.predict(times)
-    limit = bins // 2 * width
-    for i, j in partners(expected, b, -math.ceil(limit) + 1, math.ceil(limit) - 1):
-        column = ((b[j] - expected[i] + limit) / width).astype(np.int64)
-        row = ((times[i] / guess.half_span + 1) * (slices / 2)).astype(np.int64)
-        grid += np.bincount(np.minimum(row, slices - 1) * bins + column, minlength=len(grid))
-    total = grid.sum()
-    if total == 0:
+    low, high = np.searchsorted(a, [-guess.half_span, guess.half_span])
+    grid = _grid(a[low : high : max(1, math.ceil((high - low) / points))], b, guess, width, 2 * math.ceil(slant) + 1)
+    if not grid.any():
         return None
-    drifts = np.linspace(-guess.drift_reach, guess.drift_reach, slices)
-    sums = _slanted(grid.reshape(slices, bins), drifts, slant)
-    sums = np.concatenate([np.zeros((slices, 1)), np.cumsum(sums, axis=1)], axis=1)
-    best = (-1.0, 0, 0, 0)
+    drifts = np.linspace(-guess.drift_reach, guess.drift_reach, len(grid))
+    sums = np.pad(np.cumsum(_slanted(grid, drifts, slant), axis=1), ((0, 0), (1, 0)))
+    best = (-1.0, 0.0, 0.0, 0.0)
     for window in _WINDOWS:
         counts = sums[:, window:] - sums[:, :-window]
-        centres = (np.arange(counts.shape[1]) + window / 2) * width - limit
-        counts = np.where(np.abs(centres) <= guess.offset_reach + width, counts, 0.0)
-        score = _sigmas(counts, window * (total - counts + 1) / (bins - window))
-        row, column = np.unravel_index(int(score.argmax()), score.shape)
-        if score[row, column] > best[0]:
-            best = (float(score[row, column]), int(row), int(column), window)
-    sigmas, row, column, window = best
-    offset = guess.line.offset + (column + window / 2) * width - limit
-    return Line(offset, guess.line.drift + float(drifts[row])), window * width, sigmas
+        offsets = (np.arange(counts.shape[1]) + window / 2) * width - half
+        counts[:, np.abs(offsets) > guess.offset_reach + width] = 0.0
+        score = _sigmas(counts, window * (grid.sum() - counts + 1) / (grid.shape[1] - window))
+        row, column = divmod(int(score.argmax()), score.shape[1])
+        best = max(best, (float(score[row, column]), float(offsets[column]), float(drifts[row]), window * width))
+    sigmas, offset, drift, window_ps = best
+    return Line(guess.line.offset + offset, guess.line.drift + drift), window_ps, sigmas
+
+
+def _grid(a: Times, b: Times, guess: Guess, width: float, slices: int) -> npt.NDArray[np.float64]:
+    """Return [slices of the span, bins of ``width`` ps about the guess's line]: how many pairs of tags lie there."""
+    bins, half = 2 * _HALF_BINS, _HALF_BINS * width
+    grid = np.zeros(slices * bins)
+    expected = guess.line.predict(a)
+    for i, j in partners(expected, b, 1 - math.ceil(half), math.ceil(half) - 1):
+        column = ((b[j] - expected[i] + half) / width).astype(np.int64)
+        row = ((a[i] / guess.half_span + 1) * (slices / 2)).astype(np.int64)
+        grid += np.bincount(np.minimum(row, slices - 1) * bins + column, minlength=len(grid))
+    return grid.reshape(slices, bins)
 
 
 def _slanted(grid: npt.NDArray[np.float64], drifts: npt.NDArray[np.float64], slant: float) -> npt.NDArray[np.float64]:
@@ -242,17 +150,5 @@ def _sigmas(counts: npt.NDArray[np.float64], mean: npt.NDArray[np.float64]) -> n
     Wilks' theorem; good to a few per cent at any mean, where (n - mean) / sqrt(mean) is far too generous below one.
     """
     ratio = counts * np.log(np.maximum(counts, 1e-300) / mean) - (counts - mean)
-    return np.where(counts > mean, np.sqrt(2 * np.maximum(ratio, 0.0)), 0.0)
-
-
-def _fast_length(least: int) -> int:
-    """Return the smallest 2^i 3^j 5^k not below ``least``: lengths the FFT is fast at."""
-    best = 1 << (least - 1).bit_length()
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            best = min(best, three << max(0, (-(-least // three) - 1).bit_length()))
-            three *= 3
-        five *= 5
-    return best
+    sigmas: npt.NDArray[np.float64] = np.where(counts > mean, np.sqrt(2 * np.maximum(ratio, 0.0)), 0.0)
+    return sigmas

@@ -56,7 +56,9 @@ def chsh(counts_by_setting: npt.ArrayLike) -> Estimate:
     found = [correlation(counts) for counts in _counts(counts_by_setting, (4, 2, 2))]
     empty = [name for name, estimate in zip(SETTINGS, found) if estimate.value is None]
     if empty:
-        return Estimate(None, None, "", f"no coincidences at the settings {' and '.join(f'({name})' for name in empty)}")
+        return Estimate(
+            None, None, "", f"no coincidences at the settings {' and '.join(f'({name})' for name in empty)}"
+        )
     value = sum(sign * (estimate.value or 0.0) for sign, estimate in zip(SIGNS, found))
     return Estimate(value, math.hypot(*(estimate.error or 0.0 for estimate in found)))
 
@@ -112,7 +114,10 @@ def fit_fringe(angles_deg: npt.ArrayLike, counts: npt.ArrayLike, errors: npt.Arr
         parameters, covariance, variances = _poisson_fit(basis, values)
     else:
         variances = np.square(np.asarray(errors, dtype=np.float64))
-        if variances.shape != values.shape or not ((variances > 0) & np.isfinite(variances) & np.isfinite(values)).all():
+        if (
+            variances.shape != values.shape
+            or not ((variances > 0) & np.isfinite(variances) & np.isfinite(values)).all()
+        ):
             raise ValueError("errors must be positive numbers, one a point, and counts finite")
         parameters, covariance = _weighted_fit(basis, values, variances)
     chi2 = float((np.square(values - basis @ parameters) / variances).sum())
@@ -123,7 +128,7 @@ def _weighted_fit(
     basis: npt.NDArray[np.float64], values: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     weighted = basis / variances[:, None]
-    covariance = np.linalg.inv(weighted.T @ basis)
+    covariance: npt.NDArray[np.float64] = np.linalg.inv(weighted.T @ basis)
     return covariance @ (weighted.T @ values), covariance
 
 
@@ -142,7 +147,9 @@ def _poisson_fit(
     return parameters, covariance, variances
 
 
-def _fringe(parameters: npt.NDArray[np.float64], covariance: npt.NDArray[np.float64], chi2: float, dof: int) -> FringeFit:
+def _fringe(
+    parameters: npt.NDArray[np.float64], covariance: npt.NDArray[np.float64], chi2: float, dof: int
+) -> FringeFit:
     offset, cosine, sine = map(float, parameters)
     amplitude = math.hypot(cosine, sine)
     if offset <= 0:
@@ -160,6 +167,11 @@ def _counts(counts: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.int
     table = np.asarray(counts)
     if table.shape != shape:
         raise ValueError(f"counts have shape {table.shape}; expected {shape}")
-    if table.dtype.kind not in "iuf" or not np.isfinite(table).all() or (table < 0).any() or (table != np.rint(table)).any():
+    if (
+        table.dtype.kind not in "iuf"
+        or not np.isfinite(table).all()
+        or (table < 0).any()
+        or (table != np.rint(table)).any()
+    ):
         raise ValueError("counts must be whole numbers, zero or more (raw: nothing subtracted)")
     return table.astype(np.int64)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ._arrays import Times, sorted_times
 from ._clock_fit import fit_line
-from ._clock_search import Line, find_peak
+from ._clock_line import Line
+from ._clock_search import find_peak
 
 THRESHOLD = 7.0
 """Sigma, after the look-elsewhere discount, from which a peak is believed."""
@@ -56,7 +57,8 @@ class ClockOffset:
         whole = math.floor(self.offset_ps)
         since = np.asarray(bob_ps, dtype=np.int64) - (self.t_ref_ps + whole)
         correction = (since * self.drift + (self.offset_ps - whole)) / (1 + self.drift)
-        return since - np.rint(correction).astype(np.int64) + self.t_ref_ps
+        times: Times = since - np.rint(correction).astype(np.int64) + self.t_ref_ps
+        return times
 
 
 def clock_offset(
@@ -83,11 +85,15 @@ def clock_offset(
     """
     alice, bob = sorted_times(alice_ps, "alice_ps"), sorted_times(bob_ps, "bob_ps")
     reach, expected = int(max_offset_ps), int(expected_offset_ps)
-    if reach < 0 or not 0 <= max_drift <= 1e-3 or not abs(drift or 0.0) <= 1e-3:
-        raise ValueError(f"max_offset_ps {reach}, max_drift {max_drift}, drift {drift}: out of 0.., 0..1e-3, +-1e-3")
+    if reach < 0:
+        raise ValueError(f"max_offset_ps is {reach}; it must be zero or more")
+    if not 0 <= max_drift <= 1e-3 or not abs(drift or 0.0) <= 1e-3:
+        raise ValueError(f"max_drift {max_drift}, drift {drift}: clocks that differ by over 1e-3 are not covered")
     middle, half_span = _overlap(alice, bob, reach, expected)
-    if max(abs(int(t) - middle - expected) for t in (bob[0], bob[-1])) + reach >= 2**62 or abs(middle + expected) >= 2**63:
+    farthest = max(abs(int(t) - middle - expected) for t in (bob[0], bob[-1]))
+    if farthest >= 2**61 or abs(middle + expected) >= 2**63:
         raise ValueError(f"offsets about {expected} ps leave the 64-bit range; subtract a common start first")
+    reach = min(reach, max(abs(int(bob[-1]) - int(alice[0]) - expected), abs(int(bob[0]) - int(alice[-1]) - expected)))
     a, b = alice - middle, bob - (middle + expected)
     if drift is not None:
         a, max_drift = Line(0.0, drift).predict(a), 0.0

@@ -37,7 +37,9 @@ class Estimate:
             return f"{self.value:.{places}f} ± {self.error:.{places}f} {self.unit}".strip()
         places = max(0, exponent + 1 - math.floor(math.log10(self.error)))
         scale = 10.0**exponent
-        return f"({self.value / scale:.{places}f} ± {self.error / scale:.{places}f})e{exponent:+03d} {self.unit}".strip()
+        return (
+            f"({self.value / scale:.{places}f} ± {self.error / scale:.{places}f})e{exponent:+03d} {self.unit}".strip()
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; ``Estimate(**body)`` reads them back."""

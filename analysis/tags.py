@@ -4,6 +4,7 @@ Nothing is ever sorted silently: an unsorted recording is a fault somebody must 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,8 @@ class Tags:
 
     def of(self, channel: int) -> Times:
         """Return int64[k], ps, the times of one channel; empty if it never clicked."""
-        return self.times_ps[self.channels == channel]
+        times: Times = self.times_ps[self.channels == channel]
+        return times
 
     def between(self, from_ps: int, to_ps: int) -> "Tags":
         """Return the tags with from_ps <= time < to_ps, and the parts of the gaps inside."""
@@ -100,7 +102,7 @@ def _union(gaps: Times) -> Times:
     return np.column_stack([gaps[fresh, 0], ends[last]])
 
 
-def _frozen(array: npt.NDArray) -> npt.NDArray:
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view

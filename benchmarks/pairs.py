@@ -33,8 +33,8 @@ class Recorder:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng, self.calls = rng, []
 
-    def __getattr__(self, name: str):  # noqa: ANN204 - stands in for the generator's methods
-        def draw(*args):  # noqa: ANN202
+    def __getattr__(self, name: str):
+        def draw(*args):
             self.calls.append((name, args))
             return getattr(self.rng, name)(*args)
 

@@ -46,11 +46,12 @@ def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[S
         ]
         command += [word for text in overrides for word in ("--set", text)]
         with open(log, "wb") as errors:
-            # Its own session: a Ctrl-C in the terminal is for the run, which still needs the lab on its way to the dark.
+            # Its own session: a Ctrl-C in the terminal is for the run, which needs the lab on its way to the dark.
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
             )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         clock = None
         try:
             line = process.stdout.readline()

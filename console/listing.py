@@ -19,9 +19,17 @@ def describe_driver(name: str) -> dict[str, Any]:
     values = []
     for key, reading in driver.readings().items():
         limits = reading.limits if isinstance(reading, Setting) else None
-        values.append({"name": key, "settable": reading.writable, "unit": reading.unit, "type": reading.kind.__name__, "doc": reading.doc,
-                       "limits": None if limits is None else list(limits),
-                       "choices": list(reading.choices) if isinstance(reading, Setting) else []})  # fmt: skip
+        values.append(
+            {
+                "name": key,
+                "settable": reading.writable,
+                "unit": reading.unit,
+                "type": reading.kind.__name__,
+                "doc": reading.doc,
+                "limits": None if limits is None else list(limits),
+                "choices": list(reading.choices) if isinstance(reading, Setting) else [],
+            }
+        )
     return {
         "driver": name,
         "model": driver.model_name,

@@ -85,7 +85,8 @@ def init(
 ) -> None:
     """Copy an example testbed to start from.
 
-    Example: [bold]bellringer init my_lab[/bold], then [bold]bellringer run my_lab/bell_three_node.yaml chsh --dry-run[/bold]
+    Example: [bold]bellringer init my_lab[/bold], then
+    [bold]bellringer run my_lab/bell_three_node.yaml chsh --dry-run[/bold]
     """
     from .files import copy_example
 

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-from matplotlib.figure import Figure  # noqa: E402 - the back-end is chosen first
+from matplotlib.figure import Figure
 
 COLOURS = ("#0b6e99", "#c0501c", "#3c7d3c", "#7a4a9c")
 

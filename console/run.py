@@ -23,9 +23,16 @@ from .report import write_report
 
 
 def run_command(
-    file: Path, sequence_name: str, parameters: Mapping[str, str], *,
-    dry_run: bool, seed: int, as_json: bool, overrides: Sequence[str], runs: Path,
-) -> int:  # fmt: skip
+    file: Path,
+    sequence_name: str,
+    parameters: Mapping[str, str],
+    *,
+    dry_run: bool,
+    seed: int,
+    as_json: bool,
+    overrides: Sequence[str],
+    runs: Path,
+) -> int:
     """Run, record, report; return the exit code (0 only if completed)."""
     sequence = find_sequence(sequence_name)
     loaded = load_checked(file, overrides)
@@ -35,12 +42,27 @@ def run_command(
         if dry_run:
             progress.say(f"starting the simulated lab (seed {seed})")
             with simulated_lab(file, overrides, seed) as lab:
-                outcome = run_sequence(loaded, sequence, parameters, lab.clock, endpoints=lab.endpoints, progress=progress,
-                                       about={"dry_run": True, "seed": seed}, **common)  # fmt: skip
+                outcome = run_sequence(
+                    loaded,
+                    sequence,
+                    parameters,
+                    lab.clock,
+                    endpoints=lab.endpoints,
+                    progress=progress,
+                    about={"dry_run": True, "seed": seed},
+                    **common,
+                )
         else:
             clock = WallClock()
-            outcome = run_sequence(loaded, sequence, parameters, clock, progress=progress,
-                                   about={"dry_run": False, "epoch_tai_s": clock.epoch_tai_s}, **common)  # fmt: skip
+            outcome = run_sequence(
+                loaded,
+                sequence,
+                parameters,
+                clock,
+                progress=progress,
+                about={"dry_run": False, "epoch_tai_s": clock.epoch_tai_s},
+                **common,
+            )
         progress.say("writing the report")
         report = write_report(outcome.folder)
     _print_outcome(outcome, report, to_stderr=as_json)

@@ -104,7 +104,7 @@ def check_values(
                 yield problem_of(keys_of(name, block, setting), error)
 
 
-def _check_limit(setting: Setting[Any], limits: Limits, made: Instrument | None) -> None:
+def _check_limit(setting: Setting, limits: Limits, made: Instrument | None) -> None:
     """Check that a limit is a range and narrows the hardware's."""
     low, high = limit(setting, limits)
     if low > high:

@@ -30,7 +30,7 @@ def resolve_limits(entry: InstrumentEntry, driver: type[Instrument]) -> dict[str
     return {name: limit(declared(driver, name), limits) for name, limits in entry.limits.items()}
 
 
-def declared(driver: type[Instrument], name: str) -> Setting[Any]:
+def declared(driver: type[Instrument], name: str) -> Setting:
     """Return the declared setting called ``name``."""
     settings = driver.settings()
     if name in settings:
@@ -41,7 +41,7 @@ def declared(driver: type[Instrument], name: str) -> Setting[Any]:
     raise BellringerError(what, hint=nearest(name, settings))
 
 
-def limit(setting: Setting[Any], limits: Limits) -> tuple[float, float]:
+def limit(setting: Setting, limits: Limits) -> tuple[float, float]:
     """Return one limit as (low, high) in the setting's unit."""
     if setting.kind not in (int, float):
         raise BellringerError(f"{setting.name} is no number and has no limits", hint="remove this limit")

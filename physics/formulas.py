@@ -136,9 +136,7 @@ def clock_offset_error(jitter_s: float, pairs: float) -> float:
     return jitter_s / math.sqrt(pairs)
 
 
-def dispersion_spread(
-    dispersion_s_per_m2: float, length_a_m: float, length_b_m: float, bandwidth_m: float
-) -> float:
+def dispersion_spread(dispersion_s_per_m2: float, length_a_m: float, length_b_m: float, bandwidth_m: float) -> float:
     """Return |D| (L_A + L_B) dlambda in seconds, the spread of the arrival-time difference of a pair.
 
     The photons of a narrow-pumped pair are anticorrelated in frequency, so both arms add linearly, not in quadrature.

@@ -23,9 +23,10 @@ def rotator(angle_deg: float) -> Matrix:
 
 
 def retarder(retardance_deg: float, angle_deg: float) -> Matrix:
-    """Return R(a) diag(1, exp(i retardance)) R(-a), fast axis at ``angle_deg`` (Jones, J. Opt. Soc. Am. 31, 488, 1941)."""
+    """Return R(a) diag(1, exp(i d)) R(-a), fast axis at ``angle_deg`` (Jones, J. Opt. Soc. Am. 31, 488, 1941)."""
     phases = np.diag(np.exp(1j * np.deg2rad([0.0, retardance_deg])))
-    return rotator(angle_deg) @ phases @ rotator(-angle_deg)
+    jones: Matrix = rotator(angle_deg) @ phases @ rotator(-angle_deg)
+    return jones
 
 
 def half_wave_plate(angle_deg: float) -> Matrix:

@@ -96,13 +96,31 @@ def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> 
     ]
     recordings: list[Recording] = host.gather(calls)
     for (node, end), recording in zip(ends, recordings):
-        run.folder.write_tags(number, node, recording.times_ps, recording.channels,
-                              {"tagger": end.tagger, "clock_map": vars(recording.clock_map), "duration_ps": recording.duration_ps,
-                               "gaps_ps": recording.gaps_ps, "label": label})  # fmt: skip
+        run.folder.write_tags(
+            number,
+            node,
+            recording.times_ps,
+            recording.channels,
+            {
+                "tagger": end.tagger,
+                "clock_map": vars(recording.clock_map),
+                "duration_ps": recording.duration_ps,
+                "gaps_ps": recording.gaps_ps,
+                "label": label,
+            },
+        )
     acquisition = _align(run, link, recordings, margin_ps, round(seconds * 1e12))
     clock = acquisition.clock
-    run._event("acquisition", number=number, label=label, seconds=seconds, singles=acquisition.singles().tolist(),
-               offset_ps=clock and clock.offset_ps, drift=clock and clock.drift, reason=acquisition.reason)  # fmt: skip
+    run._event(
+        "acquisition",
+        number=number,
+        label=label,
+        seconds=seconds,
+        singles=acquisition.singles().tolist(),
+        offset_ps=clock and clock.offset_ps,
+        drift=clock and clock.drift,
+        reason=acquisition.reason,
+    )
     return acquisition
 
 
@@ -133,7 +151,7 @@ def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, 
 
 
 def _to_first_clock(times_ps: Times, offset_ps: int, drift: float, middle_ps: int) -> Times:
-    """Return the second end's times on the first end's clock: the inverse of t_b = t_a + offset + drift (t_a - middle)."""
+    """Return times on the first end's clock: the inverse of t_b = t_a + offset + drift (t_a - middle)."""
     since = times_ps - (offset_ps + middle_ps)
     return since - np.rint(since * (drift / (1.0 + drift))).astype(np.int64) + middle_ps
 

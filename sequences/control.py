@@ -1,4 +1,4 @@
-"""Pause, resume and abort of a run, asked for from a signal handler or another thread, obeyed at the next checkpoint."""
+"""Pause, resume and abort of a run, asked for by a signal handler or another thread, obeyed at a checkpoint."""
 
 import threading
 

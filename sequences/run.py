@@ -46,7 +46,7 @@ class Run:
         return self._host.do(name, "get", setting)
 
     def set(self, name: str, setting: str, value: Any) -> None:
-        """Set an instrument: ``run.set("charlie.pump", "power", 0.010)`` in the setting's unit; checked before any I/O."""
+        """Set an instrument: ``run.set("charlie.pump", "power", 0.010)`` in its unit; checked before any I/O."""
         self._event("set", instrument=name, setting=setting, value=value)
         self._host.do(name, "set", setting, value)
 
@@ -81,7 +81,7 @@ class Run:
         self.call(link.source, "prepare")
 
     def acquire(self, link: Link, seconds: float, label: str = "") -> Acquisition:
-        """Record time tags at both ends over one hardware-time interval of ``seconds``, aligned from the tags themselves."""
+        """Record time tags at both ends over one hardware-time interval, aligned from the tags themselves."""
         self._recordings += 1
         return acquire(self, link, seconds, self._recordings, label)
 

@@ -69,12 +69,20 @@ def run_sequence(
     values = sequence.resolve(parameters)
     control, progress = control or RunControl(), progress or Silent()
     control.attach(clock)
-    asked = {"sequence": sequence.name, "parameters": values, "testbed": loaded.testbed.name, "overrides": dict(loaded.overrides),
-             "bellringer": version("bellringer"), "python": platform.python_version(), **(about or {})}  # fmt: skip
+    asked = {
+        "sequence": sequence.name,
+        "parameters": values,
+        "testbed": loaded.testbed.name,
+        "overrides": dict(loaded.overrides),
+        "bellringer": version("bellringer"),
+        "python": platform.python_version(),
+        **(about or {}),
+    }
     folder = RunFolder.create(runs, sequence.name, loaded.text, asked)
     host = InstrumentHost(loaded.testbed, clock, endpoints)
     run = Run(loaded.testbed, host, folder, control, progress)
-    status, error = "failed", None
+    status = "failed"
+    error: BaseException | None = None
     try:
         _perform(run, host, sequence, values)
         status = "completed"

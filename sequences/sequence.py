@@ -122,7 +122,8 @@ def _from_file(spec: str) -> Sequence:
     if not path.is_file():
         raise BellringerError(f"there is no file '{file}'", hint="give a sequence's name, or FILE.py:NAME")
     loader = importlib.util.spec_from_file_location(path.stem, path)
-    assert loader is not None and loader.loader is not None
+    assert loader is not None
+    assert loader.loader is not None
     module = importlib.util.module_from_spec(loader)
     sys.modules[path.stem] = module
     loader.loader.exec_module(module)

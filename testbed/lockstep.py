@@ -134,7 +134,7 @@ class LockstepClock(AbortFlag):
 
     @property
     def _me(self) -> _Participant:
-        participant = getattr(self._local, "participant", None)
+        participant: _Participant | None = getattr(self._local, "participant", None)
         if participant is None:
             raise BellringerError(
                 "a thread waits that the clock was not told of",
@@ -158,7 +158,7 @@ class LockstepClock(AbortFlag):
     @property
     def _socket(self) -> "zmq.Socket[bytes]":
         if not hasattr(self._local, "socket"):
-            socket = zmq.Context.instance().socket(zmq.DEALER)
+            socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
             socket.linger = 0
             socket.connect(self.endpoint)
             self._local.socket, self._local.requests, self._local.now = socket, itertools.count(1), None

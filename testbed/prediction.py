@@ -56,7 +56,7 @@ class Prediction:
     remarks: tuple[str, ...] = field(default=())
 
     def counts(self, angle_a: float, angle_b: float) -> list[tuple[int, int, float, float, float]]:
-        """Return (i, j, coincidences, accidentals, singles of i) in 1/s per detector pair, i and j +1 transmitted, -1 reflected.
+        """Return (i, j, coincidences, accidentals, singles of i) per detector pair, 1/s; +1 transmitted, -1 reflected.
 
         Coincidences are the true ones inside the window; both carry the dead-time factor 1 - (S_i + S_j - C_ij) tau.
         """
@@ -72,8 +72,11 @@ class Prediction:
                 detected = self.pair_rate * a.efficiency * b.efficiency * share
                 singles_a = self.pair_rate * a.efficiency * (1 + i * imbalance * cos_a) / 2 + a.extra_rate
                 singles_b = self.pair_rate * b.efficiency * (1 + j * imbalance * cos_b) / 2 + b.extra_rate
-                dead = 1 - (singles_a * a.detector.dead_time + singles_b * b.detector.dead_time
-                            - detected * max(a.detector.dead_time, b.detector.dead_time))  # fmt: skip
+                dead = 1 - (
+                    singles_a * a.detector.dead_time
+                    + singles_b * b.detector.dead_time
+                    - detected * max(a.detector.dead_time, b.detector.dead_time)
+                )
                 accidentals = formulas.accidental_rate(singles_a, singles_b, self.window_s)
                 rows.append((i, j, detected * self.window_fraction * dead, accidentals * dead, singles_a))
         return rows

@@ -34,28 +34,28 @@ class WebSq(Instrument):
     verified = "driver-source"
     model_name = "Single Quantum WebSQ"
 
-    detectors = Reading[int](lambda unit: unit.channel_count(), kind=int, doc="Number of detectors.")
-    bias_current = Setting[float](
+    detectors = Reading(lambda unit: unit.channel_count(), kind=int, doc="Number of detectors.")
+    bias_current = Setting(
         lambda unit: unit.bias_currents()[0],
         lambda unit, value: unit.set_bias_currents([value] * unit.channel_count()),
         unit="A",
         limits=(-90.9e-6, 90.9e-6),
         doc="Bias current of all detectors; reads detector 1's. set_bias_currents gives each its own.",
     )
-    trigger_level = Setting[float](
+    trigger_level = Setting(
         lambda unit: unit.trigger_levels()[0],
         lambda unit, value: unit.set_trigger_levels([value] * unit.channel_count()),
         unit="V",
         doc="Trigger level of all counters; reads detector 1's. The unit itself reports the limits.",
     )
-    measurement_period = Setting[float](
+    measurement_period = Setting(
         lambda unit: unit._control.ask()[PERIOD] / 1e3,
         lambda unit, value: unit._set_period(value),
         unit="s",
         limits=(0.01, 3600.0),
         doc="Time over which the counts of one line are summed; whole milliseconds.",
     )
-    detectors_enabled = Setting[bool](
+    detectors_enabled = Setting(
         lambda unit: unit._control.ask()[ENABLED],
         lambda unit, value: unit._control.set("DetectorEnable", ENABLED, value, lambda found: found is value),
         kind=bool,

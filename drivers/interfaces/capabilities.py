@@ -1,4 +1,4 @@
-"""What instruments can do, in the field's nouns. A driver implements the capabilities that fit; sequences ask for these.
+"""What instruments can do, in the field's nouns. Drivers implement the capabilities that fit; sequences ask for them.
 
 Units are part of the method's docs: watts, seconds, hertz, degrees (angle), degrees Celsius, integer picoseconds.
 """

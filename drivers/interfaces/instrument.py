@@ -164,19 +164,19 @@ class Instrument(ABC):
     # --- declarations -----------------------------------------------------------------------------------------
 
     @classmethod
-    def readings(cls) -> dict[str, Reading[Any]]:
+    def readings(cls) -> dict[str, Reading]:
         """Return all declared readings and settings by name."""
-        found: dict[str, Reading[Any]] = {}
+        found: dict[str, Reading] = {}
         for base in reversed(cls.__mro__):
             found.update({key: value for key, value in vars(base).items() if isinstance(value, Reading)})
         return found
 
     @classmethod
-    def settings(cls) -> dict[str, Setting[Any]]:
+    def settings(cls) -> dict[str, Setting]:
         """Return the declared settings by name."""
         return {key: value for key, value in cls.readings().items() if isinstance(value, Setting)}
 
-    def limits_of(self, setting: Setting[Any]) -> tuple[float, float, str]:
+    def limits_of(self, setting: Setting) -> tuple[float, float, str]:
         """Return the narrowest (low, high) for a setting and who set the narrower side."""
         sources = [
             ("hardware", setting.limits),

@@ -10,7 +10,7 @@ declaration come snapshots, the testbed file's ``settings:`` and ``limits:``, re
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from ...testbed.errors import LimitError, QuantityError
 from ...testbed.units import parse, text
@@ -18,10 +18,8 @@ from ...testbed.units import parse, text
 if TYPE_CHECKING:
     from .instrument import Instrument
 
-T = TypeVar("T", float, int, bool, str)
 
-
-class Reading(Generic[T]):
+class Reading:
     """A value the instrument reports.
 
     ``get`` is a query string, sent through ``Instrument._ask``, or a function of the instrument.
@@ -32,11 +30,11 @@ class Reading(Generic[T]):
 
     def __init__(
         self,
-        get: "str | Callable[[Any], T]",
+        get: "str | Callable[[Any], Any]",
         *,
         unit: str = "",
-        kind: type[T] = float,
-        parse: "Callable[[str], T] | None" = None,
+        kind: type = float,
+        parse: "Callable[[str], Any] | None" = None,
         doc: str,
     ) -> None:
         self.get, self.unit, self.kind, self.doc = get, unit, kind, doc
@@ -46,28 +44,24 @@ class Reading(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    @overload
-    def __get__(self, instrument: None, owner: type) -> "Reading[T]": ...
-    @overload
-    def __get__(self, instrument: "Instrument", owner: type) -> T: ...
-    def __get__(self, instrument: "Instrument | None", owner: type) -> "Reading[T] | T":
+    def __get__(self, instrument: "Instrument | None", owner: type) -> Any:
         if instrument is None:
             return self
         if callable(self.get):
             return self.get(instrument)
         reply = instrument._ask(self.get)
         try:
-            return self.parse(reply)  # type: ignore[no-any-return]
+            return self.parse(reply)
         except (ValueError, KeyError, IndexError) as error:
             raise instrument.protocol_error(
                 self.get, reply, f"expected {self.kind.__name__} for {self.name}"
             ) from error
 
-    def __set__(self, instrument: "Instrument", value: T) -> None:
+    def __set__(self, instrument: "Instrument", value: Any) -> None:
         raise AttributeError(f"{instrument.label}: {self.name} is a reading and cannot be set")
 
 
-class Setting(Reading[T]):
+class Setting(Reading):
     """A value that can be set, and usually read back.
 
     ``put`` is a command with one ``{}`` field, sent through ``Instrument._tell``, or a function (instrument, value).
@@ -80,12 +74,12 @@ class Setting(Reading[T]):
 
     def __init__(
         self,
-        get: "str | Callable[[Any], T]",
-        put: "str | Callable[[Any, T], object]",
+        get: "str | Callable[[Any], Any]",
+        put: "str | Callable[[Any, Any], object]",
         *,
         unit: str = "",
-        kind: type[T] = float,
-        parse: "Callable[[str], T] | None" = None,
+        kind: type = float,
+        parse: "Callable[[str], Any] | None" = None,
         limits: tuple[float, float] | None = None,
         choices: tuple[str, ...] = (),
         emits: bool = False,
@@ -94,14 +88,14 @@ class Setting(Reading[T]):
         super().__init__(get, unit=unit, kind=kind, parse=parse, doc=doc)
         self.put, self.limits, self.choices, self.emits = put, limits, choices, emits
 
-    def __set__(self, instrument: "Instrument", value: T) -> None:
+    def __set__(self, instrument: "Instrument", value: Any) -> None:
         checked = self.check(instrument, value)
         if callable(self.put):
             self.put(instrument, checked)
         else:
             instrument._tell(self.put.format(checked))
 
-    def check(self, instrument: "Instrument", value: object) -> T:
+    def check(self, instrument: "Instrument", value: object) -> Any:
         """Return ``value`` as this setting's type if the instrument may be set to it; no I/O.
 
         Raises:
@@ -111,11 +105,11 @@ class Setting(Reading[T]):
         if self.kind is bool:
             if not isinstance(value, bool):
                 raise LimitError(f"{self.name} must be true or false, not {value!r}", where=where)
-            return value  # type: ignore[return-value]
+            return value
         if self.kind is str:
             if self.choices and value not in self.choices:
                 raise LimitError(f"{value!r} is no {self.name}", where=where, hint="valid: " + ", ".join(self.choices))
-            return str(value)  # type: ignore[return-value]
+            return str(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise LimitError(
                 f"{self.name} must be a finite number in {self.unit or 'plain units'}, not {value!r}", where=where
@@ -131,19 +125,19 @@ class Setting(Reading[T]):
             )
         return self.kind(value)
 
-    def from_text(self, value: object, name: str) -> T:
+    def from_text(self, value: object, name: str) -> Any:
         """Return the value written in a testbed file or on the command line ("12.5 mW") in this setting's unit."""
         if self.kind is bool:
             spelled = {"true": True, "on": True, "false": False, "off": False}
             if isinstance(value, bool):
-                return value  # type: ignore[return-value]
+                return value
             if str(value).lower() in spelled:
-                return spelled[str(value).lower()]  # type: ignore[return-value]
+                return spelled[str(value).lower()]
             raise QuantityError(f"{name} is {value!r}, not true or false")
         if self.kind is str:
             if not isinstance(value, str) or (self.choices and value not in self.choices):
                 raise QuantityError(f"{name} is {value!r}", hint="valid: " + (", ".join(self.choices) or "any text"))
-            return value  # type: ignore[return-value]
+            return value
         number = parse(value, self.unit, name=name)
         if self.kind is int and not number.is_integer():
             raise QuantityError(f"{name} is {value!r}, not a whole number", hint="round it")

@@ -48,7 +48,7 @@ class Id900(Instrument):
     verified = "driver-source"
     model_name = "ID Quantique ID900"
 
-    threshold = Setting[float](
+    threshold = Setting(
         "INPU1:THRE?",
         lambda unit, volts: unit._text.set(_inputs("THRE"), f"{volts:.4f}V", number, tolerance=_THRESHOLD_STEP_V),
         unit="V",
@@ -56,7 +56,7 @@ class Id900(Instrument):
         limits=(-2.0, 2.0),
         doc="Discriminator threshold of all inputs; reads input 1's.",
     )
-    edge = Setting[str](
+    edge = Setting(
         "INPU1:EDGE?",
         lambda unit, edge: unit._text.set(_inputs("EDGE"), edge, word(EDGES)),
         kind=str,
@@ -64,7 +64,7 @@ class Id900(Instrument):
         choices=EDGES,
         doc="The edge that counts, rising or falling, of all inputs; reads input 1's.",
     )
-    count_period = Setting[float](
+    count_period = Setting(
         "INPU1:COUN:INTE?",
         lambda unit, seconds: unit._text.set(_inputs("COUN:INTE"), f"{seconds * 1e3:.0f}", number),
         unit="s",
@@ -72,7 +72,7 @@ class Id900(Instrument):
         limits=(0.01, 60.0),
         doc="Time over which the count rates of all inputs are taken, to 1 ms; reads input 1's.",
     )
-    resolution = Setting[str](
+    resolution = Setting(
         "DEVI:RES?",
         lambda unit, mode: unit._text.set(["DEVI:RES"], mode, word(RESOLUTIONS), timeout_s=_RECALIBRATION_S),
         kind=str,
@@ -80,7 +80,7 @@ class Id900(Instrument):
         choices=RESOLUTIONS,
         doc="HIRES (about 1 ps, at most 25 MHz per input) or LOWRES (100 ps).",
     )
-    clock_reference = Setting[str](
+    clock_reference = Setting(
         "DEVI:SYNC?",
         lambda unit, source: unit._text.set(["DEVI:SYNC"], source, word(REFERENCES)),
         kind=str,
@@ -88,8 +88,8 @@ class Id900(Instrument):
         choices=REFERENCES,
         doc="Where its 10 MHz come from.",
     )
-    resolution_bin = Reading[float]("DEVI:RES:BWID?", unit="ps", parse=number, doc="Bin of the time stamps.")
-    state = Reading[str]("STAT?", kind=str, doc="The instrument's own account of its state.")
+    resolution_bin = Reading("DEVI:RES:BWID?", unit="ps", parse=number, doc="Bin of the time stamps.")
+    state = Reading("STAT?", kind=str, doc="The instrument's own account of its state.")
 
     def __init__(
         self,

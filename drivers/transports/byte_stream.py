@@ -62,7 +62,7 @@ class ByteTransport(ABC):
 
     def _open_hint(self) -> str:
         if "tty" in self.resource or "ASRL" in self.resource or self.resource.startswith("serial:"):
-            return "is it plugged in and powered? may this user open serial ports (group dialout)? is another program using it?"
+            return "is it plugged in and powered? is this user in group dialout? does another program use it?"
         return "is the instrument switched on and reachable? check address and port in the testbed file"
 
     def close(self) -> None:

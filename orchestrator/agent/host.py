@@ -133,7 +133,7 @@ class InstrumentHost:
     # --- life -------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Open and identify every instrument side by side, composed ones last; on failure everything is closed again."""
+        """Open and identify every instrument side by side, composed ones last; ``close`` also after a failure."""
         simple = [name for name, entry in self.entries.items() if not entry.parts]
         composed = [name for name, entry in self.entries.items() if entry.parts]
         self.gather([self.submit(name, "open") for name in simple])

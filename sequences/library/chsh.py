@@ -4,8 +4,8 @@ import numpy as np
 
 from ...analysis import Estimate, FringeFit, fit_fringe, rate
 from ...analysis import chsh as chsh_parameter
-from ...analysis.bell import correlation as correlation_of
 from ...analysis import visibility as four_detector_visibility
+from ...analysis.bell import correlation as correlation_of
 from ...testbed.prediction import predict
 from ...testbed.testbed import Link
 from ..acquisition import Acquisition
@@ -69,12 +69,15 @@ def _correlation_figure(run: Run, matched: list[Acquisition]) -> None:
     total = sum(h.counts for h in histograms[1:]) + histograms[0].counts
     run.figure(
         Figure(
-            "correlation", "Correlation of the two ends", "time difference (ps)", "coincidences per 20 ps",
+            "correlation",
+            "Correlation of the two ends",
+            "time difference (ps)",
+            "coincidences per 20 ps",
             (Series("all detector pairs", histograms[0].centres_ps, total, style="steps"),),
             marks=(-float(window), float(window)),
             caption="Both matched bases together. Dotted: the coincidence window.",
         )
-    )  # fmt: skip
+    )
 
 
 def _chsh_table(run: Run, tests: list[Acquisition], delay_ps: int) -> None:
@@ -106,17 +109,27 @@ def _fringes(run: Run, link: Link, points: int, seconds: float, delay_ps: int) -
     dense = np.linspace(0.0, 180.0, 181)
     series: list[Series] = []
     for name, fixed in (("H", 0.0), ("D", 45.0)):
-        counts = np.array([
-            measure(run, link, (fixed, float(angle)), seconds, f"fringe {name}").coincidences(delay_ps)[0, 0]
-            for angle in run.scan(angles, f"fringe, first end at {name}")
-        ])  # fmt: skip
+        counts = np.array(
+            [
+                measure(run, link, (fixed, float(angle)), seconds, f"fringe {name}").coincidences(delay_ps)[0, 0]
+                for angle in run.scan(angles, f"fringe, first end at {name}")
+            ]
+        )
         fit = fit_fringe(angles, counts)
         run.result(f"fringe_visibility_{name}", Estimate(fit.visibility, fit.visibility_error, "", fit.reason))
         series.append(Series(f"first end at {name}", angles, counts / seconds, np.sqrt(counts) / seconds))
         if fit.visibility is not None:
             series.append(Series(f"fit {name}", dense, _curve(fit, dense) / seconds, style="line"))
-    run.figure(Figure("fringes", "Coincidence fringes", "second end's analyser (deg)", "coincidences (1/s)", tuple(series),
-                      caption="Both ends' transmitted detectors, raw. Lines: fits of offset and cos 2x, sin 2x."))  # fmt: skip
+    run.figure(
+        Figure(
+            "fringes",
+            "Coincidence fringes",
+            "second end's analyser (deg)",
+            "coincidences (1/s)",
+            tuple(series),
+            caption="Both ends' transmitted detectors, raw. Lines: fits of offset and cos 2x, sin 2x.",
+        )
+    )
 
 
 def _curve(fit: FringeFit, angles: np.ndarray) -> np.ndarray:

@@ -105,7 +105,8 @@ class Bench:
 
 
 def _components(lab: Lab, testbed: Testbed, seed: int, wiring: Wiring, detectors: Detectors) -> list[Component]:
-    components, seen = [], set()
+    components: list[Component] = []
+    seen: set[str] = set()
     for name, optic in testbed.optics().items():
         if not isinstance(optic, CrystalOptic):
             continue

@@ -5,6 +5,7 @@ and on what the instruments did, never on who asked for them or how often. Insid
 unless something changes: then it is cut there, and motions are followed in five steps a cell.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,12 @@ class Component:
         self._exact, self._moving, self._creeping = self._traces()
 
     def cell(self, number: int) -> dict[str, npt.NDArray[np.int64]]:
-        """Return the clicks (lab time, int64 ps, ascending) that cell ``number`` adds to every detector; call in order."""
+        """Return the clicks (lab time, int64 ps, ascending) that a cell adds to every detector; call in order."""
         rng = np.random.Generator(np.random.SFC64([*self._key, number + 2**32]))
         start = number * CELL_PS
         edges = self._edges(start, start + CELL_PS)
         parts: list[list[npt.NDArray[np.int64]]] = []
-        for low, high in zip(edges, edges[1:]):
+        for low, high in itertools.pairwise(edges):
             rates, delays = self._rates_at((low + high) // 2)
             clicks = self._clicks.segment(rates, low, high - low, rng)
             parts.append([times + delay for times, delay in zip(clicks, delays)])
@@ -69,7 +70,7 @@ class Component:
         twins: dict[str, Any] = self.lab.twins
         detectors = [twins[port.rpartition(".")[0]] for port in self.ports]
         steps = {part: twins.get(part) for arm in self.arms for path in arm for part, _ in path.exit.steps}
-        moving = [twin.angle for twin in steps.values() if hasattr(twin, "angle")]
+        moving: list[Any] = [twin.angle for twin in steps.values() if twin is not None and hasattr(twin, "angle")]
         creeping = []
         if self.crystal is not None:
             creeping = [twins[self.crystal.oven].temperature]
@@ -104,10 +105,12 @@ class Component:
         # The idler's offset is the signal's with the opposite sign: energy is conserved.
         spreads = [sign * arm[0].spread_ps_per_hz * spectral_hz if arm else 0.0 for sign, arm in zip((1, -1), arrivals)]
         rates = Rates(
-            pairs, alone + extra, (spreads[0], spreads[1]),
+            pairs,
+            alone + extra,
+            (spreads[0], spreads[1]),
             np.array([model.jitter * 1e12 / FWHM for model in models]),
             np.array([model.dead_time * 1e12 for model in models]),
-        )  # fmt: skip
+        )
         return rates, np.array([round(arrival.delay_ps) for arm in arrivals for arrival in arm], dtype=np.int64)
 
     def _thinned(

@@ -149,6 +149,6 @@ def _loss(model: Any) -> float:
 
 
 def _dispersion_ps_per_hz(fibre: FibreOptic, wavelength: float) -> float:
-    """Return the delay per hertz above the centre: a higher frequency is a shorter wavelength and, at D > 0, earlier."""
+    """Return the delay per hertz above the centre: a higher frequency comes earlier at D > 0."""
     dispersion = fibre.dispersion + fibre.dispersion_slope * (wavelength - 1550e-9)
     return -dispersion * fibre.length * wavelength**2 / SPEED_OF_LIGHT * 1e12

@@ -48,11 +48,11 @@ class Lab:
 
     def __init__(self, seed: int = 0, clock_endpoint: str = "") -> None:
         self.seed = seed
-        self.context = zmq.Context.instance()
+        self.context: zmq.Context[Any] = zmq.Context.instance()
         self.lockstep = bool(clock_endpoint)
         self.twins: dict[str, Twin] = {}
         self.bench: Any = None
-        """The optical bench; ``bench.capture(ports, from_ps)`` gives the clicks of tagger inputs and detector channels."""
+        """The optical bench; ``bench.capture(ports, from_ps)`` gives clicks of tagger inputs and detectors."""
         self._now_ps = 0
         self._wall_start = time.monotonic()
         self._queue: list[tuple[int, str, int, Event]] = []
@@ -183,7 +183,7 @@ class Lab:
         self._now_ps = max(self._now_ps, when_ps)
 
     def _take_in(self, timeout_ms: float) -> bool:
-        ready = self._poller.poll(timeout_ms)
+        ready = self._poller.poll(round(timeout_ms))
         for source, _ in ready:
             handler = self._handlers.get(source)
             if handler is not None:
@@ -233,10 +233,8 @@ class Lab:
             self._running_since, self._warned = time.monotonic(), False
         elif time.monotonic() - self._running_since > _HANG_S and not self._warned:
             self._warned = True
-            print(
-                "lab time stands still: running for over a minute: " + ", ".join(p.name for p in running),
-                file=sys.stderr,
-            )  # noqa: T201
+            names = ", ".join(participant.name for participant in running)
+            sys.stderr.write(f"lab time stands still: running for over a minute: {names}\n")
         return 50.0
 
     # --- the clock socket -------------------------------------------------------------------------------------
@@ -298,9 +296,7 @@ class Lab:
             if (
                 isinstance(port, (TcpPort, ReplyPort, StreamPort))
                 and prefix == f"{'tcp' if isinstance(port, TcpPort) else 'zmq'}:{port.number}"
-            ):
-                port.opened(key)
-            elif isinstance(port, PtyPort) and key in port.streams:
+            ) or (isinstance(port, PtyPort) and key in port.streams):
                 port.opened(key)
 
     def _serve_fault(self, number: str, instrument: str, kind: str, count: int = 1, delay_s: float = 5.0) -> None:

@@ -52,9 +52,15 @@ class Participants:
         self._suspend(number, SLEEPING, unsaid, answer).until_ps = until_ps
 
     def read(
-        self, number: str, line: str, sent: int, received: int, until_ps: int, unsaid: dict[str, int],
+        self,
+        number: str,
+        line: str,
+        sent: int,
+        received: int,
+        until_ps: int,
+        unsaid: dict[str, int],
         answer: Callable[[int], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         participant = self._suspend(number, READING, unsaid, answer)
         participant.line, participant.sent, participant.received, participant.until_ps = line, sent, received, until_ps
 

@@ -5,6 +5,7 @@ misbehave on request (``Fault``), which is what tests of drivers need.
 """
 
 import contextlib
+import functools
 import os
 import pty
 import socket
@@ -56,7 +57,7 @@ class _Stream:
             when = max(lab.now_ps + round((delay_s + extra_s) * 1e12), self._not_before_ps)
             self._not_before_ps = when
             for piece in _pieces(reply, rng):
-                lab.at(when, lambda piece=piece: self._deliver(piece), owner=self.port.name)
+                lab.at(when, functools.partial(self._deliver, piece), owner=self.port.name)
         self._previous = data
 
     def _deliver(self, data: bytes) -> None:
@@ -115,6 +116,10 @@ class BytePort:
             "late": [(data, fault.delay_s)],
             "stale": [(previous + data, 0.0)],
         }[fault.kind]
+
+    def close(self) -> None:
+        """Close the port and all its connections."""
+        raise NotImplementedError
 
     def drop(self, stream: _Stream) -> None:
         """Break one connection."""

@@ -13,7 +13,6 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.loader import load
 from bellringer.testbed.prediction import predict
 
-
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
 S = 10**12
 DELAY_PS = round(5000 * 1.468 / 299_792_458 * 1e12)

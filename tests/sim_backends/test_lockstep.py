@@ -1,4 +1,4 @@
-"""Lockstep time over real TCP, pseudo-terminals, PyVISA and ZeroMQ: same trace every time, no lab time lost or invented."""
+"""Lockstep time over real TCP, pseudo-terminals, PyVISA and ZeroMQ: same trace every time, no time invented."""
 
 import contextlib
 import random

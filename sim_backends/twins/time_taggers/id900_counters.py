@@ -33,7 +33,9 @@ class Counter:
         twin.tree.setting(
             f"{path}:COUNter:MODE", choice("CYCL,CYCLE", "ACCU,ACCUM"), "CYCL", lambda value: self._changed(value)
         )
-        twin.tree.setting(f"{path}:COUNter:INTEgration", whole(1, 3_600_000), 1000, lambda value: self._changed(ms=value))
+        twin.tree.setting(
+            f"{path}:COUNter:INTEgration", whole(1, 3_600_000), 1000, lambda value: self._changed(ms=value)
+        )
         twin.tree.action(f"{path}:COUNter:RESEt", self._wind)
 
     def _changed(self, mode: str = "", ms: int = 0) -> None:
