@@ -128,7 +128,7 @@ def _weighted_fit(
     basis: npt.NDArray[np.float64], values: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     weighted = basis / variances[:, None]
-    covariance: npt.NDArray[np.float64] = np.linalg.inv(weighted.T @ basis)
+    covariance: npt.NDArray[np.float64] = np.linalg.inv(weighted.T @ basis).astype(np.float64)
     return covariance @ (weighted.T @ values), covariance
 
 

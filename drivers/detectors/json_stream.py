@@ -22,6 +22,10 @@ class JsonStream:
     def __init__(self) -> None:
         self.garbage = b""
         self._buffer = bytearray()
+        self._scanned: int
+        self._depth: int
+        self._escaped: int
+        self._in_string: bool
         self._forget()
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
