@@ -163,7 +163,7 @@ def phase_matching(temperature_degc: float, best_degc: float, fwhm_k: float) -> 
     """Return sinc^2 of the phase mismatch, 1 at ``best_degc`` and 1/2 at half of ``fwhm_k`` from it.
 
     Boyd, Nonlinear Optics, "phase matching"; the mismatch is taken as linear in temperature.
-    Half of the FWHM away: 0.5; a full FWHM away: 0.0314.
+    Half of the FWHM away: 0.5; a full FWHM away: 0.0159.
     """
     if not fwhm_k > 0:
         raise ValueError(f"fwhm_k is {fwhm_k}; the acceptance of a crystal is a positive number of kelvin")

@@ -132,7 +132,7 @@ def random_unitary(rng: np.random.Generator) -> Matrix:
 
 
 def _elements(elements: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
-    stack = np.asarray(elements, dtype=np.complex128).reshape(len(elements), -1)
-    if stack.shape[1:] != (4,) and len(elements):
-        raise ValueError(f"POVM elements of one photon are 2x2 matrices, not {np.shape(elements)[1:]}")
-    return stack.reshape(-1, 2, 2)
+    stack = np.asarray(elements, dtype=np.complex128) if len(elements) else np.empty((0, 2, 2), np.complex128)
+    if stack.shape[1:] != (2, 2):
+        raise ValueError(f"POVM elements of one photon are 2x2 matrices, not of shape {stack.shape[1:]}")
+    return stack

@@ -4,9 +4,12 @@ States: opening -> running (<-> paused) -> finishing -> completed | failed | abo
 opening or a second Ctrl-C, passes through dark and closed, shielded from further interruption.
 """
 
+import contextlib
 import platform
+import signal
+import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -88,11 +91,13 @@ def run_sequence(
         status = "completed"
     except (Aborted, KeyboardInterrupt) as abort:
         status, error = "aborted", abort
-    except Exception as failure:
+        control.abort()  # calls still in flight (an oven settling, say) must not hold up the dark
+    except BaseException as failure:  # sys.exit() in a sequence, too: nothing passes by the dark
         error = failure
-        if not isinstance(failure, BellringerError):
-            folder.write_text("traceback.txt", "".join(traceback.format_exception(failure)))
-    failures = _finish(run, host)
+    with _uninterrupted():
+        failures = _finish(run, host)
+    if error is not None and not isinstance(error, (BellringerError, KeyboardInterrupt)):
+        folder.write_text("traceback.txt", "".join(traceback.format_exception(error)))
     if failures:
         status = "failed"
         error = InstrumentError(
@@ -120,10 +125,25 @@ def _perform(run: Run, host: InstrumentHost, sequence: Sequence, values: Mapping
 def _finish(run: Run, host: InstrumentHost) -> list[BaseException]:
     """Dark first, then closed; returns what could not be confirmed."""
     failures = host.dark()
-    run._event("dark", confirmed=not failures)
-    failures += [failure for failure in host.close() if str(failure) not in map(str, failures)]
+    try:
+        run._event("dark", confirmed=not failures)
+    finally:  # a full disk must not keep the instruments from being closed
+        failures += [failure for failure in host.close() if str(failure) not in map(str, failures)]
     run._event("closed")
     return failures
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C as long as the context lasts; signals are the main thread's business, elsewhere there are none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 def _write_outcome(run: Run, status: str, error: BaseException | None) -> None:

@@ -196,7 +196,7 @@ class LockstepClock(AbortFlag):
                 raise BellringerError(
                     f"the simulated lab did not answer '{verb}' for {waited:g} s",
                     where=self.endpoint,
-                    hint="it may have crashed; its messages are in the run folder's lab.log",
+                    hint="it may have crashed; its messages are printed when the run ends",
                 )
 
     def _check_lab(self) -> None:
@@ -204,7 +204,7 @@ class LockstepClock(AbortFlag):
             raise BellringerError(
                 "the simulated lab has stopped",
                 where=self.endpoint,
-                hint="its last messages are in the run folder's lab.log",
+                hint="its last messages are printed when the run ends",
             )
 
     def _take_answer(self, request: int) -> tuple[Any] | None:

@@ -1,0 +1,1 @@
+"""Our own sockets: messages, keys, encrypted servers and clients, numbered streams."""

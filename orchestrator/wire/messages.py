@@ -1,0 +1,182 @@
+"""What goes over our own sockets: one tagged Struct per kind of message, plain values only.
+
+Decoding validates: an unknown kind, an unknown field, a wrong type or a missing field is an error of the sender, and
+nothing of the message is used. Times are seconds on the sender's monotonic clock unless a name says otherwise.
+"""
+
+from typing import Any
+
+import msgspec
+
+PROTOCOL = "bellringer"
+VERSION = (1, 0)
+"""Major versions must be equal to talk; a higher minor version only adds features."""
+
+FEATURES = ("get", "set", "call", "snapshot", "stream", "lease", "ownership", "estop")
+
+
+class Message(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, frozen=True):
+    """Base of all messages.
+
+    Attributes:
+        id: chosen by the sender, unique per connection; a reply carries its request's ``id``.
+    """
+
+    id: int
+
+
+class Hello(Message, tag="hello"):
+    """First message of every connection, both ways."""
+
+    protocol: str = PROTOCOL
+    version: tuple[int, int] = VERSION
+    features: tuple[str, ...] = FEATURES
+    name: str = ""
+    """What the peer calls itself, for people; authority never comes from it."""
+    nonce: int = 0
+    """The server's newest nonce; commands cite it."""
+
+
+class Get(Message, tag="get"):
+    """Ask an instrument for one declared setting or reading."""
+
+    instrument: str
+    name: str
+    nonce: int
+    ttl_s: float = 2.0
+    ticket: str = ""
+    """In a dry run: the participant under which the call was registered with the simulated lab."""
+
+
+class Set(Message, tag="set"):
+    """Set one declared setting; limits are checked by the agent before any I/O."""
+
+    instrument: str
+    name: str
+    value: float | int | bool | str
+    nonce: int
+    ttl_s: float = 2.0
+    ticket: str = ""
+
+
+class Call(Message, tag="call"):
+    """Call a public method of an instrument by name, with plain values."""
+
+    instrument: str
+    method: str
+    nonce: int
+    args: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = {}
+    ttl_s: float = 2.0
+    ticket: str = ""
+
+
+class Do(Message, tag="do"):
+    """One of the host's other verbs: open, apply, snapshot, identity, safe_state, close."""
+
+    instrument: str
+    verb: str
+    nonce: int
+    ttl_s: float = 2.0
+    ticket: str = ""
+
+
+class Status(Message, tag="status"):
+    """Ask a service how it is; answered from its own loop, no instrument is asked."""
+
+
+class Renew(Message, tag="renew"):
+    """A node asks for its light lease, or to keep it; ``asked_at`` comes back untouched."""
+
+    node: str
+    boot: str
+    asked_at: float
+
+
+class Register(Message, tag="register"):
+    """A node introduces itself; ``boot`` is random per process start, so that a second one is noticed."""
+
+    node: str
+    boot: str
+    control: str
+    stream: str
+    public_key: str
+    instruments: tuple[str, ...]
+
+
+class Nodes(Message, tag="nodes"):
+    """Ask the coordinator which nodes there are and where."""
+
+
+class Own(Message, tag="own"):
+    """A run asks to own instruments exclusively for ``seconds``; asked again before they are over, it keeps them."""
+
+    run: str
+    instruments: tuple[str, ...]
+    seconds: float
+
+
+class Release(Message, tag="release"):
+    """A run gives its instruments back."""
+
+    run: str
+
+
+class RunCommand(Message, tag="run_command"):
+    """Pause, resume or abort a run."""
+
+    run: str
+    command: str
+
+
+class EStop(Message, tag="estop"):
+    """Everything dark, now. Latched until acknowledged."""
+
+    reason: str = ""
+
+
+class Ack(Message, tag="ack"):
+    """A person acknowledges an e-stop or a fault of a node ("" for the e-stop of the whole testbed)."""
+
+    node: str = ""
+
+
+class Keys(Message, tag="keys"):
+    """Admin: ``enrol`` or ``revoke`` a public key."""
+
+    command: str
+    public_key: str
+    name: str = ""
+    role: str = "observer"
+
+
+class Reply(Message, tag="reply"):
+    """The answer to a request that was carried out."""
+
+    value: Any = None
+    nonce: int = 0
+
+
+class Refusal(Message, tag="refusal"):
+    """The answer to a request that was not carried out, or failed: the parts of a ``BellringerError``."""
+
+    error: str
+    what: str
+    where: str = ""
+    hint: str = ""
+    nonce: int = 0
+
+
+class Event(Message, tag="event"):
+    """Something happened; published, not answered."""
+
+    name: str
+    source: str
+    epoch: int = 0
+    body: dict[str, Any] = {}
+
+
+Request = (
+    Hello | Get | Set | Call | Do | Status | Renew | Register | Nodes | Own | Release | RunCommand | EStop | Ack | Keys
+)
+Answer = Hello | Reply | Refusal
