@@ -1,10 +1,11 @@
 """Tags to coincidences, correlations, clocks and Bell parameters: arrays in, numbers with errors out.
 
 Times are int64 ps in ascending order. Bad input is a ``ValueError``; where data allow no answer the value is None
-with a reason, or ``NoPeak``.
+with a reason, or ``NoPeak``. The correlation E of one setting is ``bell.correlation``; here that name is the module
+of histograms.
 """
 
-from .bell import FringeFit, chsh, correlation, fit_fringe, visibility
+from .bell import FringeFit, chsh, fit_fringe, visibility
 from .clocks import ClockOffset, NoPeak, clock_offset
 from .correlation import Histogram, correlogram
 from .counting import accidental_matrix, coincidence_matrix, count_coincidences
@@ -22,7 +23,6 @@ __all__ = [
     "chsh",
     "clock_offset",
     "coincidence_matrix",
-    "correlation",
     "correlogram",
     "count_coincidences",
     "fit_fringe",

@@ -16,9 +16,11 @@ from ._clock_coarse import coarse_guesses
 from ._clock_line import Guess, Line, Peak
 
 COARSE_PS = 2_000_000
-"""Width of a coarse bin: narrow enough to raise a 1 % peak from the background, wide enough for short FFTs."""
+"""Width of a coarse bin: of 1 s, narrow enough to raise a 1 % peak from the background; wide enough to be quick."""
 FINEST_PS = 1000
 """Window below which the fit of the line takes over."""
+_MOST_BINS = 2**22
+"""Bins in all FFTs of one look, which bounds its time and memory."""
 _HALF_BINS = 48
 _WINDOWS = (2, 4, 8, 16)
 
@@ -51,8 +53,9 @@ def _looks(a: Times, b: Times, reach: float, max_drift: float, half_span: float)
         return
     yield coarse_guesses(a, b, reach, max_drift, COARSE_PS, short, 3), 1.5e5
     yield coarse_guesses(a, b, reach, max_drift, COARSE_PS, whole, 6), 4e6
-    if reach <= 2**16 * COARSE_PS:
-        yield coarse_guesses(a, b, reach, max_drift, COARSE_PS // 4, whole, 6), 4e6
+    finer = max(COARSE_PS // 20, math.ceil(max(2 * whole, whole + 2 * reach) / _MOST_BINS))
+    if finer < COARSE_PS:
+        yield coarse_guesses(a, b, reach, max_drift, finer, whole, 6), 4e6
 
 
 def _close_in(

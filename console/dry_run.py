@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..orchestrator.agent.host import Endpoint
+from ..orchestrator.agent.desk import Endpoint
 from ..testbed.errors import BellringerError
 from ..testbed.lockstep import LockstepClock
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis import Estimate
-from ..orchestrator.agent.host import Endpoint, InstrumentHost
+from ..orchestrator.agent.desk import Endpoint
+from ..orchestrator.agent.host import InstrumentHost
 from ..orchestrator.records import RunFolder
 from ..testbed.clock import Clock
 from ..testbed.errors import Aborted, BellringerError, InstrumentError

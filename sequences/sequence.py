@@ -12,9 +12,11 @@ import importlib.util
 import inspect
 import math
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..testbed.errors import BellringerError, nearest
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from .run import Run
 
 LIBRARY = ("chsh", "count_rates", "delay_scan", "visibility")
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
+_EXAMPLES = {bool: "true", int: "3", float: "1.5", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,9 @@ class Parameter:
             if self.kind is float and not math.isfinite(value):
                 raise ValueError("not finite")
         except (TypeError, ValueError) as error:
+            option = f"--{self.name.replace('_', '-')}"
             raise BellringerError(
-                f"--{self.name.replace('_', '-')} is {text!r}, not a {self.kind.__name__}", hint=str(error)
+                f"{option} is {text!r}, not {_KINDS[self.kind]}", hint=f"write {option} {_EXAMPLES[self.kind]}"
             ) from error
         return value
 
@@ -110,7 +116,7 @@ def find_sequence(name: str) -> Sequence:
         return _from_file(name)
     if name not in LIBRARY:
         raise BellringerError(
-            f"there is no sequence '{name}'", hint=nearest(name, LIBRARY) + "; your own: FILE.py:NAME"
+            f"there is no sequence '{name}'", hint=f"{nearest(name, LIBRARY)} A sequence of your own is FILE.py:NAME"
         )
     found: Sequence = getattr(importlib.import_module(f"{__package__}.library.{name}"), name)
     return found
@@ -118,18 +124,43 @@ def find_sequence(name: str) -> Sequence:
 
 def _from_file(spec: str) -> Sequence:
     file, _, name = spec.partition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise BellringerError(f"there is no file '{file}'", hint="give a sequence's name, or FILE.py:NAME")
-    loader = importlib.util.spec_from_file_location(path.stem, path)
-    assert loader is not None
-    assert loader.loader is not None
-    module = importlib.util.module_from_spec(loader)
-    sys.modules[path.stem] = module
-    loader.loader.exec_module(module)
-    sequences = {key: value for key, value in vars(module).items() if isinstance(value, Sequence)}
+    sequences = {key: value for key, value in vars(_load(file)).items() if isinstance(value, Sequence)}
+    if not sequences:
+        raise BellringerError(f"{file} has no sequence", hint="put @sequence above a function with a first parameter run")
     if not name and len(sequences) == 1:
         return next(iter(sequences.values()))
+    if not name:
+        raise BellringerError(
+            f"{file} has several sequences", hint="name one: " + ", ".join(f"{file}:{each}" for each in sequences)
+        )
     if name not in sequences:
         raise BellringerError(f"{file} has no sequence '{name}'", hint=nearest(name, sequences))
     return sequences[name]
+
+
+def _load(file: str) -> ModuleType:
+    path = Path(file)
+    if not path.is_file():
+        raise BellringerError(f"there is no file '{file}'", hint="give a sequence's name, or FILE.py:NAME")
+    module_name = f"sequence_file_{path.stem}"  # a user's random.py must not take the place of Python's
+    loader = importlib.util.spec_from_file_location(module_name, path)
+    assert loader is not None and loader.loader is not None
+    module = importlib.util.module_from_spec(loader)
+    sys.modules[module_name] = module
+    try:
+        loader.loader.exec_module(module)
+    except Exception as error:  # whatever the user's own file raises
+        raise BellringerError(
+            f"{file} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}",
+            where=_line_of(error, file),
+            hint="correct the file; nothing was opened",
+        ) from error
+    return module
+
+
+def _line_of(error: Exception, file: str) -> str:
+    """Return ``file:line`` of the innermost line of ``file`` that took part in an error."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    return f"{file}:{lines[-1]}" if lines else file

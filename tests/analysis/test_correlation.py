@@ -1,5 +1,7 @@
 """Correlation histograms: every pair of tags in its bin, whatever the sizes of the pieces they are worked out in."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from bellringer.analysis import _arrays, correlogram, count_coincidences
@@ -19,7 +21,7 @@ def test_every_pair_is_in_its_bin(a, b, bin_and_span, delay, base):
     differences = [y - x for x in a for y in b]
     edges = np.arange(delay - span, delay + span + 1, bin_ps)
     assert found.edges_ps.tolist() == edges.tolist()
-    expected = [sum(low <= d < high for d in differences) for low, high in zip(edges, edges[1:])]
+    expected = [sum(low <= d < high for d in differences) for low, high in pairwise(edges)]
     assert found.counts.tolist() == expected
     assert found.counts.dtype == np.int64
 

@@ -25,10 +25,10 @@ def test_parameters_are_parsed_to_their_types():
     ("given", "message"),
     [
         ({}, "needs --points"),
-        ({"points": "seven"}, "not a int"),
-        ({"points": "7.5"}, "not a int"),
-        ({"points": "7", "span": "nan"}, "not a float"),
-        ({"points": "7", "fast": "maybe"}, "not a bool"),
+        ({"points": "seven"}, "not a whole number"),
+        ({"points": "7.5"}, "not a whole number"),
+        ({"points": "7", "span": "nan"}, "not a finite number"),
+        ({"points": "7", "fast": "maybe"}, "not true or false"),
         ({"points": "7", "spam": "1"}, "did you mean 'span'"),
     ],
 )

@@ -1,0 +1,146 @@
+"""The desk: driver objects by name, and the verbs others may use on them.
+
+The only place where a driver object is held. Calls are synchronous and made by whoever owns the desk, one at a time for
+instruments that share a port (``groups``): a thread of ``InstrumentHost``, or a driver process of a node's agent.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...drivers.check import resolve_limits, resolve_settings
+from ...drivers.interfaces import Instrument
+from ...drivers.registry import driver_class
+from ...testbed.clock import Clock
+from ...testbed.errors import BellringerError, nearest
+from ...testbed.testbed import InstrumentEntry
+
+VERBS = ("get", "set", "call", "open", "apply", "snapshot", "identity", "safe_state", "close")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an instrument really is: resource string and connection options that replace the testbed file's."""
+
+    resource: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Desk:
+    """Drivers of some instruments of a testbed.
+
+    Args:
+        entries: the testbed's instruments by full name; settings, limits and rest state come from them.
+        clock: given to every driver.
+        endpoints: replacements for resource strings (a dry run's simulated instruments), by full name.
+    """
+
+    def __init__(self, entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapping[str, Endpoint]) -> None:
+        self.entries, self.clock = entries, clock
+        self.instruments = _build(entries, clock, endpoints)
+
+    def do(self, name: str, verb: str, args: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None) -> Any:
+        """Carry out one verb on one instrument and return its value.
+
+        Raises:
+            BellringerError: no such instrument, verb, setting or method; or what the driver raises.
+        """
+        instrument = self.find(name)
+        if verb not in VERBS:
+            raise BellringerError(f"there is no verb '{verb}'", where=name, hint=nearest(verb, VERBS))
+        if verb == "get":
+            return getattr(instrument, _declared(instrument, args[0]))
+        if verb == "set":
+            return setattr(instrument, _declared(instrument, args[0]), args[1])
+        if verb == "call":
+            return _method(instrument, args[0])(*args[1:], **(keywords or {}))
+        return getattr(self, f"_{verb}")(name, instrument)
+
+    def find(self, name: str) -> Instrument:
+        """Return the driver object of one instrument."""
+        if name not in self.instruments:
+            raise BellringerError(f"there is no instrument '{name}'", hint=nearest(name, self.instruments))
+        return self.instruments[name]
+
+    def _open(self, name: str, instrument: Instrument) -> str:
+        instrument.open()
+        return str(instrument.identity)
+
+    def _apply(self, name: str, instrument: Instrument) -> None:
+        for setting, value in resolve_settings(self.entries[name], type(instrument)).items():
+            setattr(instrument, setting, value)
+
+    def _snapshot(self, name: str, instrument: Instrument) -> dict[str, Any]:
+        return instrument.snapshot()
+
+    def _identity(self, name: str, instrument: Instrument) -> str:
+        return str(instrument.identity)
+
+    def _safe_state(self, name: str, instrument: Instrument) -> None:
+        with self.clock.shielded():
+            if instrument.is_open:
+                instrument.safe_state()
+
+    def _close(self, name: str, instrument: Instrument) -> None:
+        with self.clock.shielded():
+            if not instrument.is_open:
+                return
+            try:
+                instrument.safe_state()
+                for setting, value in resolve_settings(self.entries[name], type(instrument), "rest").items():
+                    setattr(instrument, setting, value)
+            finally:
+                instrument.close()
+
+
+def _declared(instrument: Instrument, name: str) -> str:
+    if name not in instrument.readings():
+        raise BellringerError(
+            f"{instrument.label} has no setting or reading '{name}'", hint=nearest(name, instrument.readings())
+        )
+    return name
+
+
+def _method(instrument: Instrument, name: str) -> Callable[..., Any]:
+    """Return a public method; by-name calls reach nothing private."""
+    kind = type(instrument)
+    public = [key for key in dir(kind) if not key.startswith("_") and callable(getattr(kind, key))]
+    if name not in public:
+        raise BellringerError(f"{instrument.label} has no method '{name}'", hint=nearest(name, public))
+    method: Callable[..., Any] = getattr(instrument, name)
+    return method
+
+
+def _build(
+    entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapping[str, Endpoint]
+) -> dict[str, Instrument]:
+    """Make every driver object; touches no hardware."""
+    instruments: dict[str, Instrument] = {}
+    for name, entry in sorted(entries.items(), key=lambda item: bool(item[1].parts)):
+        driver = driver_class(entry.driver)
+        endpoint = endpoints.get(name, Endpoint(entry.resource))
+        options = {**entry.options, **endpoint.options}
+        if entry.parts:
+            node = name.partition(".")[0]
+            options["parts"] = {role: instruments[f"{node}.{part}"] for role, part in entry.parts.items()}
+        instruments[name] = driver(
+            endpoint.resource,
+            name=name,
+            clock=clock,
+            limits=resolve_limits(entry, driver),
+            serial_number=entry.serial_number,
+            **options,
+        )
+    return {name: instruments[name] for name in entries}
+
+
+def groups(entries: Mapping[str, InstrumentEntry]) -> list[set[str]]:
+    """Return sets of instruments that must not be spoken to at the same time."""
+    found: list[set[str]] = []
+    for name, entry in entries.items():
+        node = name.partition(".")[0]
+        together = {name, *(f"{node}.{part}" for part in entry.parts.values())}
+        together |= {other for other, body in entries.items() if entry.resource and body.resource == entry.resource}
+        touching = [group for group in found if group & together]
+        found = [group for group in found if not group & together] + [together.union(*touching)]
+    return found
