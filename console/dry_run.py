@@ -58,9 +58,13 @@ def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[S
             if not line:
                 process.wait()
                 raise BellringerError(
-                    "the simulated lab did not start", where=str(file), hint=log.read_text(errors="replace")[-2000:]
+                    "the simulated lab did not start", where=str(file), hint="report this with the messages above"
                 )
-            instruments = json.loads(line)["instruments"]
+            answer = json.loads(line)
+            if "error" in answer:
+                error = answer["error"]
+                raise BellringerError(error["what"], where=error["where"] or str(file), hint=error["hint"])
+            instruments = answer["instruments"]
             endpoints = {name: Endpoint(body["resource"], body["options"]) for name, body in instruments.items()}
             clock = LockstepClock(f"ipc://{folder}/clock", caller="runner", alive=lambda: process.poll() is None)
             yield SimulatedLab(clock, endpoints, process)

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rich.table import Table
 from ..sequences import Outcome, find_sequence, run_sequence
 from ..sequences.control import RunControl
 from ..testbed.clock import WallClock
+from ..testbed.errors import BellringerError
 from .dry_run import simulated_lab
 from .files import load_checked
 from .main import emit_json, print_error
@@ -36,6 +38,7 @@ def run_command(
     """Run, record, report; return the exit code (0 only if completed)."""
     sequence = find_sequence(sequence_name)
     loaded = load_checked(file, overrides)
+    sequence.resolve(parameters)  # a wrong parameter is found before a lab is started
     control = RunControl()
     common: dict[str, Any] = {"runs": runs, "control": control}
     with Bars() as progress, _signals(control):
@@ -81,8 +84,21 @@ def _print_outcome(outcome: Outcome, report: Path, *, to_stderr: bool) -> None:
             table.add_row(name, str(estimate))
         out.print(table)
     if outcome.error is not None:
-        print_error(outcome.error)
+        print_error(_explained(outcome.error, outcome.folder))
     out.print(f"{outcome.status}; report: {report}", soft_wrap=True)
+
+
+def _explained(error: BaseException, folder: Path) -> BaseException:
+    """Return an error that no person was meant to see, with where it happened and where to read more."""
+    traceback_file = folder / "traceback.txt"
+    if isinstance(error, BellringerError) or not traceback_file.exists():
+        return error
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return BellringerError(
+        f"{type(error).__name__}: {error}",
+        where=f"{frame.filename}:{frame.lineno}, in {frame.name}",
+        hint=f"a mistake in the sequence or in bellringer; what led there is in {traceback_file}",
+    )
 
 
 @contextlib.contextmanager

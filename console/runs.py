@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -21,12 +22,13 @@ def list_command(runs: Path, as_json: bool) -> None:
     if not found:
         Console().print(f"no runs in {runs}; make one: bellringer run FILE SEQUENCE --dry-run", markup=False)
         return
-    table = Table()
-    for column in ("run", "sequence", "testbed", "kind", "status"):
-        table.add_column(column)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("run", "kind", "status"):
+        table.add_column(column, no_wrap=True)  # the name holds the sequence's; whole, to be copied into `runs show`
+    table.add_column("testbed", overflow="fold")
     for run in found:
         table.add_row(
-            run["run"], run["sequence"], run["testbed"], "dry run" if run.get("dry_run") else "hardware", run["status"]
+            run["run"], "dry run" if run.get("dry_run") else "hardware", run["status"], run["testbed"]
         )
     Console().print(table)
 

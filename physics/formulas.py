@@ -7,6 +7,8 @@ here draws photons, and a simulated bench uses none of the predictions (visibili
 
 import math
 
+import numpy as np
+
 SPEED_OF_LIGHT = 299_792_458.0
 """m/s, exact."""
 
@@ -124,16 +126,24 @@ def chsh_at_pump_plate(visibility: float, pump_plate_deg: float) -> float:
     return math.sqrt(2) * _fraction("visibility", visibility) * (1 + math.sin(math.radians(4 * pump_plate_deg)))
 
 
-def clock_offset_error(jitter_s: float, pairs: float) -> float:
-    """Return sigma / sqrt(N) in seconds: the smallest error of an offset from N pairs without background.
+def clock_offset_error(jitter_s: float, pairs: float, background_per_s: float = 0.0) -> float:
+    """Return the smallest error in seconds of an offset from N pairs: sigma / sqrt(N) without background.
 
-    ``jitter_s`` is the standard deviation of the pairs' time difference, both detectors included. Cramer-Rao bound;
-    Lee et al., Appl. Phys. Lett. 114, 101102 (2019). 50 ps, 10 000 pairs: 0.50 ps.
+    ``jitter_s`` is the standard deviation of the pairs' time difference, both detectors included;
+    ``background_per_s`` the accidental counts per second of time difference. Cramer-Rao bound: the error is
+    1 / sqrt(integral of peak'(t)^2 / (peak(t) + background)). Lee et al., Appl. Phys. Lett. 114, 101102 (2019).
+    50 ps, 10 000 pairs: 0.50 ps; with 10 000 counts per ns of background: 0.629 ps.
     """
-    _not_negative(jitter_s=jitter_s)
+    _not_negative(jitter_s=jitter_s, background_per_s=background_per_s)
     if not pairs > 0:
         raise ValueError(f"pairs is {pairs}; an offset needs at least one")
-    return jitter_s / math.sqrt(pairs)
+    if background_per_s == 0 or jitter_s == 0:
+        return jitter_s / math.sqrt(pairs)
+    step = 0.01
+    x = np.arange(-8, 8 + step, step)  # in units of sigma; the integrand is smooth and vanishes at the ends
+    peak = np.exp(-np.square(x) / 2) / math.sqrt(2 * math.pi)
+    information = float((np.square(x * peak) / (peak + background_per_s * jitter_s / pairs)).sum()) * step
+    return jitter_s / math.sqrt(pairs * information)
 
 
 def dispersion_spread(dispersion_s_per_m2: float, length_a_m: float, length_b_m: float, bandwidth_m: float) -> float:

@@ -44,15 +44,16 @@ class RunControl:
     def aborted(self) -> bool:
         return self._aborted.is_set()
 
-    def checkpoint(self) -> bool:
-        """Return at once, or wait while paused; return whether it waited.
+    def wait_resumed(self) -> None:
+        """Wait while paused; an abort ends the wait too."""
+        while not self._resumed.wait(0.2):
+            pass  # wake up now and then, so that a Ctrl-C is seen
+
+    def checkpoint(self) -> None:
+        """Return unless the run is to end.
 
         Raises:
             Aborted: the run is to end.
         """
-        waited = self.paused and not self.aborted
-        while not self._resumed.wait(0.2):
-            pass  # wake up now and then, so that a Ctrl-C is seen
         if self.aborted:
             raise Aborted("aborted by a person", hint="outputs are dark; start the run again when ready")
-        return waited

@@ -3,13 +3,14 @@
 Instruments are reached by name. Nothing here knows whether they are real.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..analysis import Estimate
 from ..orchestrator.agent.host import InstrumentHost
 from ..orchestrator.records import RunFolder
-from ..testbed.errors import BellringerError, nearest
+from ..testbed.errors import BellringerError, LimitError, nearest
 from ..testbed.testbed import Link, Testbed
 from .acquisition import Acquisition, acquire
 from .control import RunControl
@@ -81,7 +82,17 @@ class Run:
         self.call(link.source, "prepare")
 
     def acquire(self, link: Link, seconds: float, label: str = "") -> Acquisition:
-        """Record time tags at both ends over one hardware-time interval, aligned from the tags themselves."""
+        """Record time tags at both ends over one hardware-time interval, aligned from the tags themselves.
+
+        Raises:
+            LimitError: ``seconds`` is not above zero; nothing was sent.
+        """
+        if not 0.0 < seconds < math.inf:
+            raise LimitError(
+                f"cannot record for {seconds:g} s",
+                where=f"acquisition at {' and '.join(link.ends)}",
+                hint="nothing was sent; choose an integration time above zero",
+            )
         self._recordings += 1
         return acquire(self, link, seconds, self._recordings, label)
 
@@ -92,8 +103,10 @@ class Run:
         if self._control.paused and not self._control.aborted:
             self._event("paused")
             self.progress.say("paused; press Ctrl-C again to abort, Enter to go on")
-        if self._control.checkpoint():
+            with self._host.clock.idle():
+                self._control.wait_resumed()
             self._event("resumed")
+        self._control.checkpoint()
 
     def scan(self, values: Iterable[T], label: str) -> Iterator[T]:
         """Go through ``values`` with a progress bar and a checkpoint before each."""

@@ -77,10 +77,16 @@ class Clock(Protocol):
         """Wait, as the caller, until all these calls have ended."""
 
     def abort(self) -> None:
-        """Make every present and future ``sleep`` outside ``shielded`` raise ``Aborted``."""
+        """Make every present and future wait outside ``shielded`` raise ``Aborted``."""
+
+    def revive(self) -> None:
+        """Lift an abort: waits are possible again."""
 
     def shielded(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which an abort does not interrupt waits: the way to the dark."""
+
+    def idle(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the caller waits for something outside the lab (a person, another process)."""
 
 
 class AbortFlag:
@@ -92,6 +98,9 @@ class AbortFlag:
 
     def abort(self) -> None:
         self._aborted.set()
+
+    def revive(self) -> None:
+        self._aborted.clear()
 
     @contextlib.contextmanager
     def shielded(self) -> Iterator[None]:
@@ -153,15 +162,18 @@ class WallClock(AbortFlag):
         while (left := end - time.monotonic()) > 0:
             self._check_aborted()
             if isinstance(descriptor, int):
-                select.select([descriptor], [], [], min(left, 0.1))
+                select.select([descriptor], [], [], min(left, 0.02))
                 if line.has_input(0.0):
                     return True
-            elif line.has_input(min(left, 0.05)):
+            elif line.has_input(min(left, 0.02)):
                 return True
         return line.has_input(0.0)
 
     def register(self, name: str, *, host: str = "", after: Ticket | None = None) -> Ticket:
         return _WallTicket(name, after if isinstance(after, _WallTicket) else None)
+
+    def idle(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     @contextlib.contextmanager
     def running(self, ticket: Ticket) -> Iterator[None]:

@@ -24,6 +24,8 @@ from .clock import PS_PER_S, AbortFlag, Line, Ticket
 from .errors import BellringerError
 
 _SLICE_S = 0.001
+_WAKE_MS = 50
+"""How often a wait looks up, to see whether the run was aborted or the lab has gone."""
 _HANG_S = 120.0
 
 
@@ -33,12 +35,13 @@ class _Participant:
 
 
 class LockstepClock(AbortFlag):
-    """The client side. ``endpoint`` is the lab's clock socket; the thread that makes the clock is the caller.
+    """The client side. ``endpoint`` is the lab's clock socket.
 
-    ``alive`` tells whether the lab's process still runs, so that its crash becomes an error and not a hang.
+    With a ``caller`` name, the thread that makes the clock is a caller: lab time stands still while it runs. A process
+    that only carries out calls registered by others has none, and ``adopt``s their tickets. ``alive`` tells whether the lab's process still runs, so that its crash becomes an error and not a hang.
     """
 
-    def __init__(self, endpoint: str, caller: str = "caller", alive: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, endpoint: str, caller: str = "", alive: Callable[[], bool] = lambda: True) -> None:
         super().__init__()
         self.endpoint = endpoint
         self._alive = alive
@@ -48,9 +51,10 @@ class LockstepClock(AbortFlag):
         hello = self._request("hello", "")
         self.uncertainty_ps = int(hello["host_clock_uncertainty_ps"])
         self._offsets_ps: dict[str, int] = hello["host_clock_offsets_ps"]
-        main = self._new(caller, "")
-        self._request("register", main.number, main.name, None, True)
-        self._local.participant = main
+        if caller:
+            main = self._new(caller, "")
+            self._request("register", main.number, main.name, None, True)
+            self._local.participant = main
 
     # --- the caller -------------------------------------------------------------------------------------------
 
@@ -59,6 +63,18 @@ class LockstepClock(AbortFlag):
         before = after.number if isinstance(after, _Participant) else None
         self._request("register", ticket.number, name, before, False)
         return ticket
+
+    def adopt(self, number: str, name: str, host: str) -> Ticket:
+        """Return the ticket of a call that another process registered and sent here."""
+        return _Participant(number, name, host)
+
+    @contextlib.contextmanager
+    def idle(self) -> Iterator[None]:
+        self._request("idle", self._me.number, self._unsaid())
+        try:
+            yield
+        finally:
+            self._request("now", self._me.number)
 
     def wait_for(self, tickets: Sequence[Ticket]) -> None:
         numbers = [ticket.number for ticket in tickets if isinstance(ticket, _Participant)]
@@ -109,9 +125,10 @@ class LockstepClock(AbortFlag):
         if pollable is not None:
             poller.register(pollable, zmq.POLLIN)
         while True:
-            ready = dict(poller.poll(1000 if pollable is not None else 0))
+            ready = dict(poller.poll(_WAKE_MS if pollable is not None else 0))
             if not ready:
                 self._check_lab()
+                self._check_aborted()
             if line.has_input(0.0 if pollable is not None else _SLICE_S):
                 return True
             if self._socket in ready and self._take_answer(request) is not None:
@@ -125,8 +142,9 @@ class LockstepClock(AbortFlag):
 
     def close(self) -> None:
         """Leave the lab; waits of other threads end with an error."""
-        with contextlib.suppress(BellringerError):
-            self._request("done", self._me.number, self._unsaid())
+        if getattr(self._local, "participant", None) is not None:
+            with contextlib.suppress(BellringerError):
+                self._request("done", self._me.number, self._unsaid())
         for socket in self._sockets:
             socket.close(linger=0)
 
@@ -186,12 +204,15 @@ class LockstepClock(AbortFlag):
         request = self._send(verb, *args)
         waited = 0.0
         while True:
-            if self._socket.poll(1000):
+            if self._socket.poll(_WAKE_MS):
                 answer = self._take_answer(request)
                 if answer is not None:
                     return answer[0]
+                continue
             self._check_lab()
-            waited += 1.0
+            if verb == "sleep":
+                self._check_aborted()
+            waited += _WAKE_MS / 1000
             if waited >= _HANG_S and verb not in ("wait", "sleep", "begin"):
                 raise BellringerError(
                     f"the simulated lab did not answer '{verb}' for {waited:g} s",

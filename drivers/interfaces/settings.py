@@ -104,7 +104,9 @@ class Setting(Reading):
         where = f"{instrument.label}.{self.name}"
         if self.kind is bool:
             if not isinstance(value, bool):
-                raise LimitError(f"{self.name} must be true or false, not {value!r}", where=where)
+                raise LimitError(
+                    f"{self.name} must be true or false, not {value!r}", where=where, hint="nothing was sent"
+                )
             return value
         if self.kind is str:
             if self.choices and value not in self.choices:
@@ -112,10 +114,14 @@ class Setting(Reading):
             return str(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise LimitError(
-                f"{self.name} must be a finite number in {self.unit or 'plain units'}, not {value!r}", where=where
+                f"{self.name} must be a finite number in {self.unit or 'plain units'}, not {value!r}",
+                where=where,
+                hint="nothing was sent; give a plain number, already in this unit",
             )
         if self.kind is int and int(value) != value:
-            raise LimitError(f"{self.name} must be a whole number, not {value!r}", where=where)
+            raise LimitError(
+                f"{self.name} must be a whole number, not {value!r}", where=where, hint="nothing was sent; round it"
+            )
         low, high, source = instrument.limits_of(self)
         if not low <= value <= high:
             raise LimitError(

@@ -4,6 +4,8 @@ The only place where a driver object is held. Calls are synchronous and made by 
 instruments that share a port (``groups``): a thread of ``InstrumentHost``, or a driver process of a node's agent.
 """
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,9 +53,9 @@ class Desk:
         if verb == "get":
             return getattr(instrument, _declared(instrument, args[0]))
         if verb == "set":
-            return setattr(instrument, _declared(instrument, args[0]), args[1])
+            return setattr(instrument, _declared(instrument, args[0], settable=True), args[1])
         if verb == "call":
-            return _method(instrument, args[0])(*args[1:], **(keywords or {}))
+            return _method(instrument, args[0], args[1:], keywords or {})()
         return getattr(self, f"_{verb}")(name, instrument)
 
     def find(self, name: str) -> Instrument:
@@ -93,22 +95,33 @@ class Desk:
                 instrument.close()
 
 
-def _declared(instrument: Instrument, name: str) -> str:
-    if name not in instrument.readings():
-        raise BellringerError(
-            f"{instrument.label} has no setting or reading '{name}'", hint=nearest(name, instrument.readings())
-        )
+def _declared(instrument: Instrument, name: str, *, settable: bool = False) -> str:
+    valid: Mapping[str, object] = instrument.settings() if settable else instrument.readings()
+    if name not in valid:
+        what = f"{instrument.label} has no {'setting' if settable else 'setting or reading'} '{name}'"
+        if name in instrument.readings():
+            what = f"'{name}' of {instrument.label} is a reading and cannot be set"
+        raise BellringerError(what, hint=nearest(name, valid))
     return name
 
 
-def _method(instrument: Instrument, name: str) -> Callable[..., Any]:
-    """Return a public method; by-name calls reach nothing private."""
+def _method(
+    instrument: Instrument, name: str, args: Sequence[Any], keywords: Mapping[str, Any]
+) -> Callable[[], Any]:
+    """Return a public method with its arguments; by-name calls reach nothing private."""
     kind = type(instrument)
     public = [key for key in dir(kind) if not key.startswith("_") and callable(getattr(kind, key))]
     if name not in public:
         raise BellringerError(f"{instrument.label} has no method '{name}'", hint=nearest(name, public))
     method: Callable[..., Any] = getattr(instrument, name)
-    return method
+    signature = inspect.signature(method)
+    try:
+        signature.bind(*args, **keywords)
+    except TypeError as error:
+        raise BellringerError(
+            f"'{name}' of {instrument.label} cannot be called like this: {error}", hint=f"it is {name}{signature}"
+        ) from error
+    return functools.partial(method, *args, **keywords)
 
 
 def _build(

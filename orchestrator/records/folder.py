@@ -155,5 +155,6 @@ def find_run(runs: Path, name: str) -> Path:
     if Path(name, "run.json").exists():
         return Path(name)
     if name not in folders:
-        raise BellringerError(f"there is no run '{name}' in {runs}", hint=nearest(name, list(folders)[-10:]))
+        hint = nearest(name, list(folders)[-10:]) if folders else "no run is kept there; name its folder with --runs"
+        raise BellringerError(f"there is no run '{name}' in {runs}", hint=hint)
     return folders[name]

@@ -287,6 +287,13 @@ class Lab:
     def _serve_register(self, number: str, name: str, after: str | None, running: bool) -> None:
         self.participants.register(number, name, after, running)
 
+    def _serve_idle(self, number: str, unsaid: dict[str, int]) -> None:
+        self.participants.idle(number, unsaid)
+
+    def _serve_drop(self, number: str, process: str) -> None:
+        """Forget a process that has died, so that lab time does not wait for it."""
+        self.participants.drop(process)
+
     def _serve_now(self, number: str) -> None:
         self.participants.awake(number)
 

@@ -7,7 +7,7 @@ beyond ``next_wake_ps()``. See ``testbed/lockstep.py`` for the wire.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-RUNNING, SLEEPING, READING, WAITING, QUEUED = "running", "sleeping", "reading", "waiting", "queued"
+RUNNING, SLEEPING, READING, WAITING, QUEUED, IDLE, ENDING = "running", "sleeping", "reading", "waiting", "queued", "idle", "ending"
 
 
 @dataclass
@@ -67,10 +67,14 @@ class Participants:
     def wait(self, number: str, others: list[str], unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
         self._suspend(number, WAITING, unsaid, answer).waits_for = set(others)
 
+    def idle(self, number: str, unsaid: dict[str, int]) -> None:
+        """A caller waits for something outside the lab; others may move time meanwhile."""
+        self._suspend(number, IDLE, unsaid, None)
+
     def done(self, number: str, unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
         """End a participant, once the lab has taken in all it wrote."""
         participant = self._suspend(number, RUNNING, unsaid, answer)
-        participant.state = "ending"
+        participant.state = ENDING
 
     def awake(self, number: str) -> None:
         """Any other message from a participant shows that it runs; an announced read is void."""
@@ -85,7 +89,7 @@ class Participants:
         """End and wake whoever can be without time moving; return whether anything changed."""
         changed = False
         for participant in list(self._all.values()):
-            if participant.state == "ending" and self._all_taken_in(participant):
+            if participant.state == ENDING and self._all_taken_in(participant):
                 del self._all[participant.number]
                 changed = True
                 if participant.answer is not None:
@@ -99,8 +103,8 @@ class Participants:
         return changed
 
     def quiet(self) -> bool:
-        """Return whether nobody runs and no written byte is still on its way."""
-        return bool(self._all) and not self.running()
+        """Return whether somebody waits for the lab, nobody runs, and no written byte is still on its way."""
+        return any(p.state != IDLE for p in self._all.values()) and not self.running()
 
     def running(self) -> list[Participant]:
         """Return those that run, or count as running because bytes are on their way."""
@@ -118,7 +122,7 @@ class Participants:
         return bool(due)
 
     def _waits(self, participant: Participant) -> bool:
-        if participant.state in (RUNNING, "ending") or not self._all_taken_in(participant):
+        if participant.state in (RUNNING, ENDING) or not self._all_taken_in(participant):
             return False
         if participant.state == READING:
             return self._counts(participant.line) == (participant.sent, participant.received)
@@ -128,7 +132,9 @@ class Participants:
         """Connections that are gone cannot owe anything."""
         return all(self._counts(line)[0] in (count, -1) for line, count in participant.unsaid.items())
 
-    def _suspend(self, number: str, state: str, unsaid: dict[str, int], answer: Callable[[int], None]) -> Participant:
+    def _suspend(
+        self, number: str, state: str, unsaid: dict[str, int], answer: Callable[[int], None] | None
+    ) -> Participant:
         participant = self._all.setdefault(number, Participant(number, number))
         participant.state, participant.unsaid, participant.answer = state, unsaid, answer
         return participant

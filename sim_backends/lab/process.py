@@ -2,7 +2,8 @@
 
     python -m bellringer.sim_backends.lab.process FILE --seed N --clock ipc://... [--set PATH=VALUE ...]
 
-Prints one JSON line with the resources of all instruments, then runs until its standard input ends.
+Prints one JSON line with the resources of all instruments, then runs until its standard input ends. If the lab cannot
+be built, the line says why (``{"error": {"what", "where", "hint"}}``) and the exit code is 1.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 
+from ...testbed.errors import BellringerError
 from ...testbed.loader import load
 from .build import build_lab, endpoints
 
@@ -22,10 +24,14 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     arguments = parser.parse_args()
     overrides = dict(word.split("=", 1) for word in arguments.overrides)
-    testbed = load(
-        arguments.file, {path.strip(): value.strip().strip('"') for path, value in overrides.items()}
-    ).testbed
-    lab = build_lab(testbed, arguments.seed, arguments.clock)
+    try:
+        testbed = load(
+            arguments.file, {path.strip(): value.strip().strip('"') for path, value in overrides.items()}
+        ).testbed
+        lab = build_lab(testbed, arguments.seed, arguments.clock)
+    except BellringerError as error:
+        print(json.dumps({"error": {"what": error.what, "where": error.where, "hint": error.hint}}))  # noqa: T201
+        sys.exit(1)
     lab.watch(sys.stdin, lambda: _stop_at_end(lab))
     print(json.dumps({"instruments": endpoints(lab)}), flush=True)  # noqa: T201 - read by the parent
     lab.run()

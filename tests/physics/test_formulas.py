@@ -127,12 +127,31 @@ def test_pump_plate_formulas_agree_with_the_state(theta):
 def test_clock_offset_error_at_the_test_points():
     assert formulas.clock_offset_error(50e-12, 1e4) == pytest.approx(0.50e-12)
     assert formulas.clock_offset_error(50e-12, 2e4) == pytest.approx(0.354e-12, rel=2e-3)  # two-way: both directions
+    assert formulas.clock_offset_error(50e-12, 1e4, background_per_s=1e4 / 1e-9) == pytest.approx(0.629e-12, rel=1e-3)
 
 
 def test_clock_offset_error_agrees_with_means_of_simulated_pairs():
     """Seed 20, 2000 means of 200 pairs; 4 sigma of a standard deviation from 2000 values."""
     means = np.random.default_rng(RNG_SEED).normal(0, 50e-12, (2000, 200)).mean(axis=1)
     assert means.std() == pytest.approx(formulas.clock_offset_error(50e-12, 200), rel=4 / math.sqrt(4000))
+
+
+def test_clock_offset_error_with_background_agrees_with_simulated_scores():
+    """Seed 20, 3000 draws of 1000 pairs on 1000 counts/ns: the score's variance is the information; 4 sigma.
+
+    The score of one count is the slope of the log of the counts' density there.
+    """
+    rng = np.random.default_rng(RNG_SEED)
+    sigma, pairs, background, half = 50.0, 1000, 1.0, 400.0  # ps, counts, counts/ps, ps
+    scores = np.empty(3000)
+    for k in range(3000):
+        t = np.concatenate([
+            rng.normal(0, sigma, rng.poisson(pairs)), rng.uniform(-half, half, rng.poisson(2 * half * background))
+        ])  # fmt: skip
+        peak = pairs * np.exp(-((t / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
+        scores[k] = (t / sigma**2 * peak / (peak + background)).sum()
+    error_ps = formulas.clock_offset_error(sigma * 1e-12, pairs, background * 1e12) * 1e12
+    assert scores.std() == pytest.approx(1 / error_ps, rel=4 / math.sqrt(6000))
 
 
 def test_dispersion_spread_at_the_test_points():

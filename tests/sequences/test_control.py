@@ -9,19 +9,22 @@ from bellringer.testbed.errors import Aborted
 
 
 def test_a_checkpoint_passes_when_nothing_was_asked():
-    assert RunControl().checkpoint() is False
+    control = RunControl()
+    control.checkpoint()
+    control.wait_resumed()
+    assert not control.paused
 
 
 def test_a_paused_run_waits_at_its_checkpoint_until_resumed():
     control, passed = RunControl(), []
     control.pause()
-    thread = threading.Thread(target=lambda: passed.append(control.checkpoint()))
+    thread = threading.Thread(target=lambda: passed.append(control.wait_resumed()))
     thread.start()
     thread.join(0.05)
     assert not passed
     control.resume()
     thread.join(10)
-    assert passed == [True]
+    assert passed == [None]
 
 
 def test_an_abort_ends_a_pause_and_interrupts_waits():

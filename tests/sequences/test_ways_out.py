@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from bellringer.drivers.interfaces import Identity, Instrument
-from bellringer.orchestrator.agent import host as host_module
+from bellringer.orchestrator.agent import desk as desk_module
 from bellringer.orchestrator.records import RunFolder
 from bellringer.sequences import Outcome, Run, run_sequence
 from bellringer.sequences.sequence import Sequence
@@ -64,7 +64,7 @@ class ImpatientLamp(Lamp):
 
 
 def outcome_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: Any, lamp: type[Lamp] = Lamp) -> Outcome:
-    monkeypatch.setattr(host_module, "driver_class", lambda name: lamp)
+    monkeypatch.setattr(desk_module, "driver_class", lambda name: lamp)
     monkeypatch.setattr(Lamp, "life", [])
     file = tmp_path / "lab.yaml"
     file.write_text(LAB)

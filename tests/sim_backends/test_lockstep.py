@@ -1,6 +1,7 @@
 """Lockstep time over real TCP, pseudo-terminals, PyVISA and ZeroMQ: same trace every time, no time invented."""
 
 import contextlib
+import os
 import random
 import threading
 import time
@@ -87,7 +88,7 @@ def call(clock, name, work, after=None):
 
 
 def experiment(lab, delays):
-    clock = LockstepClock(lab.endpoint)
+    clock = LockstepClock(lab.endpoint, "test")
     answers = []
 
     def bytes_work(resource, name):
@@ -154,7 +155,7 @@ def test_same_trace_and_answers_six_times_whatever_the_wall_clock_does(tmp_path)
 
 
 def test_time_stands_still_while_the_caller_runs(lab):
-    clock = LockstepClock(lab.endpoint)
+    clock = LockstepClock(lab.endpoint, "test")
     before = clock.lab("now")
     slept = []
 
@@ -173,7 +174,7 @@ def test_time_stands_still_while_the_caller_runs(lab):
 
 
 def test_calls_queued_behind_each_other_run_in_order_without_stopping_time(lab):
-    clock = LockstepClock(lab.endpoint)
+    clock = LockstepClock(lab.endpoint, "test")
     ends = []
     first, one = call(clock, "first", lambda: (clock.sleep(2.0), ends.append(("first", clock.now_ps()))))
     second, two = call(
@@ -187,7 +188,7 @@ def test_calls_queued_behind_each_other_run_in_order_without_stopping_time(lab):
 
 
 def test_an_abort_ends_sleeps_except_on_the_way_to_the_dark(lab):
-    clock = LockstepClock(lab.endpoint)
+    clock = LockstepClock(lab.endpoint, "test")
     clock.abort()
     with pytest.raises(Aborted):
         clock.sleep(1.0)
@@ -201,10 +202,88 @@ def test_a_dead_lab_is_an_error_not_a_hang(tmp_path):
     lab = Lab(seed=1, clock_endpoint=f"ipc://{tmp_path}/clock")
     thread = threading.Thread(target=lab.run)
     thread.start()
-    clock = LockstepClock(f"ipc://{tmp_path}/clock", alive=lambda: alive[0])
+    clock = LockstepClock(f"ipc://{tmp_path}/clock", "test", alive=lambda: alive[0])
     lab.stop()
     thread.join(10)
     alive[0] = False
     with pytest.raises(BellringerError, match="has stopped"):
         clock.sleep(1.0)
+    clock.close()
+
+
+def test_a_call_registered_by_one_process_is_run_by_another(lab):
+    caller, worker, ends = LockstepClock(lab.endpoint, "test"), LockstepClock(lab.endpoint), []
+    ticket = caller.register("sleeper")
+
+    def work():
+        with worker.running(worker.adopt(ticket.number, "sleeper", "")):
+            worker.sleep(5.0)
+            ends.append(worker.now_ps())
+        worker.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    caller.wait_for([ticket])
+    thread.join(10)
+    assert ends == [5_000_000_000_000]
+    caller.close()
+
+
+def test_an_idle_caller_does_not_hold_time_and_moves_none_by_itself(lab):
+    clock, other, ends = LockstepClock(lab.endpoint, "test"), LockstepClock(lab.endpoint), []
+    with clock.idle():
+        other_ticket = other.register("dark")
+
+        def work():
+            with other.running(other_ticket):
+                other.sleep(1.0)
+                ends.append(other.now_ps())
+            other.close()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(10)
+    assert ends == [clock.now_ps()] == [1_000_000_000_000]
+    clock.close()
+
+
+def test_a_dropped_process_no_longer_holds_time(lab):
+    dead, clock, ends = LockstepClock(lab.endpoint, "dead"), LockstepClock(lab.endpoint, "test"), []
+    clock.register("of this process too")
+    clock.lab("drop", str(os.getpid()))
+    worker = LockstepClock(lab.endpoint)
+    ticket = worker.register("dark")
+
+    def work():
+        with worker.running(ticket):
+            worker.sleep(1.0)
+            ends.append(True)
+        worker.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+    assert ends == [True]
+    dead.close()
+    clock.close()
+
+
+def test_an_abort_interrupts_a_sleep_that_lab_time_never_ends(lab):
+    clock, worker, seen = LockstepClock(lab.endpoint, "test"), LockstepClock(lab.endpoint), []
+    ticket = clock.register("stuck")
+
+    def work():
+        try:
+            with worker.running(worker.adopt(ticket.number, "stuck", "")):
+                worker.sleep(5.0)
+        except Aborted:
+            seen.append("aborted")
+        worker.revive()
+        worker.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    worker.abort()
+    thread.join(10)
+    assert seen == ["aborted"]
     clock.close()
