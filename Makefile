@@ -10,7 +10,7 @@ test: .venv/.installed
 	$(BIN)/pytest
 
 soak: .venv/.installed
-	$(BIN)/pytest --soak --timeout=1800
+	$(BIN)/pytest -m soak --timeout=3600
 
 check: .venv/.installed
 	$(BIN)/ruff check .

@@ -68,10 +68,10 @@ def draws_once(calls: list, seed: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
     rates = example_rates()
     calls = bench_once(rates, 0, recorder=True)[1]
     ratios, speeds = [], []
-    options = parser.parse_args()
     for seed in range(ROUNDS):
         whole, draws = bench_once(rates, seed)[0], draws_once(calls, seed)
         ratios.append(whole / draws)

@@ -101,9 +101,11 @@ def run_sequence(
         folder.write_text("traceback.txt", "".join(traceback.format_exception(error)))
     if failures:
         status = "failed"
+        before = f"; before that: {str(error).partition(chr(10))[0]}" if error is not None else ""
         error = InstrumentError(
             "not every instrument could be confirmed dark: "
-            + "; ".join(str(failure).partition("\n")[0] for failure in failures),
+            + "; ".join(dict.fromkeys(str(failure).partition("\n")[0] for failure in failures))
+            + before,
             where=str(folder.path),
             hint="check the lab by eye; block the light by hand before you go near it",
         )

@@ -28,6 +28,9 @@ class SerialTransport(ByteTransport):
 
     def _close_port(self) -> None:
         port, self._port = self._port, None
+        if self._is_socket:  # pyserial's own close sleeps 0.3 s of wall time as well, which holds up a whole dry run
+            port._socket.close()
+            port._socket, port.is_open = None, False
         port.close()
 
     def _send(self, data: bytes) -> None:

@@ -91,6 +91,11 @@ class Renew(Message, tag="renew"):
     node: str
     boot: str
     asked_at: float
+    epoch: int = 0
+    """The highest epoch this node has seen; a coordinator with a lower one stops itself."""
+    fault: str = ""
+    """What latched the node dark, "" for nothing. A new fault has a new text (number them), so that it is told from an
+    acknowledged one."""
 
 
 class Register(Message, tag="register"):
@@ -102,6 +107,10 @@ class Register(Message, tag="register"):
     stream: str
     public_key: str
     instruments: tuple[str, ...]
+    epoch: int = 0
+    """As in ``Renew``."""
+    fault: str = ""
+    """As in ``Renew``."""
 
 
 class Nodes(Message, tag="nodes"):
@@ -139,6 +148,8 @@ class Ack(Message, tag="ack"):
     """A person acknowledges an e-stop or a fault of a node ("" for the e-stop of the whole testbed)."""
 
     node: str = ""
+    number: int = 0
+    """Number of the e-stop the person looked at (from ``Status``), so that one pressed meanwhile stays; 0 for any."""
 
 
 class Keys(Message, tag="keys"):

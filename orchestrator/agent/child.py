@@ -1,0 +1,159 @@
+"""A driver process: the drivers of one group of instruments, on a pipe to its agent.
+
+The main thread carries out calls one after the other. A reader thread takes messages at once, so that ``Dark``, and the
+end of the pipe when the agent has died, interrupt the call in flight instead of waiting behind it. Both ways end in
+the dark; at the end of the pipe the process also closes its instruments and leaves.
+"""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+
+from ...testbed.clock import Clock, Ticket, WallClock
+from ...testbed.errors import Aborted, BellringerError
+from ...testbed.lockstep import LockstepClock
+from ...testbed.testbed import InstrumentEntry
+from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
+from ..wire.refusals import refusal
+from .desk import Desk, Endpoint
+from .pipe import Dark, Darkened, Ping, Pong, receive, send
+
+Job = Get | Set | Call | Do
+LEFT = Dark(0, "the agent has gone")
+
+
+def main(
+    connection: Connection,
+    entries: Mapping[str, InstrumentEntry],
+    endpoints: Mapping[str, Endpoint],
+    clock_endpoint: str,
+) -> None:
+    """Run until the pipe ends. ``clock_endpoint`` is a simulated lab's clock socket, or "" for real time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
+    clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WallClock()
+    DriverProcess(connection, Desk(entries, clock, endpoints), clock).run()
+
+
+class DriverProcess:
+    """The two threads of a driver process; ``run`` is the main one."""
+
+    def __init__(self, connection: Connection, desk: Desk, clock: Clock) -> None:
+        self._connection, self._desk, self._clock = connection, desk, clock
+        self._jobs: deque[Job] = deque()
+        self._urgent: Dark | None = None
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._host = next(iter(desk.entries)).partition(".")[0]
+
+    def run(self) -> None:
+        """Carry out what comes until the agent has gone; then dark, close, leave."""
+        threading.Thread(target=self._read, name="pipe", daemon=True).start()
+        while True:
+            job = self._next()
+            if isinstance(job, Dark):
+                self._make_dark(job)
+                if job is LEFT:
+                    break
+            else:
+                self._carry_out(job)
+        with self._running("close"):
+            for name in sorted(self._desk.entries, key=self._composed, reverse=True):
+                self._attempt(name, "close")
+
+    # --- reader thread ----------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = receive(self._connection, Job | Dark | Ping)
+            except (EOFError, OSError):
+                message = LEFT
+            if isinstance(message, Ping):
+                self._send(Pong(message.id))
+                continue
+            with self._changed:
+                if isinstance(message, Dark):
+                    self._urgent = message
+                    self._clock.abort()
+                else:
+                    self._jobs.append(message)
+                self._changed.notify()
+            if message is LEFT:
+                return
+
+    # --- main thread ------------------------------------------------------------------------------------------
+
+    def _next(self) -> Job | Dark:
+        with self._changed:
+            while self._urgent is None and not self._jobs:
+                self._changed.wait()
+            if self._urgent is not None:
+                urgent, self._urgent = self._urgent, None
+                return urgent
+            return self._jobs.popleft()
+
+    def _carry_out(self, job: Job) -> None:
+        answer: Reply | Refusal
+        try:
+            with self._clock.running(self._ticket(job)):
+                try:
+                    answer = Reply(job.id, self._do(job))
+                except Exception as error:  # told to whoever asked
+                    answer = refusal(job.id, error)
+        except BellringerError as error:  # the simulated lab itself has gone
+            answer = refusal(job.id, error)
+        self._send(answer)
+
+    def _do(self, job: Job) -> object:
+        if isinstance(job, Get):
+            return self._desk.do(job.instrument, "get", (job.name,))
+        if isinstance(job, Set):
+            return self._desk.do(job.instrument, "set", (job.name, job.value))
+        if isinstance(job, Call):
+            return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
+        return self._desk.do(job.instrument, job.verb)
+
+    def _ticket(self, job: Job) -> Ticket:
+        if job.ticket and isinstance(self._clock, LockstepClock):
+            return self._clock.adopt(job.ticket, job.instrument, self._host)
+        return self._clock.register(job.instrument, host=self._host)
+
+    def _make_dark(self, order: Dark) -> None:
+        """Refuse what waits, then bring every instrument to its safe state and say which are not confirmed."""
+        with self._changed:
+            waiting, self._jobs = list(self._jobs), deque()
+            self._clock.revive()
+        for job in waiting:
+            self._send(refusal(job.id, Aborted(order.reason, where=job.instrument, hint="outputs are dark")))
+        with self._running("dark"):
+            failures = []
+            for name in sorted(self._desk.entries, key=self._composed):
+                if order.reopen and not self._desk.find(name).is_open:
+                    self._attempt(name, "open")
+                problem = self._attempt(name, "safe_state")
+                failures += [problem] if problem else []
+        self._send(Darkened(order.id, tuple(failures)))
+
+    def _running(self, what: str):  # type: ignore[no-untyped-def]
+        return self._clock.running(self._clock.register(f"{self._host} {what}", host=self._host))
+
+    def _attempt(self, name: str, verb: str) -> str:
+        """Try one verb and return what went wrong, so that every instrument has its turn."""
+        try:
+            with self._clock.shielded():
+                self._desk.do(name, verb)
+        except Exception as error:  # one instrument's failure must not keep the others lit
+            return f"{name}: {error}"
+        return ""
+
+    def _composed(self, name: str) -> bool:
+        return bool(self._desk.entries[name].parts)
+
+    def _send(self, message: Reply | Refusal | Pong | Darkened) -> None:
+        try:
+            with self._sending:
+                send(self._connection, message)
+        except OSError:
+            return  # the agent has gone; the reader thread sees it too and makes dark

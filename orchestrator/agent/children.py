@@ -1,0 +1,152 @@
+"""An agent's driver processes: started, spoken to, watched, replaced.
+
+Spawned, never forked: only then does the end of the pipe tell a child that the agent has died. A child that dies is
+replaced at once by one that opens its instruments only to make them dark; so is one that does not answer a ping or
+an order to go dark in time, after it was killed.
+"""
+
+import itertools
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...testbed.errors import InstrumentError
+from ...testbed.testbed import InstrumentEntry
+from ..wire.messages import Refusal, Reply
+from ..wire.refusals import refusal
+from . import child
+from .child import Job
+from .desk import Endpoint
+from .pipe import Dark, Darkened, Ping, Pong, receive, send
+
+PING_S = 0.25
+SILENT_S = 1.0
+"""A child that has not answered a ping for this long is stopped or wedged; it is killed and replaced."""
+DARK_S = 3.0
+"""A child that has not confirmed dark for this long is killed and replaced."""
+
+Answer = Callable[[Reply | Refusal], None]
+
+
+class Child:
+    """One driver process and the instruments of its group.
+
+    Args:
+        report: called with (kind, text) when something happened that a person should know: ``died``, ``dark``, ...
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, InstrumentEntry],
+        endpoints: Mapping[str, Endpoint],
+        clock_endpoint: str,
+        report: Callable[[str, str], None],
+    ) -> None:
+        self.names = tuple(entries)
+        self._arguments = (dict(entries), dict(endpoints), clock_endpoint)
+        self._report = report
+        self._ids = itertools.count(1)
+        self._pending: dict[int, tuple[str, Answer]] = {}
+        self._dark_since: float | None = None
+        self.failures: tuple[str, ...] = ()
+        """Instruments that the last order to go dark could not confirm."""
+        self.restarts = 0
+        self._start()
+
+    @property
+    def connection(self) -> Any:
+        """The pipe's end, for the agent's poller."""
+        return self._connection
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def darkening(self) -> bool:
+        """Whether an order to go dark is not confirmed yet."""
+        return self._dark_since is not None
+
+    def submit(self, make: Callable[[int], Job], answer: Answer) -> None:
+        """Send a job; ``make`` gets its number on the pipe, ``answer`` the reply or refusal."""
+        job = make(next(self._ids))
+        self._pending[job.id] = (job.instrument, answer)
+        self._send(job)
+
+    def dark(self, reason: str, *, reopen: bool = False) -> None:
+        """Order every instrument dark; what is in flight is interrupted."""
+        if self._dark_since is None:
+            self._dark_since = time.monotonic()
+        self._send(Dark(next(self._ids), reason, reopen))
+
+    def take_in(self) -> None:
+        """Take one message from the pipe; call it when ``connection`` is readable."""
+        try:
+            message = receive(self._connection, Reply | Refusal | Pong | Darkened)
+        except (EOFError, OSError):
+            self._replace("its driver process died")
+            return
+        self._heard = time.monotonic()
+        if isinstance(message, Darkened):
+            self._dark_since, self.failures = None, message.failures
+            self._report("dark", "; ".join(message.failures))
+        elif isinstance(message, (Reply, Refusal)):
+            _, answer = self._pending.pop(message.id, ("", None))
+            if answer is not None:
+                answer(message)
+
+    def watch(self) -> None:
+        """Ping now and then; kill and replace a child that is silent. Call it at least four times a second."""
+        now = time.monotonic()
+        if now - self._pinged >= PING_S:
+            self._pinged = now
+            self._send(Ping(next(self._ids)))
+        if now - self._heard > SILENT_S + PING_S:
+            self._replace(f"its driver process did not answer for {SILENT_S:g} s")
+        elif self._dark_since is not None and now - self._dark_since > DARK_S:
+            self._replace(f"its driver process did not confirm dark within {DARK_S:g} s")
+
+    def stop(self) -> None:
+        """End the process the gentle way: the pipe ends, it makes dark, closes and leaves."""
+        self._connection.close()
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=child.main, args=(theirs, *self._arguments), daemon=False)
+        self._process.start()
+        theirs.close()
+        self._heard = self._pinged = time.monotonic() + STARTING_S
+
+    def _replace(self, why: str) -> None:
+        """Kill what is left and start a process that makes safe."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._connection.close()
+        pending, self._pending = self._pending, {}
+        self.restarts += 1
+        self._start()
+        self._dark_since = None
+        self.dark(why, reopen=True)
+        for instrument, answer in pending.values():
+            error = InstrumentError(why, where=instrument, hint="it was restarted to make outputs dark; open it again")
+            answer(refusal(0, error))
+        self._report("died", f"{', '.join(self.names)}: {why}")
+
+    def _send(self, message: Job | Dark | Ping) -> None:
+        try:
+            send(self._connection, message)
+        except OSError:
+            return  # the end of the pipe is readable now: take_in replaces the process
+
+
+STARTING_S = 10.0
+"""A fresh process imports its drivers first; until then its silence means nothing."""

@@ -1,0 +1,47 @@
+"""Messages between an agent and its driver processes, over a pipe that ends when either of them does."""
+
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ..wire.codec import decode, encode
+from ..wire.messages import Message
+
+
+class Dark(Message, tag="dark"):
+    """To a driver process: interrupt what you do and make every instrument dark, now.
+
+    Attributes:
+        reason: for the log and for the call that is interrupted.
+        reopen: open instruments that are not open first; for a fresh process after a crash.
+    """
+
+    reason: str
+    reopen: bool = False
+
+
+class Ping(Message, tag="ping"):
+    """To a driver process: are you there? Answered at once, also while a call is running."""
+
+
+class Pong(Message, tag="pong"):
+    """From a driver process: I am."""
+
+
+class Darkened(Message, tag="darkened"):
+    """From a driver process: how making dark went; ``failures`` are the instruments not confirmed dark."""
+
+    failures: tuple[str, ...] = ()
+
+
+def send(connection: Connection, message: Message) -> None:
+    """Send one message; raises OSError or BrokenPipeError if the other side has gone."""
+    frames = encode(message)
+    connection.send_bytes(len(frames).to_bytes(2, "little"))
+    for frame in frames:
+        connection.send_bytes(frame)
+
+
+def receive(connection: Connection, kinds: Any) -> Any:
+    """Return the next message of one of ``kinds``; raises EOFError if the other side has gone."""
+    count = int.from_bytes(connection.recv_bytes(), "little")
+    return decode([connection.recv_bytes() for _ in range(count)], kinds)

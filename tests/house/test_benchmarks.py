@@ -1,0 +1,45 @@
+"""Every benchmark explains itself. None is run for its speed here: a test never depends on how fast the machine is."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+
+
+def output_of(*words: str) -> str:
+    return subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True, timeout=240).stdout
+
+
+def test_there_are_benchmarks():
+    assert BENCHMARKS
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.name)
+def test_its_docstring_names_the_figures_it_prints(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = set(re.findall(r"``(\w+)``", ast.get_docstring(tree) or ""))
+    assert named, "the docstring names its figures in double backticks"
+    written = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert named <= written, "figures that it does not print"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.name)
+def test_its_help_shows_the_docstring(path):
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert doc.splitlines()[0] in output_of(str(path), "--help")
+
+
+@pytest.mark.process
+@pytest.mark.timeout(300)
+def test_the_pairs_benchmark_prints_its_two_figures():
+    figures = json.loads(output_of(str(ROOT / "benchmarks" / "pairs.py"), "--json"))
+    assert set(figures) == {"pairs_per_s", "cost_over_random_draws"}
+    assert all(value > 0 for value in figures.values())
