@@ -4,9 +4,8 @@ import io
 from typing import Any
 
 import matplotlib as mpl
-
-mpl.use("Agg")
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 COLOURS = ("#0b6e99", "#c0501c", "#3c7d3c", "#7a4a9c")
 
@@ -43,6 +42,8 @@ def svg(figure: dict[str, Any]) -> str:
             points += curve["style"] != "line"
         for mark in figure["marks"]:
             axes.axvline(mark, ls=":", lw=1, color="#888888")
+        if figure["x_label"].endswith("(deg)"):
+            axes.xaxis.set_major_locator(MultipleLocator(45))
         axes.set_xlabel(figure["x_label"])
         axes.set_ylabel(figure["y_label"])
         axes.set_yscale("log" if figure["log_y"] else "linear")

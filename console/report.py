@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -31,7 +32,7 @@ def write_report(folder: Path) -> Path:
         problem=f'<p class="problem">{html.escape(asked["error"])}</p>' if asked.get("error") else "",
         notes="".join(f'<p class="note">{html.escape(note)}</p>' for note in outcome["notes"]),
         figures="\n".join(_figure(figure) for figure in figures),
-        results=_table([("result", "value"), *((name, str(value)) for name, value in results.items())]),
+        results=_table([("result", "value"), *((name, str(value)) for name, value in headlines_first(results))]),
         asked=_table(
             [
                 ("asked", ""),
@@ -44,6 +45,12 @@ def write_report(folder: Path) -> Path:
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def headlines_first(results: Mapping[str, Estimate]) -> list[tuple[str, Estimate]]:
+    """Return results in the order people look for them."""
+    first = [(name, results[name]) for name in HEADLINES if name in results]
+    return first + [(name, estimate) for name, estimate in results.items() if name not in HEADLINES]
 
 
 def _load(path: Path) -> Any:

@@ -21,7 +21,7 @@ from .dry_run import simulated_lab
 from .files import load_checked
 from .main import emit_json, print_error
 from .progress import Bars
-from .report import write_report
+from .report import headlines_first, write_report
 
 
 def run_command(
@@ -80,7 +80,7 @@ def _print_outcome(outcome: Outcome, report: Path, *, to_stderr: bool) -> None:
         table = Table(title=f"{outcome.run}: {outcome.status}")
         table.add_column("result")
         table.add_column("value", justify="right")
-        for name, estimate in outcome.results.items():
+        for name, estimate in headlines_first(outcome.results):
             table.add_row(name, str(estimate))
         out.print(table)
     if outcome.error is not None:

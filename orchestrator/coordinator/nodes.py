@@ -97,7 +97,8 @@ class Nodes:
             acknowledged="" if old is None else old.acknowledged,
         )
         self.table[node.name] = node
-        self._report(Change("registered", _registration(node)))
+        if old is None or _registration(old) != _registration(node):
+            self._report(Change("registered", _registration(node)))
         if old is not None and old.state != "here":
             self._report(Change("node_found", {"node": node.name, "silent_s": now_s - old.seen_s}, durable=False))
         self.note_fault(node, message.fault)
@@ -121,12 +122,11 @@ class Nodes:
         return node
 
     def note_fault(self, node: Node, fault: str) -> None:
-        """Latch a fault the node reports, unless it is the one that was acknowledged; it stays until ``acknowledge``."""
+        """Latch a fault the node reports, unless it is the acknowledged one; it stays until ``acknowledge``."""
         if fault != node.acknowledged:
             node.acknowledged = ""
         if fault and fault not in (node.fault, node.acknowledged):
-            node.fault = fault
-            self._report(Change("fault", {"node": node.name, "fault": fault}))
+            self._latch(node, fault)
 
     def acknowledge(self, caller: Caller, name: str) -> None:
         """Clear a node's fault.
@@ -140,6 +140,12 @@ class Nodes:
         body = {"node": name, "fault": node.fault, "who": caller.name, "key": caller.key}
         node.acknowledged, node.fault = node.fault, ""
         self._report(Change("ack", body))
+
+    def estop_pressed(self, number: int) -> None:
+        """Latch a fault for every node that cannot hear of the e-stop: somebody must look at it when it returns."""
+        for node in self.table.values():
+            if node.state != "here":
+                self._latch(node, f"it was away when the e-stop was pressed (number {number})")
 
     def tick(self, now_s: float) -> None:
         """Note which nodes are lost by now."""
@@ -160,14 +166,14 @@ class Nodes:
         Raises:
             BellringerError: no node has it; the hint names the nearest one.
         """
-        for node in self.table.values():
-            if instrument in node.instruments:
-                return node
+        node = self.table.get(instrument.partition(".")[0])
+        if node is not None and instrument in node.instruments:
+            return node
         known = [name for node in self.table.values() for name in node.instruments]
         raise BellringerError(f"no registered node has an instrument '{instrument}'", hint=nearest(instrument, known))
 
     def restore(self, name: str, body: dict[str, Any], now_s: float) -> None:
-        """Make a journalled change again; a node counts as heard at ``now_s``, so that its process can come back first."""
+        """Make a journalled change again; a node counts as heard at ``now_s``, so its process can come back first."""
         if name == "registered":
             old = self.table.get(body["node"])
             node = Node(
@@ -189,6 +195,10 @@ class Nodes:
         elif name == "ack":
             node = self.table[body["node"]]
             node.acknowledged, node.fault = node.fault, ""
+
+    def _latch(self, node: Node, fault: str) -> None:
+        node.fault = fault
+        self._report(Change("fault", {"node": node.name, "fault": fault}))
 
     def _consistent(self, caller: Caller, message: Register) -> None:
         if message.public_key != caller.key:

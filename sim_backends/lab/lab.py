@@ -8,6 +8,7 @@ import contextlib
 import heapq
 import itertools
 import json
+import os
 import sys
 import time
 import zlib
@@ -235,7 +236,17 @@ class Lab:
             self._warned = True
             names = ", ".join(participant.name for participant in running)
             sys.stderr.write(f"lab time stands still: running for over a minute: {names}\n")
+        self._drop_dead_processes()
         return 50.0
+
+    def _drop_dead_processes(self) -> None:
+        """A process that was killed cannot end its calls; lab time must not wait for it."""
+        for process in self.participants.processes():
+            with contextlib.suppress(PermissionError):
+                try:
+                    os.kill(int(process), 0)
+                except ProcessLookupError:
+                    self.participants.drop(process)
 
     # --- the clock socket -------------------------------------------------------------------------------------
 
@@ -289,10 +300,6 @@ class Lab:
 
     def _serve_idle(self, number: str, unsaid: dict[str, int]) -> None:
         self.participants.idle(number, unsaid)
-
-    def _serve_drop(self, number: str, process: str) -> None:
-        """Forget a process that has died, so that lab time does not wait for it."""
-        self.participants.drop(process)
 
     def _serve_now(self, number: str) -> None:
         self.participants.awake(number)

@@ -81,6 +81,10 @@ class Participants:
         if number in self._all:
             self._all[number].state = RUNNING
 
+    def processes(self) -> set[str]:
+        """Return the processes that have participants; a participant's number begins with its process's."""
+        return {number.partition("-")[0] for number in self._all}
+
     def drop(self, process: str) -> None:
         """Forget all participants of a process that has gone."""
         self._all = {number: p for number, p in self._all.items() if not number.startswith(process + "-")}

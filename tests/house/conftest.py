@@ -28,7 +28,8 @@ class Section:
 
     def code(self, language: str = "") -> list[str]:
         """Return the blocks of code in ``language``."""
-        return re.findall(rf"^```{language}\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
+        blocks = re.findall(r"^```(\w*)\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
+        return [body for given, body in blocks if given == language]
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def _cells(line: str) -> list[str]:
 
 def pages() -> list[Page]:
     """Return the README and every page of documentation."""
-    return [Page(path) for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))]
+    return [
+        Page(path) for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

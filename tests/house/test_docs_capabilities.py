@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 import re
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_the_docstring_of_every_float_attribute_states_its_unit(capability):
     body = classes()[capability.__name__].body
     docs = {
         node.target.id: after.value.value
-        for node, after in zip(body, body[1:])
+        for node, after in itertools.pairwise(body)
         if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
     }
     attributes = inspect.get_annotations(capability, eval_str=True)

@@ -69,7 +69,9 @@ def test_what_to_write_is_accepted_and_the_default_is_the_models(manual, name):
         number = field.annotation in (int, float)
         if number:
             parse(row["write"], unit)
-        assert choices(field.annotation) == (tuple(re.findall(r"`(\w+)`", row["write"])) if choices(field.annotation) else ())
+        assert choices(field.annotation) == (
+            tuple(re.findall(r"`(\w+)`", row["write"])) if choices(field.annotation) else ()
+        )
         if field.is_required():
             assert row["default"] == "needed", f"{name}.{key}"
         elif number:

@@ -85,11 +85,18 @@ def test_the_readme_shows_commands_of_every_kind(documentation):
     assert {"demo", "test", "init my_lab", "lab up", "ls drivers", "runs show"} <= shown
 
 
-@pytest.mark.parametrize("words", [["launch"], ["check", "lab.yaml", "--hurry"], ["run", "lab.yaml", "chsh", "--pace", "2"],
-                                   ["run", "lab.yaml", "chsh", "--set", "charlie.pump.colour=red"]])  # fmt: skip
-def test_a_command_that_does_not_exist_would_be_found(words, own_sequence):
-    with pytest.raises(Exception, match="launch|hurry|pace|colour"):
-        understood(words, own_sequence)
+WRONG = [
+    "launch",
+    "check lab.yaml --hurry",
+    "run lab.yaml chsh --pace 2",
+    "run lab.yaml chsh --set charlie.pump.colour=red",
+]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_command_that_does_not_exist_would_be_found(line, own_sequence):
+    with pytest.raises(Exception, match=r"launch|hurry|pace|colour"):
+        understood(line.split(), own_sequence)
 
 
 def test_every_link_leads_somewhere(each_page, documentation):
@@ -138,7 +145,9 @@ def test_the_readmes_sequence_runs(own_sequence, tmp_path):
 @pytest.mark.process
 @pytest.mark.timeout(300)
 def test_the_notebook_runs(documentation, tmp_path, monkeypatch):
-    first, second, third = (block for section in documentation["notebook.md"].sections() for block in section.code("python"))
+    first, second, third = (
+        block for section in documentation["notebook.md"].sections() for block in section.code("python")
+    )
     assert "my_lab/bell_three_node.yaml" in first
     monkeypatch.chdir(tmp_path)
     matplotlib.use("Agg")

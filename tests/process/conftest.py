@@ -2,13 +2,11 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +14,139 @@ import pytest
 from bellringer.console.dry_run import SimulatedLab, simulated_lab
 from bellringer.console.files import load_checked
 from bellringer.orchestrator.agent.host import Endpoint
-from bellringer.sequences import Outcome, Run, run_sequence
-from bellringer.sequences.sequence import Sequence as RunnableSequence
+from bellringer.sequences import Outcome, run_sequence
+from bellringer.sequences.control import RunControl
+from bellringer.sequences.sequence import Sequence
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
-COMMAND = (sys.executable, "-m", "bellringer.console.main")
-ENVIRONMENT = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+DEADLINE_S = 40.0
+"""How long a test waits for something that takes far less: no result depends on it, only how soon a hang is noticed."""
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    """Return the events of a run, every line of which must be whole."""
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Look again and again until ``condition()`` is true."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, "what the test waits for did not happen"
+        time.sleep(0.005)
 
 
 class CommandLine:
     """``bellringer`` as a person calls it, in a folder of the test's own."""
 
+    events = staticmethod(events)
+    wait_until = staticmethod(wait_until)
+    example = EXAMPLE
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.example = str(EXAMPLE)
+        self._errors = folder / "stderr.txt"
 
     def __call__(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
-        command = [*COMMAND, *map(str, words)]
         return subprocess.run(
-            command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=50, stdin=subprocess.DEVNULL
+            self._command(words),
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
         )
 
     @contextmanager
     def started(self, *words: str | Path) -> Iterator["subprocess.Popen[str]"]:
-        """Start a command; it is gone when the context is left."""
-        command = [*COMMAND, *map(str, words)]
-        process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=ENVIRONMENT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(self.folder / "stderr.txt", "w"),  # noqa: SIM115 - closed below
-            text=True,
-        )
+        """Start a command; it is gone when the context is left. What it writes to stderr is in ``stderr()``."""
+        with open(self._errors, "w") as errors:
+            process = subprocess.Popen(
+                self._command(words),
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
             process.communicate()
 
-    @property
     def stderr(self) -> str:
-        """Return what a started command has written to stderr so far."""
-        return (self.folder / "stderr.txt").read_text()
+        """Return what the started command has written to stderr so far."""
+        return self._errors.read_text()
 
     def run_folder(self) -> Path:
         """Return the only run's folder."""
         (folder,) = (self.folder / "runs").iterdir()
         return folder
+
+    @staticmethod
+    def _command(words: tuple[str | Path, ...]) -> list[str]:
+        return [sys.executable, "-m", "bellringer.console.main", *map(str, words)]
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        return {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class RunningLab:
+    """A simulated lab of the example in lockstep, and runs of sequences on it."""
+
+    events = staticmethod(events)
+
+    def __init__(self, lab: SimulatedLab, folder: Path) -> None:
+        self.clock, self.endpoints, self.process = lab.clock, lab.endpoints, lab.process
+        self.loaded = load_checked(EXAMPLE, [])
+        self._runs = folder
+
+    def run(
+        self,
+        function: Callable[..., None],
+        *,
+        endpoints: Mapping[str, Endpoint] | None = None,
+        control: RunControl | None = None,
+    ) -> Outcome:
+        """Run a sequence function; ``endpoints`` replace the lab's own."""
+        places = {**self.endpoints, **(endpoints or {})}
+        return run_sequence(
+            self.loaded, Sequence(function), {}, self.clock, endpoints=places, runs=self._runs, control=control
+        )
+
+    def fault(self, instrument: str, kind: str, count: int = 1, delay_s: float = 5.0) -> None:
+        """Make an instrument misbehave from now on."""
+        self.clock.lab("fault", instrument, kind, count, delay_s)
+
+    def inspect(self, instrument: str) -> dict[str, Any]:
+        """Return an instrument's true physical state."""
+        found: dict[str, Any] = self.clock.lab("inspect", instrument)
+        return found
+
+    def light_w(self) -> float:
+        """Return the power that really leaves the pump now, W."""
+        return float(self.inspect("charlie.pump")["power_w"])
+
+
+@pytest.fixture
+def bellringer(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    """One lab for a module's tests, each of which leaves it without faults."""
+    with simulated_lab(EXAMPLE, [], seed=1) as running:
+        yield RunningLab(running, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def fresh_lab(tmp_path: Path) -> Iterator[RunningLab]:
+    """A lab for one test, which may leave it in any state."""
+    with simulated_lab(EXAMPLE, [], seed=1) as running:
+        yield RunningLab(running, tmp_path / "runs")

@@ -1,8 +1,9 @@
 """Lockstep time over real TCP, pseudo-terminals, PyVISA and ZeroMQ: same trace every time, no time invented."""
 
 import contextlib
-import os
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -247,11 +248,10 @@ def test_an_idle_caller_does_not_hold_time_and_moves_none_by_itself(lab):
     clock.close()
 
 
-def test_a_dropped_process_no_longer_holds_time(lab):
-    dead, clock, ends = LockstepClock(lab.endpoint, "dead"), LockstepClock(lab.endpoint, "test"), []
-    clock.register("of this process too")
-    clock.lab("drop", str(os.getpid()))
-    worker = LockstepClock(lab.endpoint)
+def test_a_killed_process_no_longer_holds_time(lab):
+    code = f"import os; from bellringer.testbed.lockstep import LockstepClock as C; C({lab.endpoint!r}, 'x'); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    worker, ends = LockstepClock(lab.endpoint), []
     ticket = worker.register("dark")
 
     def work():
@@ -264,8 +264,6 @@ def test_a_dropped_process_no_longer_holds_time(lab):
     thread.start()
     thread.join(10)
     assert ends == [True]
-    dead.close()
-    clock.close()
 
 
 def test_an_abort_interrupts_a_sleep_that_lab_time_never_ends(lab):
