@@ -103,20 +103,20 @@ def _explained(error: BaseException, folder: Path) -> BaseException:
 
 @contextlib.contextmanager
 def _signals(control: RunControl) -> Iterator[None]:
-    """First Ctrl-C pauses, the second aborts; SIGTERM aborts at once. Enter resumes a paused run."""
+    """First Ctrl-C pauses, the second aborts; SIGTERM and a lost terminal abort at once. Enter resumes a paused run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(number: int, frame: object) -> None:
-        if control.paused or number == signal.SIGTERM:
+        if control.paused or number != signal.SIGINT:
             control.abort()
         else:
             control.pause()
             if sys.stdin.isatty():
                 threading.Thread(target=_resume_on_enter, args=(control,), daemon=True).start()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -119,6 +119,9 @@ def _perform(run: Run, host: InstrumentHost, sequence: Sequence, values: Mapping
     host.open()
     identities = host.gather([host.submit(name, "identity") for name in host.entries])
     run._event("opened", instruments={name: str(identity) for name, identity in zip(host.entries, identities)})
+    failures = host.dark()  # a laser that somebody left on goes dark before anything is set
+    if failures:
+        raise failures[0]
     host.apply_settings()
     run.folder.write_json("snapshots.json", {"start": host.snapshot()})
     run._event("running", sequence=sequence.name)

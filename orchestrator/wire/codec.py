@@ -71,14 +71,14 @@ def encode(message: Message, *arrays: Array, limits: Limits = ANSWERS) -> list[b
         WireError: a value cannot be sent, or a limit is broken.
     """
     found = list(arrays)
+    kind = message.__struct_config__.tag
     fields = msgspec.structs.asdict(message)
-    packed = {name: values.pack(value, found, limits.depth) for name, value in fields.items()}
-    packed["kind"] = message.__struct_config__.tag
-    slots, frames = zip(*map(values.lay_out, found)) if found else ((), ())
     try:
+        packed = {"kind": kind, **{name: values.pack(value, found, limits.depth) for name, value in fields.items()}}
+        slots, frames = zip(*map(values.lay_out, found)) if found else ((), ())
         header = _encoder.encode({"message": packed, "arrays": slots, "beside": len(arrays)})
-    except (ValueError, OverflowError, TypeError) as error:  # a number beyond 64 bits, text that is no Unicode
-        raise WireError(f"the message '{packed['kind']}' cannot be sent: {error}") from error
+    except (ValueError, OverflowError) as error:  # text that is no Unicode, a number beyond 64 bits
+        raise WireError(f"the message '{kind}' cannot be sent: {error}", hint="whole numbers have at most 64 bits") from error
     _check_limits([len(header), *(frame.nbytes for frame in frames)], limits)
     return [header, *frames]
 

@@ -2,6 +2,9 @@
 
 Decoding validates: an unknown kind, an unknown field, a wrong type or a missing field is an error of the sender, and
 nothing of the message is used. Times are seconds on the sender's monotonic clock unless a name says otherwise.
+
+A message with a ``nonce`` is refused when the nonce is older than ``ttl_s`` (s), or not the receiver's own. ``EStop`` has
+none: darkness is never too late.
 """
 
 from typing import Any
@@ -123,6 +126,8 @@ class Own(Message, tag="own"):
     run: str
     instruments: tuple[str, ...]
     seconds: float
+    nonce: int = 0
+    ttl_s: float = 2.0
 
 
 class Release(Message, tag="release"):
@@ -136,6 +141,8 @@ class RunCommand(Message, tag="run_command"):
 
     run: str
     command: str
+    nonce: int = 0
+    ttl_s: float = 2.0
 
 
 class EStop(Message, tag="estop"):
@@ -148,6 +155,8 @@ class Ack(Message, tag="ack"):
     """A person acknowledges an e-stop or a fault of a node ("" for the e-stop of the whole testbed)."""
 
     node: str = ""
+    nonce: int = 0
+    ttl_s: float = 2.0
     number: int = 0
     """Number of the e-stop the person looked at (from ``Status``), so that one pressed meanwhile stays; 0 for any."""
 
@@ -159,6 +168,8 @@ class Keys(Message, tag="keys"):
     public_key: str
     name: str = ""
     role: str = "observer"
+    nonce: int = 0
+    ttl_s: float = 2.0
 
 
 class Reply(Message, tag="reply"):

@@ -108,6 +108,8 @@ def restore(slot: Slot, buffer: memoryview) -> Array:
     size = math.prod(slot.shape)
     if len(slot.shape) > 8 or min(slot.shape, default=0) < 0 or size * dtype.itemsize != buffer.nbytes:
         raise WireError(f"an array frame has {buffer.nbytes} bytes, not {slot.dtype} {slot.shape!r:.80}")
+    if slot.dtype == "|b1" and np.any(np.frombuffer(buffer, np.uint8) > 1):
+        raise WireError("an array of truth values holds something else")
     array = np.frombuffer(buffer, dtype).reshape(slot.shape)
     if not array.flags.aligned:
         array = array.copy()

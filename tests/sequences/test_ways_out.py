@@ -59,7 +59,8 @@ class ImpatientLamp(Lamp):
     """Somebody presses Ctrl-C while it goes dark."""
 
     def safe_state(self) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        if "lit" in self.life:
+            os.kill(os.getpid(), signal.SIGINT)
         super().safe_state()
 
 
@@ -84,7 +85,7 @@ def test_a_sequence_that_exits_the_program_still_ends_in_the_dark(tmp_path, monk
     outcome = outcome_of(tmp_path, monkeypatch, leaves)
     assert outcome.status == "failed"
     assert isinstance(outcome.error, SystemExit)
-    assert life() == ["opened", "lit", "dark", "closed"]
+    assert life() == ["opened", "dark", "lit", "dark", "closed"]
     assert "SystemExit" in (outcome.folder / "traceback.txt").read_text()
 
 
@@ -106,7 +107,7 @@ def test_another_ctrl_c_does_not_interrupt_the_way_to_the_dark(tmp_path, monkeyp
     before = signal.getsignal(signal.SIGINT)
     outcome = outcome_of(tmp_path, monkeypatch, interrupted, ImpatientLamp)
     assert outcome.status == "aborted"
-    assert life() == ["opened", "lit", "dark", "closed"]
+    assert life() == ["opened", "dark", "lit", "dark", "closed"]
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -127,4 +128,4 @@ def test_a_full_disk_ends_in_the_dark_and_closed(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         outcome_of(tmp_path, monkeypatch, fills_the_disk)
     opened[0].close()  # left open by the error
-    assert life() == ["opened", "lit", "dark", "closed"]
+    assert life() == ["opened", "dark", "lit", "dark", "closed"]
