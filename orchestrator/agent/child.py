@@ -15,8 +15,8 @@ from ...testbed.clock import Clock, Ticket, WallClock
 from ...testbed.errors import Aborted, BellringerError
 from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
+from ..wire.errors import to_refusal
 from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
-from ..wire.refusals import refusal
 from .desk import Desk, Endpoint
 from .pipe import Dark, Darkened, Ping, Pong, receive, send
 
@@ -58,7 +58,7 @@ class DriverProcess:
                     break
             else:
                 self._carry_out(job)
-        with self._running("close"):
+        with self._clock.running(self._ticket("", f"{self._host} close")):
             for name in sorted(self._desk.entries, key=self._composed, reverse=True):
                 self._attempt(name, "close")
 
@@ -97,13 +97,13 @@ class DriverProcess:
     def _carry_out(self, job: Job) -> None:
         answer: Reply | Refusal
         try:
-            with self._clock.running(self._ticket(job)):
+            with self._clock.running(self._ticket(job.ticket, job.instrument)):
                 try:
                     answer = Reply(job.id, self._do(job))
                 except Exception as error:  # told to whoever asked
-                    answer = refusal(job.id, error)
+                    answer = to_refusal(error, job.id)
         except BellringerError as error:  # the simulated lab itself has gone
-            answer = refusal(job.id, error)
+            answer = to_refusal(error, job.id)
         self._send(answer)
 
     def _do(self, job: Job) -> object:
@@ -115,10 +115,10 @@ class DriverProcess:
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
         return self._desk.do(job.instrument, job.verb)
 
-    def _ticket(self, job: Job) -> Ticket:
-        if job.ticket and isinstance(self._clock, LockstepClock):
-            return self._clock.adopt(job.ticket, job.instrument, self._host)
-        return self._clock.register(job.instrument, host=self._host)
+    def _ticket(self, number: str, what: str) -> Ticket:
+        if number and isinstance(self._clock, LockstepClock):
+            return self._clock.adopt(number, what, self._host)
+        return self._clock.register(what, host=self._host)
 
     def _make_dark(self, order: Dark) -> None:
         """Refuse what waits, then bring every instrument to its safe state and say which are not confirmed."""
@@ -126,8 +126,9 @@ class DriverProcess:
             waiting, self._jobs = list(self._jobs), deque()
             self._clock.revive()
         for job in waiting:
-            self._send(refusal(job.id, Aborted(order.reason, where=job.instrument, hint="outputs are dark")))
-        with self._running("dark"):
+            aborted = Aborted(order.reason, where=job.instrument, hint="outputs are dark")
+            self._send(to_refusal(aborted, job.id))
+        with self._clock.running(self._ticket(order.ticket, f"{self._host} dark")):
             failures = []
             for name in sorted(self._desk.entries, key=self._composed):
                 if order.reopen and not self._desk.find(name).is_open:
@@ -135,9 +136,6 @@ class DriverProcess:
                 problem = self._attempt(name, "safe_state")
                 failures += [problem] if problem else []
         self._send(Darkened(order.id, tuple(failures)))
-
-    def _running(self, what: str):  # type: ignore[no-untyped-def]
-        return self._clock.running(self._clock.register(f"{self._host} {what}", host=self._host))
 
     def _attempt(self, name: str, verb: str) -> str:
         """Try one verb and return what went wrong, so that every instrument has its turn."""

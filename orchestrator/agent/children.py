@@ -13,8 +13,8 @@ from typing import Any
 
 from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
+from ..wire.errors import to_refusal
 from ..wire.messages import Refusal, Reply
-from ..wire.refusals import refusal
 from . import child
 from .child import Job
 from .desk import Endpoint
@@ -23,6 +23,8 @@ from .pipe import Dark, Darkened, Ping, Pong, receive, send
 PING_S = 0.25
 SILENT_S = 1.0
 """A child that has not answered a ping for this long is stopped or wedged; it is killed and replaced."""
+STARTING_S = 10.0
+"""A fresh process imports its drivers first; until then its silence means nothing."""
 DARK_S = 3.0
 """A child that has not confirmed dark for this long is killed and replaced."""
 
@@ -75,11 +77,11 @@ class Child:
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
 
-    def dark(self, reason: str, *, reopen: bool = False) -> None:
+    def dark(self, reason: str, *, reopen: bool = False, ticket: str = "") -> None:
         """Order every instrument dark; what is in flight is interrupted."""
         if self._dark_since is None:
             self._dark_since = time.monotonic()
-        self._send(Dark(next(self._ids), reason, reopen))
+        self._send(Dark(next(self._ids), reason, reopen, ticket))
 
     def take_in(self) -> None:
         """Take one message from the pipe; call it when ``connection`` is readable."""
@@ -138,7 +140,7 @@ class Child:
         self.dark(why, reopen=True)
         for instrument, answer in pending.values():
             error = InstrumentError(why, where=instrument, hint="it was restarted to make outputs dark; open it again")
-            answer(refusal(0, error))
+            answer(to_refusal(error, 0))
         self._report("died", f"{', '.join(self.names)}: {why}")
 
     def _send(self, message: Job | Dark | Ping) -> None:
@@ -146,7 +148,3 @@ class Child:
             send(self._connection, message)
         except OSError:
             return  # the end of the pipe is readable now: take_in replaces the process
-
-
-STARTING_S = 10.0
-"""A fresh process imports its drivers first; until then its silence means nothing."""

@@ -14,10 +14,10 @@ from ...drivers.check import resolve_limits, resolve_settings
 from ...drivers.interfaces import Instrument
 from ...drivers.registry import driver_class
 from ...testbed.clock import Clock
-from ...testbed.errors import BellringerError, nearest
+from ...testbed.errors import BellringerError, InstrumentError, nearest
 from ...testbed.testbed import InstrumentEntry
 
-VERBS = ("get", "set", "call", "open", "apply", "snapshot", "identity", "safe_state", "close")
+VERBS = ("get", "set", "call", "open", "apply", "snapshot", "identity", "safe_state", "rest", "close")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Desk:
         instrument = self.find(name)
         if verb not in VERBS:
             raise BellringerError(f"there is no verb '{verb}'", where=name, hint=nearest(verb, VERBS))
+        if verb in ("get", "set", "call", "apply", "snapshot") and not instrument.is_open:
+            raise InstrumentError("it is not open", where=instrument.label, hint="open it first; a run does that")
         if verb == "get":
             return getattr(instrument, _declared(instrument, args[0]))
         if verb == "set":
@@ -65,7 +67,8 @@ class Desk:
         return self.instruments[name]
 
     def _open(self, name: str, instrument: Instrument) -> str:
-        instrument.open()
+        if not instrument.is_open:
+            instrument.open()
         return str(instrument.identity)
 
     def _apply(self, name: str, instrument: Instrument) -> None:
@@ -83,16 +86,21 @@ class Desk:
             if instrument.is_open:
                 instrument.safe_state()
 
-    def _close(self, name: str, instrument: Instrument) -> None:
+    def _rest(self, name: str, instrument: Instrument) -> None:
+        """Dark, then the settings under ``rest:``; the instrument stays open."""
         with self.clock.shielded():
-            if not instrument.is_open:
-                return
-            try:
+            if instrument.is_open:
                 instrument.safe_state()
                 for setting, value in resolve_settings(self.entries[name], type(instrument), "rest").items():
                     setattr(instrument, setting, value)
+
+    def _close(self, name: str, instrument: Instrument) -> None:
+        with self.clock.shielded():
+            try:
+                self._rest(name, instrument)
             finally:
-                instrument.close()
+                if instrument.is_open:
+                    instrument.close()
 
 
 def _declared(instrument: Instrument, name: str, *, settable: bool = False) -> str:
@@ -105,9 +113,7 @@ def _declared(instrument: Instrument, name: str, *, settable: bool = False) -> s
     return name
 
 
-def _method(
-    instrument: Instrument, name: str, args: Sequence[Any], keywords: Mapping[str, Any]
-) -> Callable[[], Any]:
+def _method(instrument: Instrument, name: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> Callable[[], Any]:
     """Return a public method with its arguments; by-name calls reach nothing private."""
     kind = type(instrument)
     public = [key for key in dir(kind) if not key.startswith("_") and callable(getattr(kind, key))]

@@ -12,11 +12,13 @@ class Dark(Message, tag="dark"):
 
     Attributes:
         reason: for the log and for the call that is interrupted.
-        reopen: open instruments that are not open first; for a fresh process after a crash.
+        reopen: open instruments that are not open first; at the start, and for a fresh process after a crash.
+        ticket: in a dry run, the participant under which it was registered, if it was.
     """
 
     reason: str
     reopen: bool = False
+    ticket: str = ""
 
 
 class Ping(Message, tag="ping"):
@@ -44,4 +46,4 @@ def send(connection: Connection, message: Message) -> None:
 def receive(connection: Connection, kinds: Any) -> Any:
     """Return the next message of one of ``kinds``; raises EOFError if the other side has gone."""
     count = int.from_bytes(connection.recv_bytes(), "little")
-    return decode([connection.recv_bytes() for _ in range(count)], kinds)
+    return decode([connection.recv_bytes() for _ in range(count)], kinds)[0]

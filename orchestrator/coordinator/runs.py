@@ -105,7 +105,6 @@ class Runs:
                 run.command, run.state = old.command, COMMANDS[old.command]  # it was silent when it was asked
             self.table.pop(message.run, None)  # so that it comes last
             self.table[message.run] = run
-            self._forget_oldest()
             self.report(Change("owned", _body(run, now_s)))
             return run
         old.seen_s, old.until_s = now_s, now_s + message.seconds
@@ -177,12 +176,12 @@ class Runs:
                 state=body["state"],
                 command=body["command"],
             )
-            self._forget_oldest()
         elif name == "run_command":
             run = self.table[body["run"]]
             run.command, run.state = body["command"], COMMANDS[body["command"]]
         elif name in ("released", "expired"):
             self.table[body["run"]].state = name
+            self._forget_oldest()
 
     def _free_for(self, run: str, wanted: tuple[str, ...], now_s: float) -> None:
         for name in wanted:
@@ -206,6 +205,7 @@ class Runs:
     def _end(self, run: Run, state: str) -> None:
         run.state = state
         self.report(Change(state, {"run": run.name, "who": run.who, "instruments": list(run.instruments)}))
+        self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         ended = [run.name for run in self.table.values() if run.ended]

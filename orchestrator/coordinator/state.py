@@ -120,8 +120,7 @@ class State:
         kept = before is not None and not before.ended
         for name in sorted(set(message.instruments)):
             node = self.nodes.node_of(name)
-            held = self.runs.owner(name)
-            if node.state == "lost" and (held is None or held.name != message.run):
+            if node.state == "lost" and self.runs.owner(name) is None:
                 raise BellringerError(
                     f"{name} is out of reach: its node '{node.name}' was not heard for {now_s - node.seen_s:.1f} s",
                     hint=f"start the agent of '{node.name}', or look at its network; nothing was taken",

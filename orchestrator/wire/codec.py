@@ -78,7 +78,9 @@ def encode(message: Message, *arrays: Array, limits: Limits = ANSWERS) -> list[b
         slots, frames = zip(*map(values.lay_out, found)) if found else ((), ())
         header = _encoder.encode({"message": packed, "arrays": slots, "beside": len(arrays)})
     except (ValueError, OverflowError) as error:  # text that is no Unicode, a number beyond 64 bits
-        raise WireError(f"the message '{kind}' cannot be sent: {error}", hint="whole numbers have at most 64 bits") from error
+        raise WireError(
+            f"the message '{kind}' cannot be sent: {error}", hint="whole numbers have at most 64 bits"
+        ) from error
     _check_limits([len(header), *(frame.nbytes for frame in frames)], limits)
     return [header, *frames]
 

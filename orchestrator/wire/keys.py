@@ -8,18 +8,16 @@
 Keys are CURVE keys in Z85 text, 40 characters. Dry runs use pairs that live in memory.
 """
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq
-from zmq.utils import z85
 
 from .enrolled import Enrolled
 from .errors import KeyFileError
 from .files import read_guarded, write_whole
+from .public_keys import is_key
 
 
 def default_folder() -> Path:

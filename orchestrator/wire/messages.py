@@ -3,8 +3,8 @@
 Decoding validates: an unknown kind, an unknown field, a wrong type or a missing field is an error of the sender, and
 nothing of the message is used. Times are seconds on the sender's monotonic clock unless a name says otherwise.
 
-A message with a ``nonce`` is refused when the nonce is older than ``ttl_s`` (s), or not the receiver's own. ``EStop`` has
-none: darkness is never too late.
+A message with a ``ttl_s`` (s) is refused when its ``nonce`` is older than that, or not the receiver's own; what only
+makes dark (``EStop``, ``Do`` safe_state, ``RunCommand`` abort) is never too late.
 """
 
 from typing import Any
@@ -155,10 +155,10 @@ class Ack(Message, tag="ack"):
     """A person acknowledges an e-stop or a fault of a node ("" for the e-stop of the whole testbed)."""
 
     node: str = ""
-    nonce: int = 0
-    ttl_s: float = 2.0
     number: int = 0
     """Number of the e-stop the person looked at (from ``Status``), so that one pressed meanwhile stays; 0 for any."""
+    nonce: int = 0
+    ttl_s: float = 2.0
 
 
 class Keys(Message, tag="keys"):

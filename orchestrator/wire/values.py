@@ -20,7 +20,7 @@ from .errors import WireError
 
 Array = npt.NDArray[Any]
 
-DTYPES = frozenset("|b1 |i1 <i2 <i4 <i8 |u1 <u2 <u4 <u8 <f2 <f4 <f8 <c8 <c16".split())
+DTYPES = frozenset(["|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16"])
 """Plain numbers, little-endian; dtypes that could hold Python objects are not among them."""
 
 KNOWN: dict[str, type] = {kind.__name__: kind for kind in (Recording, ClockMap, Identity)}

@@ -1,0 +1,60 @@
+"""Freshness without comparing clocks: a receiver gives out numbers, and commands cite them.
+
+A message cannot tell how long it lay in a frozen process's socket. The number it cites can: the receiver knows when,
+on its own clock, it gave it out.
+"""
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+
+from .errors import Stale
+
+MAX_TTL_S = 30.0
+"""No command may claim to live longer than this."""
+
+
+def elapsed_s() -> float:
+    """Return seconds that only ever grow, also while the machine is suspended (``time.monotonic`` may stand then)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Nonces:
+    """The numbers a receiver gave out.
+
+    Args:
+        interval_s: how often there is a new one.
+        clock: seconds that only ever grow.
+    """
+
+    def __init__(self, interval_s: float = 0.25, clock: Callable[[], float] = elapsed_s) -> None:
+        self.interval_s, self._clock = interval_s, clock
+        self._issued: dict[int, float] = {}
+        self._order: deque[int] = deque()
+
+    def newest(self) -> int:
+        """Return the number to give out now."""
+        now = self._clock()
+        if not self._order or now - self._issued[self._order[-1]] >= self.interval_s:
+            nonce = secrets.randbits(62) + 1
+            self._issued[nonce] = now
+            self._order.append(nonce)
+        while now - self._issued[self._order[0]] > MAX_TTL_S:
+            del self._issued[self._order.popleft()]
+        return self._order[-1]
+
+    def check(self, nonce: int, ttl_s: float) -> None:
+        """Check that ``nonce`` was given out at most ``ttl_s`` seconds ago.
+
+        Raises:
+            Stale: it was not.
+        """
+        issued = self._issued.get(nonce)
+        age = self._clock() - issued if issued is not None else float("inf")
+        if not age <= min(ttl_s, MAX_TTL_S):  # also when ttl_s is NaN
+            told = f"stale: it was made {age:.2f} s ago or more, and lives {ttl_s:g} s" if issued else "stale"
+            raise Stale(
+                f"the command is {told}; nothing was done",
+                hint="the service or the connection was held up; look at the state, then give the command again",
+            )

@@ -1,0 +1,60 @@
+"""Who may do what: one table, message type by message type. The role comes from the key, never from a message.
+
+``observer`` reads. ``node``, for the agents' own keys, also registers and asks for its light lease. ``operator`` also
+sets and runs. ``admin`` also manages keys. The e-stop is everybody's.
+"""
+
+from .messages import (
+    Ack,
+    Call,
+    Do,
+    EStop,
+    Get,
+    Hello,
+    Keys,
+    Message,
+    Nodes,
+    Own,
+    Register,
+    Release,
+    Renew,
+    RunCommand,
+    Set,
+    Status,
+)
+
+ROLES = ("observer", "node", "operator", "admin")
+"""Every role may do what the ones before it may."""
+
+NEEDED: dict[type[Message], str] = {
+    Hello: "observer",
+    EStop: "observer",
+    Get: "observer",
+    Status: "observer",
+    Nodes: "observer",
+    Register: "node",
+    Renew: "node",
+    Set: "operator",
+    Call: "operator",
+    Do: "operator",
+    Own: "operator",
+    Release: "operator",
+    RunCommand: "operator",
+    Ack: "operator",
+    Keys: "admin",
+}
+
+READING_VERBS = ("snapshot", "identity")
+"""Verbs of ``Do`` that change nothing; observers may use them."""
+
+
+def needed_role(message: Message) -> str:
+    """Return the least role that may send ``message``; "admin" for what is not in the table."""
+    if isinstance(message, Do) and message.verb in READING_VERBS:
+        return "observer"
+    return NEEDED.get(type(message), "admin")
+
+
+def allowed(role: str, message: Message) -> bool:
+    """Return whether a key of this role may send ``message``; a role that does not exist may nothing."""
+    return role in ROLES and ROLES.index(role) >= ROLES.index(needed_role(message))

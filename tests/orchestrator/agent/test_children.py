@@ -1,0 +1,138 @@
+"""Driver processes: real spawned children with real drivers on a simulated lab in step with the wall."""
+
+import contextlib
+import os
+import select
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from bellringer.orchestrator.agent.children import Child
+from bellringer.orchestrator.agent.desk import Endpoint, groups
+from bellringer.orchestrator.wire.messages import Call, Do, Get, Refusal, Set
+from bellringer.sim_backends.lab.build import build_lab, endpoints
+from bellringer.testbed.loader import load
+
+pytestmark = pytest.mark.process
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "bell_three_node.yaml"
+PATIENCE_S = 20.0
+PUMP = "charlie.pump"
+
+
+class Bench:
+    """One child for Charlie's group, and the lab it drives."""
+
+    def __init__(self, lab, child, reports):
+        self.lab, self.child, self.reports = lab, child, reports
+
+    def until(self, what):
+        """Serve the child until ``what()``; fail after a long while."""
+        end = time.monotonic() + PATIENCE_S
+        while not what():
+            assert time.monotonic() < end, "it never happened"
+            if select.select([self.child.connection], [], [], 0.02)[0]:
+                self.child.take_in()
+            self.child.watch()
+
+    def ask(self, make):
+        answers = []
+        self.child.submit(make, answers.append)
+        self.until(lambda: answers)
+        return answers[0]
+
+    def start(self, make):
+        answers = []
+        self.child.submit(make, answers.append)
+        return answers
+
+    @property
+    def lit(self):
+        return self.lab.twins[PUMP].inspect()["power_w"] > 0
+
+
+@pytest.fixture
+def bench():
+    testbed = load(EXAMPLE, {"charlie.pump.model.warm_up": "0 s"}).testbed
+    lab = build_lab(testbed, 1)
+    where = {name: Endpoint(body["resource"], body["options"]) for name, body in endpoints(lab).items()}
+    thread = threading.Thread(target=lab.run)
+    thread.start()
+    entries = testbed.instruments()
+    group = next(group for group in groups(entries) if PUMP in group)
+    reports = []
+    child = Child(
+        {name: entry for name, entry in entries.items() if name in group},
+        where,
+        "",
+        lambda kind, text: reports.append((kind, text)),
+    )
+    bench = Bench(lab, child, reports)
+    yield bench
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGCONT)
+    child.stop()
+    lab.stop()
+    thread.join(10)
+
+
+def light(bench):
+    assert bench.ask(lambda n: Do(n, PUMP, "open", 0)).value.startswith("Cobolt")
+    bench.ask(lambda n: Set(n, PUMP, "power", 0.01, 0))
+    bench.ask(lambda n: Call(n, PUMP, "emission_on", 0))
+    bench.until(lambda: bench.lit)
+
+
+def test_values_come_back_and_errors_keep_their_kind(bench):
+    bench.ask(lambda n: Do(n, PUMP, "open", 0))
+    assert bench.ask(lambda n: Get(n, PUMP, "power", 0)).value == 0.0
+    refused = bench.ask(lambda n: Set(n, PUMP, "power", 0.06, 0))
+    assert isinstance(refused, Refusal)
+    assert refused.error == "LimitError"
+    assert "50" in refused.what or "0.05" in refused.what
+    assert "did you mean 'power'" in bench.ask(lambda n: Get(n, PUMP, "powr", 0)).hint
+
+
+def test_dark_interrupts_a_call_in_flight_and_refuses_what_waits(bench):
+    light(bench)
+    bench.ask(lambda n: Do(n, "charlie.oven", "open", 0))
+    bench.ask(lambda n: Call(n, "charlie.oven", "enable", 0))
+    settling = bench.start(lambda n: Call(n, "charlie.oven", "wait_settled", 0))
+    waiting = bench.start(lambda n: Get(n, PUMP, "power", 0))
+    bench.child.dark("e-stop")
+    bench.until(lambda: settling and waiting and not bench.child.darkening)
+    assert settling[0].error == "Aborted"
+    assert waiting[0].error == "Aborted"
+    assert not bench.lit
+    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
+
+
+def test_a_killed_child_is_replaced_by_one_that_makes_dark(bench):
+    light(bench)
+    settling = bench.start(lambda n: Call(n, PUMP, "snapshot", 0))
+    os.kill(bench.child.pid, signal.SIGKILL)
+    bench.until(lambda: not bench.lit and not bench.child.darkening)
+    assert bench.child.restarts == 1
+    assert bench.child.failures == () or "charlie.source" in bench.child.failures[0]
+    assert settling
+    assert any(kind == "died" for kind, _ in bench.reports)
+    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
+
+
+def test_a_frozen_child_is_killed_and_replaced(bench):
+    light(bench)
+    os.kill(bench.child.pid, signal.SIGSTOP)
+    bench.until(lambda: not bench.lit and not bench.child.darkening)
+    assert bench.child.restarts == 1
+
+
+def test_the_end_of_the_pipe_makes_dark_and_ends_the_child(bench):
+    light(bench)
+    process = bench.child._process
+    bench.child.connection.close()
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0
+    assert not bench.lit
+    bench.child._start()
