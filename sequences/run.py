@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..analysis import Estimate
-from ..orchestrator.agent.host import InstrumentHost
+from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.records import RunFolder
 from ..testbed.errors import BellringerError, LimitError, nearest
 from ..testbed.testbed import Link, Testbed
@@ -30,7 +30,7 @@ class Run:
     """
 
     def __init__(
-        self, testbed: Testbed, host: InstrumentHost, folder: RunFolder, control: RunControl, progress: Progress
+        self, testbed: Testbed, host: Instruments, folder: RunFolder, control: RunControl, progress: Progress
     ) -> None:
         self.testbed, self.folder, self.progress = testbed, folder, progress
         self._host, self._control = host, control

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis import Estimate
+from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.agent.desk import Endpoint
 from ..orchestrator.agent.host import InstrumentHost
 from ..orchestrator.records import RunFolder
@@ -113,7 +114,7 @@ def run_sequence(
     return Outcome(folder.name, folder.path, status, run.results, error)
 
 
-def _perform(run: Run, host: InstrumentHost, sequence: Sequence, values: Mapping[str, Any]) -> None:
+def _perform(run: Run, host: Instruments, sequence: Sequence, values: Mapping[str, Any]) -> None:
     run.progress.say("opening " + ", ".join(host.entries))
     run._event("opening")
     host.open()
@@ -128,7 +129,7 @@ def _perform(run: Run, host: InstrumentHost, sequence: Sequence, values: Mapping
     sequence(run, **values)
 
 
-def _finish(run: Run, host: InstrumentHost) -> list[BaseException]:
+def _finish(run: Run, host: Instruments) -> list[BaseException]:
     """Dark first, then closed; returns what could not be confirmed."""
     failures = host.dark()
     try:

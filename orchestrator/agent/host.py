@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...testbed.clock import Clock, Ticket
-from ...testbed.errors import BellringerError, InstrumentError
+from ...testbed.errors import BellringerError
 from ...testbed.testbed import Testbed
+from .calls import Call, Instruments
 from .desk import Desk, Endpoint, groups
 
 
-class Call:
-    """One call in flight."""
+class _LocalCall(Call):
+    """A call with the work that carries it out."""
 
-    def __init__(self, name: str, work: Callable[[], Any], ticket: Ticket) -> None:
-        self.name, self.work, self.ticket = name, work, ticket
-        self.value: Any = None
-        self.error: BaseException | None = None
+    def __init__(self, name: str, ticket: Ticket, work: Callable[[], Any]) -> None:
+        super().__init__(name, ticket)
+        self.work = work
 
 
 class _Group:
@@ -30,11 +30,11 @@ class _Group:
     def __init__(self, name: str, clock: Clock) -> None:
         self.clock = clock
         self.last: Ticket | None = None
-        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_LocalCall | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"instruments {name}", daemon=True)
         self._thread.start()
 
-    def submit(self, call: Call) -> None:
+    def submit(self, call: _LocalCall) -> None:
         self.last = call.ticket
         self._calls.put(call)
 
@@ -54,7 +54,7 @@ class _Group:
                 call.error = call.error or error
 
 
-class InstrumentHost:
+class InstrumentHost(Instruments):
     """All instruments of a testbed that this process drives.
 
     Args:
@@ -79,71 +79,14 @@ class InstrumentHost:
         self._desk.find(name)  # a wrong name is an error here, not in the thread
         group = self._groups[name]
         what = f"{name} {verb} {args[0] if args else ''}".strip()
-        call = Call(
-            what,
-            lambda: self._desk.do(name, verb, args, keywords),
-            self.clock.register(what, host=name.partition(".")[0], after=group.last),
-        )
+        ticket = self.clock.register(what, host=name.partition(".")[0], after=group.last)
+        call = _LocalCall(what, ticket, lambda: self._desk.do(name, verb, args, keywords))
         group.submit(call)
         return call
 
-    def gather(self, calls: Sequence[Call]) -> list[Any]:
-        """Wait for calls and return their values.
-
-        Raises:
-            BellringerError: a call failed; if several did, one error that lists them all.
-        """
+    def _wait(self, calls: Sequence[Call]) -> None:
         self.clock.wait_for([call.ticket for call in calls])
-        errors = [(call, call.error) for call in calls if call.error is not None]
-        if len(errors) == 1:
-            raise errors[0][1]
-        if errors:
-            raise InstrumentError(
-                f"{len(errors)} of {len(calls)} calls failed",
-                where="\n         ".join(
-                    f"{call.name}: {error}".replace("\n", "\n           ") for call, error in errors
-                ),
-                hint="see each one above; the first is usually the cause",
-            ) from errors[0][1]
-        return [call.value for call in calls]
 
-    def do(self, name: str, verb: str, *args: Any, **keywords: Any) -> Any:
-        """Submit one call and wait for it."""
-        return self.gather([self.submit(name, verb, *args, **keywords)])[0]
-
-    # --- life -------------------------------------------------------------------------------------------------
-
-    def open(self) -> None:
-        """Open and identify every instrument side by side, composed ones last; ``close`` also after a failure."""
-        simple = [name for name, entry in self.entries.items() if not entry.parts]
-        composed = [name for name, entry in self.entries.items() if entry.parts]
-        self.gather([self.submit(name, "open") for name in simple])
-        self.gather([self.submit(name, "open") for name in composed])
-
-    def apply_settings(self) -> None:
-        """Write the testbed file's settings to every instrument."""
-        self.gather([self.submit(name, "apply") for name in self.entries])
-
-    def snapshot(self) -> dict[str, dict[str, Any]]:
-        """Return every declared value of every instrument."""
-        calls = [self.submit(name, "snapshot") for name in self.entries]
-        return dict(zip(self.entries, self.gather(calls)))
-
-    def dark(self) -> list[BaseException]:
-        """Bring every instrument to its safe state; return what failed instead of raising, so that all are tried."""
-        calls = [self.submit(name, "safe_state") for name in self._composed_last()]
-        return self._failures(calls)
-
-    def close(self) -> list[BaseException]:
-        """Close every instrument: dark, at rest, port released; return what failed."""
-        failures = self._failures([self.submit(name, "close") for name in reversed(self._composed_last())])
+    def _release(self) -> None:
         for group in set(self._groups.values()):
             group.stop()
-        return failures
-
-    def _composed_last(self) -> list[str]:
-        return sorted(self.entries, key=lambda name: bool(self.entries[name].parts))
-
-    def _failures(self, calls: Sequence[Call]) -> list[BaseException]:
-        self.clock.wait_for([call.ticket for call in calls])
-        return [call.error for call in calls if call.error is not None]

@@ -1,14 +1,15 @@
 """Who did what: an append-only file of JSON lines, each chained to the one before by its hash.
 
-``verify`` finds a line that was changed, removed or put in between. It cannot see that the newest lines were cut off: keep
-the last hash elsewhere for that. A line is torn when the machine dies while it is written; the next one then says so.
-Secrets never get here: arguments are those of messages, shortened.
+``verify`` finds a line that was changed, removed or put in between. It cannot see that the newest lines were cut off, or
+that somebody wrote the whole file anew: keep the last hash elsewhere for that. A line is torn when the machine dies
+while it is written; the next one then says so. Secrets never get here: arguments are those of messages, shortened.
 """
 
 import hashlib
 import json
 import os
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from .errors import AuditError
 
 START = "0" * 64
-_MARK = ', "hash": "'
+_MARK = b', "hash": "'
 _TAIL = 1 << 20  # bytes; lines are far shorter
 
 
@@ -100,20 +101,24 @@ class Audit:
         except OSError as error:
             os.close(descriptor)
             raise _unwritable(self.path, error) from error
-        *lines, torn = tail.split(b"\n")
-        try:
-            self._number, self._previous = _place(lines[-1].decode()) if lines else (0, START)
-        except ValueError as error:
+        *lines, last = tail.split(b"\n")
+        torn = [last] if last else []
+        while lines and _place(lines[-1]) is None:
+            torn.insert(0, lines.pop())
+        if len(torn) > 1 and not lines:
             os.close(descriptor)
-            raise AuditError(
-                "the last line of the audit log is damaged", where=str(self.path), hint="move the file away, keep it"
-            ) from error
+            raise AuditError("this is no audit log of ours", where=str(self.path), hint="move the file away, keep it")
         self._descriptor = descriptor
+        self._number, self._previous = (_place(lines[-1]) if lines else None) or (0, START)
         if torn:
-            os.write(descriptor, b"\n")
-            self._write({"verb": "torn line", "torn": hashlib.sha256(torn).hexdigest()}, durable=True)
+            body = {"verb": "torn line", "torn": [hashlib.sha256(piece).hexdigest() for piece in torn]}
+            try:
+                self._write(body, durable=True, first=b"\n" if last else b"")
+            except OSError as error:
+                self._drop()
+                raise _unwritable(self.path, error) from error
 
-    def _write(self, body: dict[str, Any], durable: bool) -> None:
+    def _write(self, body: dict[str, Any], durable: bool, first: bytes = b"") -> None:
         assert self._descriptor is not None
         place = {"number": self._number + 1, "utc": datetime.now(UTC).isoformat(), "previous": self._previous}
         text = json.dumps({**place, **body})
@@ -131,48 +136,56 @@ class Audit:
             self._descriptor = None
 
 
-def verify(path: Path) -> tuple[int, str]:
-    """Check the whole chain; return the number of lines and the last hash.
+@dataclass(frozen=True)
+class Verified:
+    """A chain that holds: number of lines, the last one's hash, and the lines (from 1) that are torn."""
+
+    lines: int
+    last_hash: str
+    torn: tuple[int, ...]
+
+
+def verify(path: Path) -> Verified:
+    """Check the whole chain.
 
     Raises:
-        AuditError: a line was changed, removed, added or torn; says which.
+        AuditError: a line was changed, removed or added; says which.
     """
     number, previous = 0, START
-    torn: list[bytes] = []
+    pieces: list[bytes] = []
+    torn: list[int] = []
     try:
-        content = path.read_bytes()
+        *lines, last = path.read_bytes().split(b"\n")
     except OSError as error:
         raise AuditError(f"cannot read: {error.strerror}", where=str(path), hint="give the audit log's path") from error
-    for count, line in enumerate(content.split(b"\n")[: -1 if content.endswith(b"\n") else None], start=1):
+    for count, line in enumerate(lines, start=1):
         where = f"{path}:{count}"
-        try:
-            place = _place(line.decode())
-        except ValueError as error:
-            if torn:
-                raise AuditError("a line of the audit log was changed", where=where) from error
-            torn.append(line)
+        place = _place(line)
+        if place is None:
+            pieces.append(line)
+            torn.append(count)
             continue
         body = json.loads(line)
+        if [hashlib.sha256(piece).hexdigest() for piece in pieces] != body.get("torn", []):
+            raise AuditError("the line before this one was changed or removed", where=where)
         if body["previous"] != previous or place[0] != number + 1:
             raise AuditError("a line before this one was changed, removed or added", where=where)
-        if [hashlib.sha256(piece).hexdigest() for piece in torn] != ([body["torn"]] if "torn" in body else []):
-            raise AuditError("the line before this one was changed", where=where)
-        torn = []
+        pieces = []
         number, previous = place
-    if torn:
+    if pieces or last:
         raise AuditError(
-            "the last line is torn or was changed", where=str(path), hint="a torn one is noted when the service starts"
+            "the last line is torn or was changed", where=str(path), hint="a start of the service notes it"
         )
-    return number, previous
+    return Verified(number, previous, tuple(torn))
 
 
-def _place(line: str) -> tuple[int, str]:
-    """Return number and hash of a line; ValueError if the hash is not that of the line."""
+def _place(line: bytes) -> tuple[int, str] | None:
+    """Return number and hash of a line, or None if the hash is not that of the line."""
     text, mark, rest = line.rpartition(_MARK)
-    digest = hashlib.sha256((text + "}").encode()).hexdigest()
-    if not mark or rest != digest + '"}':
-        raise ValueError("the hash does not fit the line")
-    return int(json.loads(text + "}")["number"]), digest
+    digest = hashlib.sha256(text + b"}").hexdigest()
+    if not mark or rest != f'{digest}"}}'.encode():
+        return None
+    return int(json.loads(text + b"}")["number"]), digest
 
 
 def shorten(value: Any, length: int = 120) -> Any:

@@ -1,0 +1,119 @@
+"""Whether a node may do what it is asked to, now: epoch, light lease, e-stop, ownership, latched faults.
+
+Pure bookkeeping; all times are seconds on the node's own monotonic clock. The lease runs from when the node *asked*
+for it, so an answer that sat in a queue cannot extend it, and no two clocks are compared. What makes dark, and what
+only reads, is always allowed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...testbed.errors import BellringerError, InstrumentError
+from ..wire.messages import Call, Do, Get, Message, Set
+
+READS = frozenset({"snapshot", "identity"})
+DARKENS = frozenset({"safe_state", "rest", "close"})
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who owns an instrument, until when on this node's clock."""
+
+    run: str
+    key: str
+    until_s: float
+
+
+@dataclass
+class Authority:
+    """What this node knows of its coordinator's will.
+
+    Attributes:
+        epoch: the highest one seen; answers with a lower one come from a coordinator that has been replaced.
+        lease_until_s: light is allowed until then.
+        refused: why the coordinator refuses the lease, "" if it does not.
+        estop: the latched e-stop as the coordinator describes it, or None.
+        fault: what latched this node dark by itself and was not acknowledged, "" for nothing.
+        owners: instrument -> owner.
+    """
+
+    epoch: int = 0
+    lease_until_s: float = 0.0
+    refused: str = "no coordinator has been heard yet"
+    estop: Mapping[str, Any] | None = None
+    fault: str = ""
+    owners: dict[str, Owner] = field(default_factory=dict)
+    _faults: int = 0
+
+    def take_answer(self, answer: Mapping[str, Any], asked_at: float, now_s: float) -> None:
+        """Take in the coordinator's answer to a registration or renewal that was sent at ``asked_at``."""
+        if answer["epoch"] < self.epoch:
+            return
+        self.epoch = answer["epoch"]
+        self.estop = answer["estop"] if answer["estop"]["latched"] else None
+        if self.fault and answer["acknowledged"] == self.fault:
+            self.fault = ""
+        self.owners = {
+            name: Owner(owner["run"], owner["key"], now_s + owner["seconds_left"])
+            for name, owner in answer["ownership"].items()
+        }
+        if "lease_s" in answer:
+            self.refused = answer["refused"]
+            self.lease_until_s = asked_at + answer["lease_s"] if answer["lease_s"] else 0.0
+
+    def press_estop(self, described: Mapping[str, Any], epoch: int) -> bool:
+        """Take in a published e-stop; return whether it is news."""
+        if epoch < self.epoch or self.estop is not None:
+            return False
+        self.estop, self.lease_until_s = described, 0.0
+        return True
+
+    def latch(self, why: str) -> None:
+        """Note a fault of this node; numbered, so that an old acknowledgement cannot clear a new fault."""
+        self._faults += 1
+        self.fault, self.lease_until_s = f"{self._faults}: {why}", 0.0
+
+    def leased(self, now_s: float) -> bool:
+        """Return whether light is allowed."""
+        return now_s < self.lease_until_s and self.estop is None and not self.fault
+
+    def ended_runs(self, now_s: float) -> set[str]:
+        """Return, once, the instruments whose owner's time has run out; nobody drives them any more."""
+        ended = {name for name, owner in self.owners.items() if owner.until_s <= now_s}
+        for name in ended:
+            del self.owners[name]
+        return ended
+
+    def check(self, message: Message, key: str, now_s: float) -> None:
+        """Return if ``message`` may be carried out for the holder of ``key``.
+
+        Raises:
+            BellringerError: not now, or not for this one; says why and what to do.
+        """
+        if isinstance(message, Get) or (isinstance(message, Do) and message.verb in READS | DARKENS):
+            return
+        if not isinstance(message, (Set, Call, Do)):
+            raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")
+        where = message.instrument
+        if self.estop is not None:
+            raise InstrumentError("an e-stop is latched: nothing may be set", where=where, hint="bellringer ack")
+        if self.fault:
+            raise InstrumentError(
+                f"the node is latched dark ({self.fault})",
+                where=where,
+                hint=f"bellringer ack {where.partition('.')[0]}",
+            )
+        if now_s >= self.lease_until_s:
+            raise InstrumentError(
+                "the node has no lease" + (f": {self.refused}" if self.refused else ""),
+                where=where,
+                hint="is the coordinator running and reachable from the node? bellringer status",
+            )
+        owner = self.owners.get(where)
+        if owner is not None and owner.until_s > now_s and owner.key != key:
+            raise InstrumentError(
+                f"it belongs to run '{owner.run}' for another {owner.until_s - now_s:.0f} s at least",
+                where=where,
+                hint="wait for the run to end, or abort it: bellringer abort",
+            )

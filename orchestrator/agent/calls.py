@@ -1,0 +1,108 @@
+"""Calls to instruments by name and verb, whoever carries them out: this process or the agents of several nodes.
+
+This is all a running sequence knows of instruments. ``submit`` hands a call over and returns at once; ``gather`` waits
+for several and returns their values. Errors of several calls become one that lists them all.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...testbed.clock import Clock, Ticket
+from ...testbed.errors import InstrumentError
+from ...testbed.testbed import InstrumentEntry
+
+
+class Call:
+    """One call in flight; ``value`` or ``error`` is there when it has ended."""
+
+    def __init__(self, name: str, ticket: Ticket) -> None:
+        self.name, self.ticket = name, ticket
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+
+class Instruments(ABC):
+    """Instruments of a testbed, reached by full name.
+
+    Attributes:
+        clock: the run's clock.
+        entries: the testbed's instruments.
+        closing: the verb that ``close`` ends with: ``close``, or ``rest`` where they belong to an agent.
+    """
+
+    clock: Clock
+    entries: Mapping[str, InstrumentEntry]
+    closing = "close"
+
+    @abstractmethod
+    def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
+        """Hand a call over and return at once."""
+
+    @abstractmethod
+    def _wait(self, calls: Sequence[Call]) -> None:
+        """Wait until all calls have ended."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Give up what was needed for calls; none follows."""
+
+    def gather(self, calls: Sequence[Call]) -> list[Any]:
+        """Wait for calls and return their values.
+
+        Raises:
+            BellringerError: a call failed; if several did, one error that lists them all.
+        """
+        self._wait(calls)
+        errors = [(call, call.error) for call in calls if call.error is not None]
+        if len(errors) == 1:
+            raise errors[0][1]
+        if errors:
+            raise InstrumentError(
+                f"{len(errors)} of {len(calls)} calls failed",
+                where="\n         ".join(
+                    f"{call.name}: {error}".replace("\n", "\n           ") for call, error in errors
+                ),
+                hint="see each one above; the first is usually the cause",
+            ) from errors[0][1]
+        return [call.value for call in calls]
+
+    def do(self, name: str, verb: str, *args: Any, **keywords: Any) -> Any:
+        """Submit one call and wait for it."""
+        return self.gather([self.submit(name, verb, *args, **keywords)])[0]
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open and identify every instrument side by side, composed ones last; ``close`` also after a failure."""
+        simple = [name for name, entry in self.entries.items() if not entry.parts]
+        composed = [name for name, entry in self.entries.items() if entry.parts]
+        self.gather([self.submit(name, "open") for name in simple])
+        self.gather([self.submit(name, "open") for name in composed])
+
+    def apply_settings(self) -> None:
+        """Write the testbed file's settings to every instrument."""
+        self.gather([self.submit(name, "apply") for name in self.entries])
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return every declared value of every instrument."""
+        calls = [self.submit(name, "snapshot") for name in self.entries]
+        return dict(zip(self.entries, self.gather(calls)))
+
+    def dark(self) -> list[BaseException]:
+        """Bring every instrument to its safe state; return what failed instead of raising, so that all are tried."""
+        calls = [self.submit(name, "safe_state") for name in self._composed_last()]
+        return self._failures(calls)
+
+    def close(self) -> list[BaseException]:
+        """Close every instrument: dark, at rest, port released; return what failed."""
+        failures = self._failures([self.submit(name, self.closing) for name in reversed(self._composed_last())])
+        self._release()
+        return failures
+
+    def _composed_last(self) -> list[str]:
+        return sorted(self.entries, key=lambda name: bool(self.entries[name].parts))
+
+    def _failures(self, calls: Sequence[Call]) -> list[BaseException]:
+        self._wait(calls)
+        return [call.error for call in calls if call.error is not None]

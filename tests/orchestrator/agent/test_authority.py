@@ -1,0 +1,121 @@
+"""What a node allows: leases on its own clock, epochs, e-stop, faults, ownership."""
+
+import pytest
+from bellringer.orchestrator.agent.authority import Authority
+from bellringer.orchestrator.wire.messages import Call, Do, Get, Set
+from bellringer.testbed.errors import BellringerError, InstrumentError
+from hypothesis import given
+from hypothesis import strategies as st
+
+SET = Set(1, "alice.plate", "angle", 3.0, 0)
+
+
+def answer(**changes):
+    return {
+        "epoch": 5,
+        "estop": {"latched": False, "number": 0, "presses": []},
+        "fault": "",
+        "acknowledged": "",
+        "ownership": {},
+        "lease_s": 1.5,
+        "refused": "",
+        **changes,
+    }
+
+
+def leased(**changes):
+    authority = Authority()
+    authority.take_answer(answer(**changes), asked_at=10.0, now_s=10.1)
+    return authority
+
+
+def test_without_a_lease_nothing_is_set_but_everything_can_be_read_and_darkened():
+    authority = Authority()
+    for message in (
+        Get(1, "a.b", "c", 0),
+        Do(1, "a.b", "snapshot", 0),
+        Do(1, "a.b", "safe_state", 0),
+        Do(1, "a.b", "close", 0),
+    ):
+        authority.check(message, "key", 0.0)
+    for message in (SET, Call(1, "a.b", "light", 0), Do(1, "a.b", "apply", 0), Do(1, "a.b", "open", 0)):
+        with pytest.raises(InstrumentError, match="no lease"):
+            authority.check(message, "key", 0.0)
+
+
+def test_the_lease_runs_from_when_the_node_asked_not_from_when_the_answer_came():
+    authority = Authority()
+    authority.take_answer(answer(), asked_at=10.0, now_s=11.4)
+    assert authority.leased(11.49)
+    assert not authority.leased(11.5)
+    authority.take_answer(answer(), asked_at=10.0, now_s=50.0)
+    assert not authority.leased(50.0)
+
+
+def test_a_refused_lease_says_why():
+    authority = leased(lease_s=0.0, refused="e-stop")
+    with pytest.raises(InstrumentError, match="no lease: e-stop"):
+        authority.check(SET, "key", 10.2)
+
+
+def test_an_answer_of_an_older_epoch_changes_nothing():
+    authority = leased()
+    authority.take_answer(answer(epoch=4, lease_s=100.0), asked_at=20.0, now_s=20.0)
+    assert authority.epoch == 5
+    assert not authority.leased(20.0)
+    assert not authority.press_estop({"latched": True}, 4)
+
+
+def test_an_estop_ends_the_lease_at_once_and_lasts_until_acknowledged():
+    authority = leased()
+    assert authority.press_estop({"latched": True, "number": 1, "presses": []}, 5)
+    assert not authority.press_estop({"latched": True, "number": 1, "presses": []}, 5)
+    assert not authority.leased(10.2)
+    with pytest.raises(InstrumentError, match="e-stop is latched"):
+        authority.check(SET, "key", 10.2)
+    authority.take_answer(answer(), asked_at=11.0, now_s=11.0)
+    assert authority.leased(11.1)
+
+
+def test_a_fault_stays_until_exactly_it_is_acknowledged():
+    authority = leased()
+    authority.latch("the laser did not confirm dark")
+    first = authority.fault
+    authority.take_answer(answer(), asked_at=11.0, now_s=11.0)
+    assert not authority.leased(11.1)
+    authority.latch("again")
+    authority.take_answer(answer(acknowledged=first), asked_at=11.0, now_s=11.0)
+    assert authority.fault.endswith("again")
+    authority.take_answer(answer(acknowledged=authority.fault), asked_at=11.0, now_s=11.0)
+    assert authority.leased(11.1)
+
+
+def test_an_owned_instrument_is_set_by_its_run_only_until_its_time_is_over():
+    authority = leased(
+        ownership={"alice.plate": {"run": "r1", "key": "K", "who": "anna", "seconds_left": 0.5}}, lease_s=9.0
+    )
+    authority.check(SET, "K", 10.2)
+    with pytest.raises(InstrumentError, match="belongs to run 'r1'"):
+        authority.check(SET, "other", 10.2)
+    assert authority.ended_runs(10.3) == set()
+    assert authority.ended_runs(10.7) == {"alice.plate"}
+    assert authority.ended_runs(10.8) == set()
+    authority.check(SET, "other", 10.8)
+
+
+def test_what_an_agent_does_not_answer_is_refused():
+    from bellringer.orchestrator.wire.messages import Nodes
+
+    with pytest.raises(BellringerError, match="does not answer 'nodes'"):
+        leased().check(Nodes(1), "key", 10.2)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 5), st.floats(0, 3)), max_size=30))
+def test_light_never_outlives_the_latest_question_by_more_than_the_lease(events):
+    """Whatever order answers come in, light is allowed at most ``lease_s`` after some question was asked."""
+    authority, asked = Authority(), []
+    for asked_at, delay, lease_s in events:
+        authority.take_answer(answer(lease_s=lease_s), asked_at=asked_at, now_s=asked_at + delay)
+        asked.append(asked_at + lease_s)
+    latest = max(asked, default=0.0)
+    assert not authority.leased(latest)
