@@ -11,7 +11,7 @@ import contextlib
 import select
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from .errors import Aborted
@@ -73,14 +73,25 @@ class Clock(Protocol):
     def running(self, ticket: Ticket) -> contextlib.AbstractContextManager[None]:
         """Enter in the thread that runs the call; leaving it ends the call."""
 
-    def wait_for(self, tickets: Sequence[Ticket]) -> None:
-        """Wait, as the caller, until all these calls have ended."""
+    def wait_for(self, tickets: Sequence[Ticket], *, meanwhile: Callable[[], object] | None = None) -> None:
+        """Wait, as the caller, until all these calls have ended.
+
+        Calls that other processes carry out are waited for with ``meanwhile``, which is called now and then to take
+        their answers in. Only a simulated lab can tell when they have ended, so in real time that wait is over at once;
+        an abort ends it too.
+        """
+
+    def forget(self, ticket: Ticket) -> None:
+        """Say that a registered call will never be carried out."""
 
     def abort(self) -> None:
         """Make every present and future wait outside ``shielded`` raise ``Aborted``."""
 
     def revive(self) -> None:
         """Lift an abort: waits are possible again."""
+
+    def check_aborted(self) -> None:
+        """Raise ``Aborted`` if the run was aborted and this is not the way to the dark."""
 
     def shielded(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which an abort does not interrupt waits: the way to the dark."""
@@ -114,7 +125,7 @@ class AbortFlag:
     def _is_shielded(self) -> bool:
         return getattr(self._shield, "on", False)
 
-    def _check_aborted(self) -> None:
+    def check_aborted(self) -> None:
         if self._aborted.is_set() and not self._is_shielded():
             raise Aborted("the run was aborted", hint="outputs are being made dark")
 
@@ -142,11 +153,11 @@ class WallClock(AbortFlag):
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        self._check_aborted()
+        self.check_aborted()
         if self._is_shielded():
             threading.Event().wait(max(seconds, 0.0))
         elif self._aborted.wait(max(seconds, 0.0)):
-            self._check_aborted()
+            self.check_aborted()
 
     def opened(self, line: Line) -> None:
         pass
@@ -160,7 +171,7 @@ class WallClock(AbortFlag):
         end = time.monotonic() + timeout_s
         descriptor = line.pollable()
         while (left := end - time.monotonic()) > 0:
-            self._check_aborted()
+            self.check_aborted()
             if isinstance(descriptor, int):
                 select.select([descriptor], [], [], min(left, 0.02))
                 if line.has_input(0.0):
@@ -185,8 +196,12 @@ class WallClock(AbortFlag):
         finally:
             ticket.done.set()
 
-    def wait_for(self, tickets: Sequence[Ticket]) -> None:
-        for ticket in tickets:
+    def forget(self, ticket: Ticket) -> None:
+        assert isinstance(ticket, _WallTicket)
+        ticket.done.set()
+
+    def wait_for(self, tickets: Sequence[Ticket], *, meanwhile: Callable[[], object] | None = None) -> None:
+        for ticket in tickets if meanwhile is None else ():
             assert isinstance(ticket, _WallTicket)
             while not ticket.done.wait(0.2):
                 pass  # wake up now and then, so that a Ctrl-C is seen

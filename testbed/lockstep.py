@@ -76,9 +76,13 @@ class LockstepClock(AbortFlag):
         finally:
             self._request("now", self._me.number)
 
-    def wait_for(self, tickets: Sequence[Ticket]) -> None:
+    def forget(self, ticket: Ticket) -> None:
+        assert isinstance(ticket, _Participant)
+        self._send("done", ticket.number, {})  # its answer comes in the middle of something else and is passed over
+
+    def wait_for(self, tickets: Sequence[Ticket], *, meanwhile: Callable[[], object] | None = None) -> None:
         numbers = [ticket.number for ticket in tickets if isinstance(ticket, _Participant)]
-        self._request("wait", self._me.number, numbers, self._unsaid())
+        self._request("wait", self._me.number, numbers, self._unsaid(), meanwhile=meanwhile)
 
     # --- the thread that runs a call --------------------------------------------------------------------------
 
@@ -101,10 +105,10 @@ class LockstepClock(AbortFlag):
         return self._lab_time() / PS_PER_S
 
     def sleep(self, seconds: float) -> None:
-        self._check_aborted()
+        self.check_aborted()
         until = self._lab_time() + max(0, round(seconds * PS_PER_S))
         self._request("sleep", self._me.number, until, self._unsaid())
-        self._check_aborted()
+        self.check_aborted()
 
     def opened(self, line: Line) -> None:
         self._request("opened", self._me.number, line.key)
@@ -128,7 +132,7 @@ class LockstepClock(AbortFlag):
             ready = dict(poller.poll(_WAKE_MS if pollable is not None else 0))
             if not ready:
                 self._check_lab()
-                self._check_aborted()
+                self.check_aborted()
             if line.has_input(0.0 if pollable is not None else _SLICE_S):
                 return True
             if self._socket in ready and self._take_answer(request) is not None:
@@ -200,7 +204,7 @@ class LockstepClock(AbortFlag):
         socket.send(json.dumps([verb, request, *args]).encode())
         return request
 
-    def _request(self, verb: str, *args: Any) -> Any:
+    def _request(self, verb: str, *args: Any, meanwhile: Callable[[], object] | None = None) -> Any:
         request = self._send(verb, *args)
         waited = 0.0
         while True:
@@ -210,8 +214,10 @@ class LockstepClock(AbortFlag):
                     return answer[0]
                 continue
             self._check_lab()
-            if verb == "sleep":
-                self._check_aborted()
+            if meanwhile is not None:
+                meanwhile()
+            if meanwhile is not None or verb == "sleep":
+                self.check_aborted()
             waited += _WAKE_MS / 1000
             if waited >= _HANG_S and verb not in ("wait", "sleep", "begin"):
                 raise BellringerError(

@@ -16,6 +16,7 @@ import msgspec
 
 from ...testbed.errors import BellringerError
 from .epoch import sync_folder
+from .terms import Ending
 
 FILE = "journal.jsonl"
 
@@ -66,7 +67,7 @@ class Journal:
         """Write one record and return once it is on disk.
 
         Raises:
-            BellringerError: it is not; the journal must not be used any more (its end may be torn).
+            Ending: it is not; the journal must not be used any more (its end may be torn).
         """
         record = Record(self._next, self._utc(), epoch, what, body)
         line = msgspec.json.encode(record) + b"\n"
@@ -112,8 +113,8 @@ class Journal:
             hint="look at the lab, then move the file away: e-stops, ownership and nodes noted in it are forgotten",
         )
 
-    def _unusable(self, error: OSError) -> BellringerError:
-        return BellringerError(
+    def _unusable(self, error: OSError) -> Ending:
+        return Ending(
             f"the coordinator's journal cannot be used: {error}",
             where=str(self.path),
             hint="free or repair the disk; without its journal no coordinator runs, and the nodes go dark",

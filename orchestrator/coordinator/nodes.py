@@ -11,7 +11,8 @@ from typing import Any
 
 from ...testbed.errors import BellringerError, nearest
 from ..wire.messages import Register, Renew
-from .terms import Caller, Change, shown
+from ..wire.public_keys import fingerprint
+from .terms import Caller, Change
 
 LEASE_S = 1.5
 """How long a light lease lasts, from when the node asked for it on its own clock."""
@@ -94,7 +95,7 @@ class Nodes:
             seen_s=now_s,
             leased_s=0.0 if old is None else old.leased_s,
             fault="" if old is None else old.fault,
-            acknowledged="" if old is None else old.acknowledged,
+            acknowledged=_acknowledged(old, message.boot),
         )
         self.table[node.name] = node
         if old is None or _registration(old) != _registration(node):
@@ -187,7 +188,7 @@ class Nodes:
                 state="expected",
                 seen_s=now_s,
                 fault="" if old is None else old.fault,
-                acknowledged="" if old is None else old.acknowledged,
+                acknowledged=_acknowledged(old, body["boot"]),
             )
             self.table[node.name] = node
         elif name == "fault":
@@ -203,7 +204,8 @@ class Nodes:
     def _consistent(self, caller: Caller, message: Register) -> None:
         if message.public_key != caller.key:
             raise BellringerError(
-                f"node '{message.node}' announces key {shown(message.public_key)}, but speaks with {shown(caller.key)}",
+                f"node '{message.node}' announces another key than it speaks with",
+                where=f"announced: {fingerprint(message.public_key)}; spoken with: {fingerprint(caller.key)}",
                 hint="an agent serves with the key it registers with",
             )
         foreign = [name for name in message.instruments if name.partition(".")[0] != message.node]
@@ -219,7 +221,7 @@ class Nodes:
             return
         if not alive and not self._enrolled(old.key):
             return
-        new = f"boot '{message.boot}' at {message.control}, key {shown(caller.key)} of '{caller.name}'"
+        new = f"boot '{message.boot}' at {message.control}, key {fingerprint(caller.key)} of '{caller.name}'"
         body = {"node": old.name, "known": _process(old), "refused": new, "silent_s": now_s - old.seen_s}
         self._report(Change("duplicate_node", body, durable=False))
         raise BellringerError(
@@ -233,8 +235,13 @@ class Nodes:
         )
 
 
+def _acknowledged(old: Node | None, boot: str) -> str:
+    """Return the acknowledged fault: of the same process, since another one's fault of that text is another fault."""
+    return old.acknowledged if old is not None and old.boot == boot else ""
+
+
 def _process(node: Node) -> str:
-    return f"boot '{node.boot}' at {node.control}, key {shown(node.key)} of '{node.who}'"
+    return f"boot '{node.boot}' at {node.control}, key {fingerprint(node.key)} of '{node.who}'"
 
 
 def _registration(node: Node) -> dict[str, Any]:

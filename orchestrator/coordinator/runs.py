@@ -149,7 +149,7 @@ class Runs:
 
     def tick(self, now_s: float) -> None:
         """End the runs that did not ask again in time."""
-        for run in [run for run in self.table.values() if not run.ended and now_s > run.until_s]:
+        for run in [run for run in self.table.values() if not run.ended and now_s >= run.until_s]:
             self._end(run, "expired")
 
     def owners(self, instruments: Iterable[str], now_s: float) -> dict[str, dict[str, Any]]:

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ...testbed.errors import BellringerError
-from ..wire.messages import Ack, EStop, Message, Nodes, Own, Register, Release, Renew, RunCommand, Status
+from ..wire.messages import Ack, EStop, Message, Nodes, Own, Register, Release, Renew, RunCommand, Status, kind_of
 from .estop import Latch
 from .nodes import LEASE_S, Node
 from .nodes import Nodes as NodeTable
 from .runs import Runs
-from .terms import Caller, Change
+from .terms import Caller, Change, Ending
 
 
-class Outdated(BellringerError):
-    """A node has obeyed a later coordinator than this one; this one must end."""
+class Outdated(Ending):
+    """A node has obeyed a later coordinator than this one."""
 
 
 class State:
@@ -75,7 +75,7 @@ class State:
             case Status():
                 return self.status(now_s)
         raise BellringerError(
-            f"a coordinator does not answer '{message.__struct_config__.tag}'",
+            f"a coordinator does not answer '{kind_of(message)}'",
             hint="ask the node that has the instrument",
         )
 

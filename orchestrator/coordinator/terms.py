@@ -1,7 +1,13 @@
-"""The two things every part of the coordinator's state speaks of: who asks, and what changed."""
+"""What every part of the coordinator speaks of: who asks, what changed, and that it cannot go on."""
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from ...testbed.errors import BellringerError
+
+
+class Ending(BellringerError):
+    """The coordinator must not go on: it ends, the leases run out, and the nodes go dark."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +21,6 @@ class Caller:
 
     key: str
     name: str
-
-    def __str__(self) -> str:
-        return f"'{self.name}' (key {shown(self.key)})"
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,3 @@ class Change:
     name: str
     body: dict[str, Any] = field(default_factory=dict)
     durable: bool = True
-
-
-def shown(key: str) -> str:
-    """Return enough of a public key for people to tell it from others."""
-    return key[:12]

@@ -97,11 +97,18 @@ class RunFolder:
     ) -> str:
         """Write one recording's tags (int64 ps of the tagger's own clock, uint8 input) and return the file's name."""
         name = f"tags/{number:04d}-{node}.npz"
-        with _whole(self.path / name) as temporary, open(temporary, "wb") as file:
-            np.savez(file, times_ps=times_ps, channels=channels, about=np.array(json.dumps(_plain(about))))
-            file.flush()
-            os.fsync(file.fileno())
+        write_tags_whole(self.path / name, times_ps, channels, about)
         return name
+
+
+def write_tags_whole(
+    path: Path, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]
+) -> None:
+    """Write tags to ``path``; the file is on disk, complete, when this returns, or it is not there."""
+    with _whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, times_ps=times_ps, channels=channels, about=np.array(json.dumps(_plain(about))))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class _whole:

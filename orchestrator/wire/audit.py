@@ -1,7 +1,7 @@
 """Who did what: an append-only file of JSON lines, each chained to the one before by its hash.
 
-``verify`` finds a line that was changed, removed or put in between. It cannot see that the newest lines were cut off, or
-that somebody wrote the whole file anew: keep the last hash elsewhere for that. A line is torn when the machine dies
+``verify`` finds a line that was changed, removed or put in between. It cannot see that the newest lines were cut off,
+or that somebody wrote the whole file anew: keep the last hash elsewhere for that. A line is torn when the machine dies
 while it is written; the next one then says so. Secrets never get here: arguments are those of messages, shortened.
 """
 
@@ -168,7 +168,7 @@ def verify(path: Path) -> Verified:
         body = json.loads(line)
         if [hashlib.sha256(piece).hexdigest() for piece in pieces] != body.get("torn", []):
             raise AuditError("the line before this one was changed or removed", where=where)
-        if body["previous"] != previous or place[0] != number + 1:
+        if body.get("previous") != previous or place[0] != number + 1:
             raise AuditError("a line before this one was changed, removed or added", where=where)
         pieces = []
         number, previous = place
@@ -185,7 +185,10 @@ def _place(line: bytes) -> tuple[int, str] | None:
     digest = hashlib.sha256(text + b"}").hexdigest()
     if not mark or rest != f'{digest}"}}'.encode():
         return None
-    return int(json.loads(text + b"}")["number"]), digest
+    try:
+        return int(json.loads(text + b"}")["number"]), digest
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def shorten(value: Any, length: int = 120) -> Any:

@@ -18,7 +18,7 @@ import msgspec
 
 from . import values
 from .errors import WireError
-from .messages import Message
+from .messages import Message, kind_of
 from .values import Array, Slot
 
 
@@ -71,7 +71,7 @@ def encode(message: Message, *arrays: Array, limits: Limits = ANSWERS) -> list[b
         WireError: a value cannot be sent, or a limit is broken.
     """
     found = list(arrays)
-    kind = message.__struct_config__.tag
+    kind = kind_of(message)
     fields = msgspec.structs.asdict(message)
     try:
         packed = {"kind": kind, **{name: values.pack(value, found, limits.depth) for name, value in fields.items()}}

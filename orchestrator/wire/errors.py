@@ -9,6 +9,10 @@ class WireError(BellringerError):
     """A message that cannot be understood, breaks a limit, or cannot be sent."""
 
 
+class NoHello(WireError):
+    """The connection did not begin with a hello, or so long ago that the service forgot; nothing was done."""
+
+
 class LinkError(BellringerError):
     """There is no usable connection to a service; the subclass says why."""
 
@@ -65,18 +69,22 @@ KINDS: dict[str, type[BellringerError]] = {
 """The errors that travel by name; any other arrives as its nearest base in here."""
 
 
-def to_refusal(error: BaseException, id: int, nonce: int = 0) -> Refusal:
-    """Return the refusal that carries ``error``; one that is no ``BellringerError`` is a bug, and says so."""
+def to_refusal(error: BaseException, id: int, nonce: int = 0, where: str = "") -> Refusal:
+    """Return the refusal that carries ``error``; one that is no ``BellringerError`` is a bug, and says so.
+
+    ``where`` is used if the error names no place.
+    """
     if not isinstance(error, BellringerError):
         return Refusal(
             id,
             "BellringerError",
             f"{type(error).__name__}: {error}",
-            hint="this is a bug in bellringer or in a driver; the service's log has the details",
+            where,
+            hint="this is a bug in bellringer or in a driver; please report it with what you did",
             nonce=nonce,
         )
     name = next(base.__name__ for base in type(error).__mro__ if KINDS.get(base.__name__) is base)
-    return Refusal(id, name, error.what, error.where, error.hint, nonce)
+    return Refusal(id, name, error.what, error.where or where, error.hint, nonce)
 
 
 def from_refusal(refusal: Refusal) -> BellringerError:

@@ -202,3 +202,8 @@ Request = (
     Hello | Get | Set | Call | Do | Status | Renew | Register | Nodes | Own | Release | RunCommand | EStop | Ack | Keys
 )
 Answer = Hello | Reply | Refusal
+
+
+def kind_of(message: Message | type[Message]) -> str:
+    """Return a message's kind as it stands on the wire."""
+    return str(message.__struct_config__.tag)

@@ -8,8 +8,10 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from .errors import Stale
+from .messages import Do, RunCommand
 
 MAX_TTL_S = 30.0
 """No command may claim to live longer than this."""
@@ -58,3 +60,12 @@ class Nonces:
                 f"the command is {told}; nothing was done",
                 hint="the service or the connection was held up; look at the state, then give the command again",
             )
+
+
+def needs_nonce(message: Any) -> bool:
+    """Return whether a message must cite a fresh nonce; what only makes dark is never too late."""
+    if isinstance(message, Do) and message.verb == "safe_state":
+        return False
+    if isinstance(message, RunCommand) and message.command == "abort":
+        return False
+    return hasattr(message, "ttl_s")

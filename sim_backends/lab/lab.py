@@ -312,6 +312,8 @@ class Lab:
                 and prefix == f"{'tcp' if isinstance(port, TcpPort) else 'zmq'}:{port.number}"
             ) or (isinstance(port, PtyPort) and key in port.streams):
                 port.opened(key)
+        if self._counts(key) == (-1, -1):
+            self.participants.foreign.add(key)  # a wrong address in a testbed file must not stop time
 
     def _serve_fault(self, number: str, instrument: str, kind: str, count: int = 1, delay_s: float = 5.0) -> None:
         """Make an instrument misbehave: a wire fault of its first port, or one of the twin's own."""

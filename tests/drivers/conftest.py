@@ -45,7 +45,7 @@ class PeerClock(WallClock):
         return self.elapsed_s
 
     def sleep(self, seconds: float) -> None:
-        self._check_aborted()
+        self.check_aborted()
         self.elapsed_s += max(seconds, 0.0)
 
     def opened(self, line: Line) -> None:

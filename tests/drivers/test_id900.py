@@ -181,7 +181,7 @@ class RackClock(WallClock):
         return self.elapsed_ps / 1e12
 
     def sleep(self, seconds: float) -> None:
-        self._check_aborted()
+        self.check_aborted()
         self.elapsed_ps += round(seconds * 1e12)
 
     def opened(self, line: Line) -> None:
@@ -584,7 +584,7 @@ def test_the_clock_map_covers_round_trip_start_latency_and_the_hosts_clock(
 ) -> None:
     rack.replies["DEVI:SYNC?"] = reference
     rack.messages = {1: [b""]}
-    unit.clock.reply_s = 0.004  # type: ignore[attr-defined]
+    unit.clock.reply_s = 0.004
     played_ps: list[int] = []
     rack.on_play = lambda: played_ps.append(unit.clock.now_ps())
     clock_map = unit.record(0.1, [1]).clock_map
@@ -607,7 +607,7 @@ def test_a_start_that_is_past_is_refused_before_anything_is_sent(rack: Rack, uni
 
 
 def test_a_start_that_passes_while_arming_is_refused_and_nothing_is_played(rack: Rack, unit: Id900) -> None:
-    unit.clock.reply_s = 0.01  # type: ignore[attr-defined]
+    unit.clock.reply_s = 0.01
     with pytest.raises(InstrumentError, match="should have started"):
         unit.record(0.1, [1], start_ps=unit.clock.now_ps() + 20 * MS)
     assert "REC:PLAY" not in rack.log
@@ -827,7 +827,7 @@ def test_an_aborted_recording_is_stopped_although_the_run_is_aborted(
 ) -> None:
     def checked(line: Line, timeout_s: float) -> bool:
         came = RackClock.wait_readable(unit.clock, line, timeout_s)  # type: ignore[arg-type]
-        unit.clock._check_aborted()  # type: ignore[attr-defined]
+        unit.clock.check_aborted()
         return came
 
     if abort_cuts_replies_short:

@@ -120,7 +120,7 @@ def test_a_bad_setpoint_in_a_sequence_reaches_no_instrument(lab, value):
 def test_a_bad_setpoint_in_a_lit_lab_leaves_it_dark(lab):
     def overdrive(run):
         run.start_source(run.link())
-        assert lab.light_w() == pytest.approx(0.010)
+        assert lab.light_w() > 0.0
         run.set("charlie.pump", "power", 0.08)
 
     outcome = lab.run(overdrive)
@@ -134,7 +134,7 @@ def test_a_bad_setpoint_in_a_lit_lab_leaves_it_dark(lab):
         ("charlie.pump", "charlie.oven"),
         ("charlie.pump", "charlie.pump_plate"),
         ("charlie.oven", "alice.plate"),
-        ("charlie.pump", "alice.detectors"),
+        ("alice.plate", "charlie.pump"),
     ],
 )
 def test_swapped_instruments_are_recognised_and_the_lab_stays_dark(lab, one, other):

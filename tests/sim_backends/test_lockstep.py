@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -228,6 +229,25 @@ def test_a_call_registered_by_one_process_is_run_by_another(lab):
     thread.join(10)
     assert ends == [5_000_000_000_000]
     caller.close()
+
+
+def test_a_silent_port_that_is_not_the_labs_runs_into_its_timeout(lab):
+    clock = LockstepClock(lab.endpoint, "test")
+    reserved = socket.create_server(("127.0.0.1", 0))  # takes connections, says nothing
+    line = byte_transport(f"socket://127.0.0.1:{reserved.getsockname()[1]}", clock)
+    line.open()
+    line.write(b"hello\n")
+    requester = ZmqRequester(f"zmq://127.0.0.1:{reserved.getsockname()[1] + 1}", clock)
+    requester.open()
+    with pytest.raises(TransportTimeout):
+        line.read_until(b"\n", 3.0)
+    with pytest.raises(TransportTimeout):
+        requester.request("hello", 2.0)
+    assert clock.monotonic_s() == 5.0
+    line.close()
+    requester.close()
+    clock.close()
+    reserved.close()
 
 
 def test_an_idle_caller_does_not_hold_time_and_moves_none_by_itself(lab):

@@ -1,0 +1,95 @@
+"""An agent's link to its coordinator: registers, renews the light lease, brings back what the coordinator wants.
+
+In a thread of its own, because connecting may take a while and the agent's loop must not wait. But the heartbeat is the
+loop's: nothing is asked for a loop that has not turned lately, so an agent stuck in its loop loses its lease.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...testbed.errors import BellringerError
+from ..wire.client import Client
+from ..wire.messages import Register, Renew
+
+RENEW_S = 0.25
+STUCK_S = 1.0
+
+
+class Answered:
+    """One answer of the coordinator, and when its question was asked on this host's monotonic clock."""
+
+    def __init__(self, value: Mapping[str, Any], asked_at: float) -> None:
+        self.value, self.asked_at = value, asked_at
+
+
+class CoordinatorLink:
+    """The thread that speaks with the coordinator.
+
+    Args:
+        connect: makes a client of the coordinator's control port; called again after every failure.
+        register: makes the registration, from the highest epoch and the latched fault.
+    """
+
+    def __init__(self, connect: Callable[[], Client], register: Callable[[], Register]) -> None:
+        self._connect, self._register = connect, register
+        self.answers: deque[Answered] = deque(maxlen=100)
+        self.problem = "the coordinator has not answered yet"
+        """What is wrong with the link, "" for nothing."""
+        self.wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self._turned_s = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="coordinator link", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def turned(self) -> None:
+        """Say that the agent's loop has turned."""
+        self._turned_s = time.monotonic()
+
+    def taken(self) -> list[Answered]:
+        """Return the answers that came since last time, oldest first."""
+        try:
+            os.eventfd_read(self.wake)
+        except BlockingIOError:
+            pass
+        answers = []
+        while self.answers:
+            answers.append(self.answers.popleft())
+        return answers
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        os.close(self.wake)
+
+    def _run(self) -> None:
+        while not self._stop.wait(RENEW_S):
+            try:
+                with self._connect() as client:
+                    self._keep(client)
+            except BellringerError as error:
+                self.problem = str(error)
+
+    def _keep(self, client: Client) -> None:
+        """Register, then renew until something fails or the agent ends."""
+        registration = self._register()
+        self._ask(client, registration)
+        while not self._stop.wait(RENEW_S):
+            if time.monotonic() - self._turned_s > STUCK_S:
+                continue
+            now = self._register()
+            self._ask(client, Renew(0, now.node, now.boot, time.monotonic(), now.epoch, now.fault))
+
+    def _ask(self, client: Client, message: Register | Renew) -> None:
+        asked_at = time.monotonic()
+        value = client.request(message)
+        self.problem = ""
+        self.answers.append(Answered(value, asked_at))
+        os.eventfd_write(self.wake, 1)

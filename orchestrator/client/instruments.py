@@ -1,0 +1,98 @@
+"""Instruments of several nodes, through their agents: what a run holds when the drivers live elsewhere.
+
+The same calls as ``InstrumentHost``. In a dry run every call is registered with the simulated lab here, where it is made,
+and carried out under its number by the driver process that has the instrument; so lab time waits for it everywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import zmq
+
+from ...testbed.clock import Clock, Ticket
+from ...testbed.errors import BellringerError, nearest
+from ...testbed.testbed import Testbed
+from ..agent.calls import Call, Instruments
+from ..agent.desk import groups
+from ..wire.client import Answered, Client
+from ..wire.messages import Call as CallMessage
+from ..wire.messages import Do, Get, Message, Set
+
+LOOK_UP_MS = 50
+"""How often a wait looks whether the run was aborted."""
+
+
+class RemoteInstruments(Instruments):
+    """Instruments behind agents.
+
+    Args:
+        clients: one connection per node, by node name.
+    """
+
+    closing = "rest"
+
+    def __init__(self, testbed: Testbed, clock: Clock, clients: Mapping[str, Client]) -> None:
+        self.clock, self.entries, self._clients = clock, testbed.instruments(), clients
+        self._pending: dict[tuple[str, int], Call] = {}
+        self._last: dict[int, Ticket] = {}
+        self._group = {name: number for number, group in enumerate(groups(self.entries)) for name in group}
+
+    def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
+        """Send a call to the instrument's agent and return at once; a link that is down is the call's error."""
+        if name not in self.entries:
+            raise BellringerError(f"there is no instrument '{name}'", hint=nearest(name, self.entries))
+        node, group = name.partition(".")[0], self._group[name]
+        what = f"{name} {verb} {args[0] if args else ''}".strip()
+        ticket = self.clock.register(what, host=node, after=self._last.get(group))
+        call = Call(what, ticket)
+        try:
+            number = self._clients[node].send(_message(name, verb, args, keywords, getattr(ticket, "number", "")))
+        except BellringerError as error:
+            call.error = error
+            self.clock.forget(ticket)
+            return call
+        self._last[group] = ticket
+        self._pending[node, number] = call
+        return call
+
+    def _wait(self, calls: Sequence[Call]) -> None:
+        """Wait for the answers; lab time, if there is one, goes on meanwhile."""
+        waiting = {key for key, call in self._pending.items() if call in calls}
+        if waiting:
+            self.clock.wait_for([self._pending[key].ticket for key in waiting], meanwhile=self._take_in)
+        while waiting & self._pending.keys():
+            poller = zmq.Poller()
+            for client in self._clients.values():
+                poller.register(client.socket, zmq.POLLIN)
+            poller.poll(LOOK_UP_MS)
+            self._take_in()
+            self.clock.check_aborted()
+
+    def _take_in(self) -> None:
+        for node, client in self._clients.items():
+            while (answered := client.receive()) is not None:
+                self._take(node, answered)
+
+    def _take(self, node: str, answered: Answered) -> None:
+        call = self._pending.pop((node, answered.id), None)
+        if call is None:
+            return  # of a wait that was aborted
+        try:
+            call.value = answered.value()
+        except BellringerError as error:
+            call.error = error
+            self.clock.forget(call.ticket)  # refused before any driver process heard of it, or its process is gone
+
+    def _release(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+
+def _message(name: str, verb: str, args: Sequence[Any], keywords: Mapping[str, Any], ticket: str) -> Message:
+    if verb == "get":
+        return Get(0, name, args[0], 0, ticket=ticket)
+    if verb == "set":
+        return Set(0, name, args[0], args[1], 0, ticket=ticket)
+    if verb == "call":
+        return CallMessage(0, name, args[0], 0, tuple(args[1:]), dict(keywords), ticket=ticket)
+    return Do(0, name, verb, 0, ticket=ticket)

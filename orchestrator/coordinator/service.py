@@ -1,0 +1,235 @@
+"""The coordinator as a service: one loop over its three ports, a state folder, and the state in between.
+
+What must survive is on disk before anybody is told, except that an e-stop is published first. When the journal cannot
+be written, or a node has obeyed a later coordinator, the service ends: leases run out and the nodes go dark.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import zmq
+
+from ...testbed.errors import BellringerError
+from ..wire.audit import Audit
+from ..wire.enrolled import Enrolled
+from ..wire.gate import Incoming
+from ..wire.keys import KeyPair
+from ..wire.messages import Ack, EStop, Event, Nodes, Own, Register, Release, Renew, RunCommand, Status
+from ..wire.nonces import elapsed_s
+from ..wire.publisher import Publisher
+from ..wire.server import Server
+from ..wire.zap import Zap
+from .epoch import claim_epoch
+from .journal import Journal
+from .lock import FolderLock
+from .state import State
+from .terms import Caller, Change, Ending
+
+CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, EStop)
+TURN_S = 0.1
+"""How long a turn of the loop waits for messages at most: how late an expiry or a stop is noticed."""
+ANNOUNCE_S = 1.0
+"""How often the epoch and the e-stop are published, for whoever missed the news."""
+AT_ONCE = 20
+"""How many control requests are taken in before the next look at the clock."""
+FLUSH_S = 0.2
+"""How long the last words have to leave the machine before the sockets are closed."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the coordinator listens; port ``*`` lets the system choose."""
+
+    control: str = "tcp://*:5570"
+    estop: str = "tcp://*:5571"
+    events: str = "tcp://*:5572"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a coordinator needs.
+
+    Attributes:
+        folder: where its epoch and journal are; one coordinator per folder.
+        keys: its own pair.
+        enrolled: whose keys may connect, and their roles.
+        ports: where it listens.
+        audit: the log of who did what, None for none.
+        above: its epoch shall be greater than this, after a coordinator whose folder is lost.
+    """
+
+    folder: Path
+    keys: KeyPair
+    enrolled: Enrolled
+    ports: Ports = Ports()
+    audit: Audit | None = None
+    above: int = 0
+
+
+class Coordinator:
+    """A coordinator, listening; ``turn`` makes it work. To be used from one thread.
+
+    Raises:
+        BellringerError: another one uses the folder, what is in there is damaged, or an address is taken.
+    """
+
+    def __init__(self, setup: Setup, clock: Callable[[], float] = elapsed_s) -> None:
+        self._clock, self._enrolled = clock, setup.enrolled
+        with ExitStack() as stack:
+            stack.enter_context(FolderLock(setup.folder))
+            self._journal = stack.enter_context(Journal(setup.folder, _utc))
+            last = max((record.epoch for record in self._journal.records), default=0)
+            self.state = State(claim_epoch(setup.folder, max(last, setup.above)), _utc, self._is_enrolled)
+            self._started_s = self._announced_s = clock()
+            for record in self._journal.records:
+                self.state.restore(record.what, record.body, self._started_s)
+            self._journal.records.clear()
+
+            context = stack.enter_context(zmq.Context())
+            zap = Zap(context)
+            stack.callback(zap.close)
+            common: dict[str, Any] = {"audit": setup.audit, "clock": clock}
+            who = (setup.keys, zap, setup.enrolled)
+            self._control = stack.enter_context(
+                Server(setup.ports.control, *who, name="coordinator", accepts=CONTROL, **common)
+            )
+            self._estop = stack.enter_context(
+                Server(setup.ports.estop, *who, name="coordinator estop", accepts=(EStop,), **common)
+            )
+            self._events = stack.enter_context(Publisher(setup.ports.events, *who, name="coordinator events"))
+            self._poller = zmq.Poller()
+            for socket in (self._control.socket, self._estop.socket, self._events.socket):
+                self._poller.register(socket, zmq.POLLIN)
+            self.ports = Ports(self._control.endpoint, self._estop.endpoint, self._events.endpoint)
+            self._announce()
+            self._open = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the ports and give the state folder back."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def turn(self, wait_s: float = TURN_S) -> None:
+        """Wait for messages, at most ``wait_s``, and do what is due; the e-stop comes before everything else.
+
+        Raises:
+            Ending: this coordinator must not go on.
+        """
+        self._poller.poll(wait_s * 1000)
+        self._serve_estop()
+        for incoming in self._control.receive(AT_ONCE):
+            self._serve(self._control, incoming)
+            self._serve_estop()
+        now = self._clock()
+        self.state.tick(now)
+        self._settle()
+        if now - self._announced_s >= ANNOUNCE_S:
+            self._announced_s = now
+            self._announce()
+
+    def _serve_estop(self) -> None:
+        for incoming in self._estop.receive():
+            self._serve(self._estop, incoming)
+
+    def _serve(self, server: Server, incoming: Incoming) -> None:
+        try:
+            value = self._answer(incoming)
+        except BellringerError as error:
+            server.refuse(incoming, error)
+            if isinstance(error, Ending):
+                raise
+        else:
+            server.reply(incoming, value)
+
+    def _answer(self, incoming: Incoming) -> Any:
+        try:
+            value = self.state.answer(Caller(incoming.key, incoming.name), incoming.message, self._clock())
+        finally:
+            self._settle()
+        return {**value, **self._health()} if isinstance(incoming.message, Status) else value
+
+    def _health(self) -> dict[str, Any]:
+        ports = {"control": self._control, "estop": self._estop}
+        problem = self._enrolled.problem
+        return {
+            "up_s": self._clock() - self._started_s,
+            "counters": {name: dict(port.counters) for name, port in ports.items()},
+            "problem": "" if problem is None else str(problem),
+        }
+
+    def _settle(self) -> None:
+        """Journal and publish what changed."""
+        for change in self.state.taken_changes():
+            if change.name == "estop":
+                self._publish("estop", self.state.estop.described())
+            if change.durable:
+                self._journal.append(self.state.epoch, change.name, change.body)
+            if change.name != "estop":
+                self._publish(change.name, change.body)
+
+    def _announce(self) -> None:
+        self._publish("epoch", {"estop": self.state.estop.described()})
+
+    def _publish(self, name: str, body: dict[str, Any]) -> None:
+        self._events.publish(name, Event(0, name, "coordinator", self.state.epoch, body))
+
+    def _is_enrolled(self, key: str) -> bool:
+        return self._enrolled.find(key) is not None
+
+
+def run_coordinator(
+    setup: Setup,
+    stop: threading.Event,
+    ready: Callable[[Ports], object] = lambda ports: None,
+    clock: Callable[[], float] = elapsed_s,
+) -> None:
+    """Run a coordinator until ``stop`` is set; ``ready`` is told where it listens.
+
+    Raises:
+        BellringerError: it could not start, or it must not go on; everything is closed then.
+    """
+    with Coordinator(setup, clock) as coordinator:
+        ready(coordinator.ports)
+        try:
+            while not stop.is_set():
+                coordinator.turn()
+        except Ending:
+            stop.wait(FLUSH_S)  # what was just published and answered is still on its way out
+            raise
+
+
+def serve_coordinator(setup: Setup, ready: Callable[[Ports], object] = lambda ports: None) -> None:
+    """Run a coordinator in the main thread until SIGTERM or Ctrl-C.
+
+    Raises:
+        BellringerError: as ``run_coordinator``.
+    """
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        run_coordinator(setup, stop, ready)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _utc() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

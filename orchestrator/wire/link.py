@@ -1,0 +1,146 @@
+"""One outgoing connection and what ZeroMQ's monitor tells about it: is it up, and if not, why not.
+
+ZeroMQ is silent at its API about a refused key, a wrong server key or nobody there; the monitor socket knows. After a
+refused key, or a peer that is no ZeroMQ, it never tries again by itself; ``is_dead`` says so, and ``reopen`` starts
+afresh.
+"""
+
+import errno
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from .errors import KeyRefused, LinkError, NoAnswer, NobodyThere, WrongServerKey
+from .keys import KeyPair
+from .public_keys import fingerprint, is_key
+from .sockets import Socket, call_curve, close
+
+BROKEN_OFF = 3
+"""So many handshakes in a row must be broken off by the service before its key is taken to be another one: it also
+breaks one off when it is stopped at that moment."""
+
+
+class Link:
+    """A connected socket and its monitor.
+
+    Args:
+        context: whose socket it is.
+        kind: ``zmq.DEALER`` or ``zmq.SUB``.
+        endpoint: the service's address.
+        server_public_key: the key it must hold.
+        keys: our own pair.
+        max_frame_bytes: a peer that sends a larger frame is hung up on.
+
+    Raises:
+        LinkError: the key or the address is none.
+    """
+
+    def __init__(
+        self,
+        context: "zmq.Context[Socket]",
+        kind: int,
+        endpoint: str,
+        server_public_key: str,
+        keys: KeyPair,
+        max_frame_bytes: int,
+    ) -> None:
+        if not is_key(server_public_key):
+            raise WrongServerKey("that is no public key of a service", where=endpoint, hint="give the text of its .pub")
+        self.endpoint, self.kind = endpoint, kind
+        self._context, self._server, self._keys = context, server_public_key, keys
+        self._max_frame_bytes = max_frame_bytes
+        self._monitor: Socket | None = None
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Start afresh with a new socket; what was on its way is lost."""
+        self.close()
+        self.is_up = self.is_dead = False
+        self.connections = 0
+        """How often a handshake succeeded; another number means another connection."""
+        self._reached = False
+        self._broken_off = 0
+        self._problem: LinkError | None = None
+        self.socket = call_curve(self._context.socket(self.kind), self._keys, self._server)
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
+        self._monitor = self.socket.get_monitor_socket()
+        try:
+            self.socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise NobodyThere(
+                f"that is no address: {error.strerror}", where=self.endpoint, hint="write it as tcp://host:port"
+            ) from error
+
+    def close(self) -> None:
+        """Close; may be called twice."""
+        if self._monitor is not None:
+            close(self.socket, self._monitor)
+            self._monitor = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a message came or the monitor tells something, at most ``seconds``."""
+        poller = zmq.Poller()
+        for socket in (self.socket, self._monitor):
+            poller.register(socket, zmq.POLLIN)
+        poller.poll(max(0.0, seconds) * 1000)
+        self.note()
+
+    def note(self) -> None:
+        """Take in what the monitor tells."""
+        assert self._monitor is not None
+        while self._monitor.poll(0):
+            event = parse_monitor_message(self._monitor.recv_multipart())
+            self._take(event["event"], event["value"])
+
+    def problem(self) -> LinkError | None:
+        """Return why the connection cannot come up, or None if it is up or may still come up."""
+        return self._problem
+
+    def why_not_up(self) -> LinkError:
+        """Return the best explanation of why the connection is not up."""
+        if self._problem is not None:
+            return self._problem
+        if self._reached:
+            return NoAnswer(
+                "somebody listens there but does not answer our handshake",
+                where=self.endpoint,
+                hint="the service may be frozen, or another program uses this port",
+            )
+        return NobodyThere(
+            "nobody listens there", where=self.endpoint, hint="is the service started? is the host right?"
+        )
+
+    def _take(self, event: int, value: int) -> None:
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self.is_up, self._problem, self._broken_off = True, None, 0
+            self.connections += 1
+        elif event == zmq.EVENT_CONNECTED:
+            self._reached = True
+        elif event == zmq.EVENT_CLOSED:
+            self._reached = False
+        elif event == zmq.EVENT_DISCONNECTED:
+            self.is_up = False
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self.is_dead = True
+            self._problem = KeyRefused(
+                f"the service refuses our key {fingerprint(self._keys.public)} ('{self._keys.name}')",
+                where=self.endpoint,
+                hint="have an admin enrol it there: bellringer keys enrol",
+            )
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self.is_dead = True
+            self._problem = NoAnswer(
+                "something listens there that does not speak encrypted ZeroMQ",
+                where=self.endpoint,
+                hint="another program may use this port; check address and port",
+            )
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value != errno.EAGAIN:  # EAGAIN: it was silent
+            self._broken_off += 1
+            if self._broken_off >= BROKEN_OFF:
+                self._problem = WrongServerKey(
+                    f"the service there does not hold the key {fingerprint(self._server)}, or is none of ours",
+                    where=self.endpoint,
+                    hint="did it get a new key? compare fingerprints, then give the new public key",
+                )

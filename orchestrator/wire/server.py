@@ -1,0 +1,183 @@
+"""A service's port: an encrypted ROUTER that hands out only requests that passed every check (gate.py).
+
+Whatever comes in, the service stays alive: what is malformed, too large, not allowed, stale or too fast is counted,
+written to the audit log and refused with a readable error. Nothing here ever waits: an answer to a peer that left or
+does not read is counted and dropped. To be used from one thread.
+
+A frame beyond ``MAXMSGSIZE`` makes ZeroMQ hang up on the peer before we see it; smaller ones beyond the limits are
+refused with a text.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+
+from ...testbed.errors import BellringerError
+from .audit import Audit
+from .codec import COMMANDS, Limits, encode, peek
+from .enrolled import Enrolled
+from .errors import to_refusal
+from .gate import Gate, Incoming
+from .keys import KeyPair
+from .messages import Hello, Message, Reply
+from .nonces import elapsed_s
+from .sockets import bind, close, serve_curve
+from .trail import Trail
+from .values import Array
+from .zap import Knock, Zap
+
+
+class Server:
+    """One port of a service.
+
+    Args:
+        endpoint: e.g. ``tcp://*:5570``; port ``*`` lets the system choose, see ``self.endpoint``.
+        keys: the service's own pair.
+        zap: the context's authentication handler.
+        enrolled: whose keys may connect, and their roles.
+        name: what it calls itself in its hello; also its domain, so unique per process.
+        accepts: the kinds of messages it takes; all if not given.
+        audit: the log; without one nothing is logged.
+        emits: whether carrying out this request could raise emitted light; it is on disk before it is given out then.
+        limits: how large a request may be.
+        per_s: requests per second one key may send in the long run.
+        burst: requests one key may send at once.
+        clock: seconds that only ever grow.
+
+    Raises:
+        BellringerError: the address is taken or is no address.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        keys: KeyPair,
+        zap: Zap,
+        enrolled: Enrolled,
+        *,
+        name: str,
+        accepts: Sequence[type[Message]] | None = None,
+        audit: Audit | None = None,
+        emits: Callable[[Message], bool] = lambda message: False,
+        limits: Limits = COMMANDS,
+        per_s: float = 1000.0,
+        burst: float = 2000.0,
+        clock: Callable[[], float] = elapsed_s,
+    ) -> None:
+        self.name = name
+        self.counters: Counter[str] = Counter()
+        """For status: ``received``, ``refused Stale`` and so on, ``denied``, ``handshakes failed``, ``undelivered``."""
+        self.gate = Gate(enrolled, accepts=accepts, limits=limits, per_s=per_s, burst=burst, clock=clock)
+        self._trail = Trail(audit, self.counters, emits, clock)
+        self._zap = zap
+        self._knocks: deque[Knock] = deque(maxlen=1000)
+        zap.add(name, enrolled, self._knocks.append)
+        self.socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, name)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, 2 * max(limits.header_bytes, limits.array_bytes))
+        self.socket.setsockopt(zmq.SNDHWM, 200)
+        self._monitor = self.socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        )
+        try:
+            self.endpoint = bind(self.socket, endpoint)
+        except BellringerError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the port; may be called twice."""
+        self._zap.remove(self.name)
+        close(self.socket, self._monitor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- requests ---------------------------------------------------------------------------------------------
+
+    def receive(self, most: int = 100) -> list[Incoming]:
+        """Return the requests that are there, at most ``most``; never waits. Poll ``self.socket`` to know when."""
+        self._note_handshakes()
+        passed = []
+        for _ in range(most):
+            try:
+                identity, *frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            incoming = self._admit(identity, frames)
+            if incoming is not None:
+                passed.append(incoming)
+        return passed
+
+    def reply(self, incoming: Incoming, value: Any = None, *arrays: Array) -> None:
+        """Answer that a request was carried out; a value that cannot be sent becomes a refusal that says so."""
+        try:
+            frames = encode(Reply(incoming.message.id, value, self.gate.nonces.newest()), *arrays)
+        except BellringerError as error:
+            self.refuse(incoming, error)
+            return
+        self._send(incoming.peer, frames)
+        self._trail.after(incoming, "done")
+
+    def refuse(self, incoming: Incoming, error: BaseException) -> None:
+        """Answer that a request was not carried out, or failed."""
+        self._send(incoming.peer, encode(to_refusal(error, incoming.message.id, self.gate.nonces.newest(), self.name)))
+        self._trail.after(incoming, f"failed: {error}")
+
+    def _admit(self, identity: zmq.Frame, frames: list[zmq.Frame]) -> Incoming | None:
+        self.counters["received"] += 1
+        peer, key = identity.bytes, _user_id(frames[-1] if frames else identity)
+        try:
+            incoming = self.gate.admit(peer, key, frames)
+            self._trail.before(incoming)
+        except BellringerError as error:
+            self._refuse_unheard(peer, key, frames, error)
+            return None
+        if isinstance(incoming.message, Hello):
+            hello = Hello(incoming.message.id, name=self.name, nonce=self.gate.nonces.newest())
+            self._send(peer, encode(hello))
+            return None
+        return incoming
+
+    def _refuse_unheard(self, peer: bytes, key: str, frames: list[zmq.Frame], error: BellringerError) -> None:
+        """Count, log and refuse a message that did not pass."""
+        self.counters[f"refused {type(error).__name__}"] += 1
+        kind, number, _ = peek(frames, self.gate.limits)
+        self._trail.refused(peer, key, self.gate.enrolled.ls().get(key), kind, number, error)
+        self._send(peer, encode(to_refusal(error, number, self.gate.nonces.newest(), self.name)))
+
+    def _send(self, peer: bytes, frames: Sequence[bytes | memoryview]) -> None:
+        try:
+            self.socket.send_multipart([peer, *frames], zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            self.counters["undelivered"] += 1
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.counters["undelivered"] += 1
+
+    def _note_handshakes(self) -> None:
+        """Count and log what happened at the door since last time."""
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
+            self.counters["handshakes failed"] += 1
+        while self._knocks:
+            knock = self._knocks.popleft()
+            self.counters["connected" if knock.accepted else "denied"] += 1
+            self._trail.knocked(knock)
+
+
+def _user_id(frame: zmq.Frame) -> str:
+    """Return the key that the connection was authenticated with, "" if it was not."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""

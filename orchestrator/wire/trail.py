@@ -1,0 +1,114 @@
+"""What a port writes to the audit log, and when.
+
+Requests that could raise light, the e-stop and changes of keys are on disk before they are carried out; if that fails
+they are refused, save the e-stop. Other commands are written when they are answered. Reading and lease renewals are not
+written, unless they were refused. Somebody who knocks all day fills a counter, not the disk.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from .audit import Audit
+from .enrolled import Enrolment
+from .errors import AuditError
+from .gate import Incoming
+from .messages import EStop, Keys, Message, Renew, kind_of
+from .public_keys import fingerprint
+from .rate import TokenBuckets
+from .roles import needed_role
+from .zap import Knock
+
+HIDDEN = {"id", "nonce", "ttl_s", "ticket"}
+
+
+class Trail:
+    """The lines of one port.
+
+    Args:
+        audit: the log, or None for none.
+        counters: where failures to write and lines left out are counted.
+        emits: whether carrying out a request could raise emitted light.
+        clock: seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        audit: Audit | None,
+        counters: Counter[str],
+        emits: Callable[[Message], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self.audit, self.counters, self._emits = audit, counters, emits
+        self._buckets = TokenBuckets(per_s=5, burst=50, clock=clock)
+
+    def before(self, incoming: Incoming) -> None:
+        """Write down a request that must be on disk before it is carried out.
+
+        Raises:
+            AuditError: it could not be written, and is no e-stop.
+        """
+        if self._is_durable(incoming.message):
+            try:
+                self._write(incoming, "accepted")
+            except AuditError:
+                self.counters["audit failed"] += 1
+                if not isinstance(incoming.message, EStop):
+                    raise
+
+    def after(self, incoming: Incoming, result: str) -> None:
+        """Write down how a request ended."""
+        if result == "done" and _only_reads(incoming.message):
+            return
+        try:
+            self._write(incoming, result)
+        except AuditError:  # it is done and answered; the counter shows that the log has a hole
+            self.counters["audit failed"] += 1
+
+    def refused(self, peer: bytes, key: str, entry: Enrolment | None, kind: str, number: int, error: Exception) -> None:
+        """Write down a message that passed not every check."""
+        name, role = (entry.name, entry.role) if entry else ("(unknown)", "")
+        who = f"{fingerprint(key)} {name}"
+        self._write_some(key, who, role, kind[:40] or "(unreadable)", f"refused: {error}", _cause(peer, number))
+
+    def knocked(self, knock: Knock) -> None:
+        """Write down a handshake."""
+        result = "connected" if knock.accepted else f"denied: {knock.why}"
+        bucket = knock.public_key if knock.accepted else "denied"  # a stranger has as many keys as he likes
+        self._write_some(bucket, fingerprint(knock.public_key), "", "connect", result, knock.address)
+
+    def _is_durable(self, message: Message) -> bool:
+        return isinstance(message, (EStop, Keys)) or self._emits(message)
+
+    def _write(self, incoming: Incoming, result: str) -> None:
+        if self.audit is not None:
+            fields = msgspec.structs.asdict(incoming.message)
+            self.audit.append(
+                who=incoming.who,
+                role=incoming.role,
+                verb=kind_of(incoming.message),
+                arguments={name: value for name, value in fields.items() if name not in HIDDEN},
+                result=result,
+                cause=_cause(incoming.peer, incoming.message.id),
+                durable=self._is_durable(incoming.message),
+            )
+
+    def _write_some(self, bucket: str, who: str, role: str, verb: str, result: str, cause: str) -> None:
+        if self.audit is None:
+            return
+        if not self._buckets.take(bucket):
+            self.counters["not logged"] += 1
+            return
+        try:
+            self.audit.append(who=who, role=role, verb=verb, arguments={}, result=result, cause=cause)
+        except AuditError:
+            self.counters["audit failed"] += 1
+
+
+def _only_reads(message: Message) -> bool:
+    return isinstance(message, Renew) or (needed_role(message) == "observer" and not isinstance(message, EStop))
+
+
+def _cause(peer: bytes, number: int) -> str:
+    return f"{peer.hex()}:{number}"
