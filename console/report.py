@@ -8,7 +8,6 @@ from string import Template
 from typing import Any
 
 from ..analysis import Estimate
-from .plots import svg
 
 _PAGE = Path(__file__).with_name("report.html")
 HEADLINES = ("S", "visibility_HV", "visibility_DA", "coincidence_rate", "accidental_rate")
@@ -62,6 +61,8 @@ def _headline(name: str, estimate: Estimate) -> str:
 
 
 def _figure(figure: dict[str, Any]) -> str:
+    from .plots import svg  # matplotlib takes its time to import, and a refused command draws nothing
+
     body = _table(figure["table"]) if figure["table"] else svg(figure)
     caption = f"<figcaption>{html.escape(figure['caption'])}</figcaption>" if figure["caption"] else ""
     return f"<figure><h2>{html.escape(figure['title'])}</h2>{body}{caption}</figure>"

@@ -139,10 +139,12 @@ class Setting(Reading):
                 return value
             if str(value).lower() in spelled:
                 return spelled[str(value).lower()]
-            raise QuantityError(f"{name} is {value!r}, not true or false")
+            raise QuantityError(f"{name} is {value!r}, not true or false", hint="write true or false")
         if self.kind is str:
             if not isinstance(value, str) or (self.choices and value not in self.choices):
-                raise QuantityError(f"{name} is {value!r}", hint="valid: " + (", ".join(self.choices) or "any text"))
+                raise QuantityError(
+                    f"{name} is {value!r}, which it cannot be", hint="valid: " + (", ".join(self.choices) or "any text")
+                )
             return value
         number = parse(value, self.unit, name=name)
         if self.kind is int and not number.is_integer():

@@ -1,12 +1,12 @@
 """A node's agent: owns the node's instruments, answers by name, and goes dark by itself.
 
-One synchronous loop. It never waits for an instrument (those are in driver processes) nor for the coordinator (that link
-has a thread); so an order to go dark is carried out within one turn. Whatever arrives has passed the port's checks
+One synchronous loop. It never waits for an instrument (those are in driver processes) nor for the coordinator (that
+link has a thread); so an order to go dark is carried out within one turn. Whatever arrives has passed the port's checks
 (keys, roles, freshness); whether it may be done now is the ``Authority``'s word.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -65,6 +65,7 @@ class Agent:
         self._children: dict[str, Child] = {}
         self._lit = False
         self._stopped = False
+        self._watched: dict[int, Callable[[], object]] = {}
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             child = Child(members, endpoints, clock_endpoint, self._child_reports)
@@ -84,6 +85,10 @@ class Agent:
             for child in self.children:
                 child.stop()
 
+    def watch(self, descriptor: int, action: Callable[[], object]) -> None:
+        """Call ``action`` whenever ``descriptor`` can be read."""
+        self._watched[descriptor] = action
+
     def stop(self) -> None:
         """Make ``run`` return after the present turn."""
         self._stopped = True
@@ -99,7 +104,7 @@ class Agent:
         self._hear_events()
         now_s = time.monotonic()
         for answered in self._link.taken():
-            self.authority.take_answer(answered.value, answered.asked_at, now_s)
+            self.authority.take_answer(answered.value, answered.asked_at)
         self._keep_dark(now_s)
         for child in self.children:
             if child.connection.fileno() in ready:
@@ -107,10 +112,13 @@ class Agent:
             child.watch()
         for incoming in self._server.receive():
             self._serve(incoming)
+        for descriptor, action in self._watched.items():
+            if descriptor in ready:
+                action()
 
     def _wait(self) -> set[Any]:
         poller = zmq.Poller()
-        for source in (self._server.socket, self._events.socket, self._link.wake):
+        for source in (self._server.socket, self._events.socket, self._link.wake, *self._watched):
             poller.register(source, zmq.POLLIN)
         for child in self.children:
             poller.register(child.connection.fileno(), zmq.POLLIN)
@@ -119,10 +127,11 @@ class Agent:
     # --- light ------------------------------------------------------------------------------------------------
 
     def _hear_events(self) -> None:
-        for message, _ in self._events.receive():
-            if isinstance(message, Event) and message.name == "estop":
-                if self.authority.press_estop(message.body, message.epoch):
-                    self._dark("an e-stop was pressed")
+        while (published := self._events.receive()) is not None:
+            event = published.message
+            pressed = event.name == "estop" and event.body.get("latched", True)
+            if pressed and self.authority.press_estop(event.body, event.epoch):
+                self._dark("an e-stop was pressed")
 
     def _keep_dark(self, now_s: float) -> None:
         """Make dark what may not shine any more: no lease, or the run that owned it has gone."""

@@ -46,7 +46,7 @@ class Authority:
     owners: dict[str, Owner] = field(default_factory=dict)
     _faults: int = 0
 
-    def take_answer(self, answer: Mapping[str, Any], asked_at: float, now_s: float) -> None:
+    def take_answer(self, answer: Mapping[str, Any], asked_at: float) -> None:
         """Take in the coordinator's answer to a registration or renewal that was sent at ``asked_at``."""
         if answer["epoch"] < self.epoch:
             return
@@ -55,7 +55,7 @@ class Authority:
         if self.fault and answer["acknowledged"] == self.fault:
             self.fault = ""
         self.owners = {
-            name: Owner(owner["run"], owner["key"], now_s + owner["seconds_left"])
+            name: Owner(owner["run"], owner["key"], asked_at + owner["seconds_left"])
             for name, owner in answer["ownership"].items()
         }
         if "lease_s" in answer:

@@ -4,6 +4,7 @@ In a thread of its own, because connecting may take a while and the agent's loop
 loop's: nothing is asked for a loop that has not turned lately, so an agent stuck in its loop loses its lease.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -53,10 +54,8 @@ class CoordinatorLink:
 
     def taken(self) -> list[Answered]:
         """Return the answers that came since last time, oldest first."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.wake)
-        except BlockingIOError:
-            pass
         answers = []
         while self.answers:
             answers.append(self.answers.popleft())

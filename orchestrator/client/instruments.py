@@ -1,7 +1,7 @@
 """Instruments of several nodes, through their agents: what a run holds when the drivers live elsewhere.
 
-The same calls as ``InstrumentHost``. In a dry run every call is registered with the simulated lab here, where it is made,
-and carried out under its number by the driver process that has the instrument; so lab time waits for it everywhere.
+The same calls as ``InstrumentHost``. In a dry run every call is registered with the simulated lab here, where it is
+made, and carried out under its number by the driver process that has the instrument; so lab time waits for it.
 """
 
 from collections.abc import Mapping, Sequence

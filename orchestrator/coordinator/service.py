@@ -4,14 +4,13 @@ What must survive is on disk before anybody is told, except that an e-stop is pu
 be written, or a node has obeyed a later coordinator, the service ends: leases run out and the nodes go dark.
 """
 
-import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import zmq
@@ -30,7 +29,7 @@ from .epoch import claim_epoch
 from .journal import Journal
 from .lock import FolderLock
 from .state import State
-from .terms import Caller, Change, Ending
+from .terms import Caller, Ending
 
 CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, EStop)
 TURN_S = 0.1
@@ -61,7 +60,7 @@ class Setup:
         keys: its own pair.
         enrolled: whose keys may connect, and their roles.
         ports: where it listens.
-        audit: the log of who did what, None for none.
+        audit: file of the log of who did what, None for none.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
     """
 
@@ -69,7 +68,7 @@ class Setup:
     keys: KeyPair
     enrolled: Enrolled
     ports: Ports = Ports()
-    audit: Audit | None = None
+    audit: Path | None = None
     above: int = 0
 
 
@@ -95,7 +94,8 @@ class Coordinator:
             context = stack.enter_context(zmq.Context())
             zap = Zap(context)
             stack.callback(zap.close)
-            common: dict[str, Any] = {"audit": setup.audit, "clock": clock}
+            audit = None if setup.audit is None else stack.enter_context(closing(Audit(setup.audit)))
+            common: dict[str, Any] = {"audit": audit, "clock": clock}
             who = (setup.keys, zap, setup.enrolled)
             self._control = stack.enter_context(
                 Server(setup.ports.control, *who, name="coordinator", accepts=CONTROL, **common)
@@ -105,10 +105,9 @@ class Coordinator:
             )
             self._events = stack.enter_context(Publisher(setup.ports.events, *who, name="coordinator events"))
             self._poller = zmq.Poller()
-            for socket in (self._control.socket, self._estop.socket, self._events.socket):
-                self._poller.register(socket, zmq.POLLIN)
+            for server in (self._control, self._estop):
+                self._poller.register(server.socket, zmq.POLLIN)
             self.ports = Ports(self._control.endpoint, self._estop.endpoint, self._events.endpoint)
-            self._announce()
             self._open = stack.pop_all()
 
     def close(self) -> None:
@@ -137,7 +136,7 @@ class Coordinator:
         now = self._clock()
         self.state.tick(now)
         self._settle()
-        if now - self._announced_s >= ANNOUNCE_S:
+        if self._events.subscribed() or now - self._announced_s >= ANNOUNCE_S:
             self._announced_s = now
             self._announce()
 
@@ -173,9 +172,10 @@ class Coordinator:
 
     def _settle(self) -> None:
         """Journal and publish what changed."""
-        for change in self.state.taken_changes():
-            if change.name == "estop":
-                self._publish("estop", self.state.estop.described())
+        changes = self.state.taken_changes()
+        if any(change.name == "estop" for change in changes):
+            self._publish("estop", self.state.estop.described())
+        for change in changes:
             if change.durable:
                 self._journal.append(self.state.epoch, change.name, change.body)
             if change.name != "estop":
@@ -185,7 +185,7 @@ class Coordinator:
         self._publish("epoch", {"estop": self.state.estop.described()})
 
     def _publish(self, name: str, body: dict[str, Any]) -> None:
-        self._events.publish(name, Event(0, name, "coordinator", self.state.epoch, body))
+        self._events.publish("events", Event(0, name, "coordinator", self.state.epoch, body))
 
     def _is_enrolled(self, key: str) -> bool:
         return self._enrolled.find(key) is not None
@@ -210,25 +210,6 @@ def run_coordinator(
         except Ending:
             stop.wait(FLUSH_S)  # what was just published and answered is still on its way out
             raise
-
-
-def serve_coordinator(setup: Setup, ready: Callable[[Ports], object] = lambda ports: None) -> None:
-    """Run a coordinator in the main thread until SIGTERM or Ctrl-C.
-
-    Raises:
-        BellringerError: as ``run_coordinator``.
-    """
-    stop = threading.Event()
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        run_coordinator(setup, stop, ready)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _utc() -> str:

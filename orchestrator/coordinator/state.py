@@ -82,6 +82,7 @@ class State:
     def status(self, now_s: float) -> dict[str, Any]:
         """Return everything, in plain values."""
         return {
+            "service": "coordinator",
             "epoch": self.epoch,
             "estop": self.estop.described(),
             "nodes": [node.described(now_s) for node in self.nodes.table.values()],

@@ -12,14 +12,15 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
 from .errors import AuditError
 
 START = "0" * 64
-_MARK = b', "hash": "'
+_MARK = ', "hash": "'
 _TAIL = 1 << 20  # bytes; lines are far shorter
 
 
@@ -86,6 +87,14 @@ class Audit:
         with self._lock:
             self._drop()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _open(self) -> None:
         import fcntl  # services run on Linux; clients import this package anywhere
 
@@ -123,7 +132,7 @@ class Audit:
         place = {"number": self._number + 1, "utc": datetime.now(UTC).isoformat(), "previous": self._previous}
         text = json.dumps({**place, **body})
         digest = hashlib.sha256(text.encode()).hexdigest()
-        line = f'{text[:-1]}{_MARK}{digest}"}}\n'.encode()
+        line = first + f'{text[:-1]}{_MARK}{digest}"}}\n'.encode()
         if os.write(self._descriptor, line) != len(line):
             raise OSError("only part of a line could be written")
         if durable:
@@ -181,7 +190,7 @@ def verify(path: Path) -> Verified:
 
 def _place(line: bytes) -> tuple[int, str] | None:
     """Return number and hash of a line, or None if the hash is not that of the line."""
-    text, mark, rest = line.rpartition(_MARK)
+    text, mark, rest = line.rpartition(_MARK.encode())
     digest = hashlib.sha256(text + b"}").hexdigest()
     if not mark or rest != f'{digest}"}}'.encode():
         return None

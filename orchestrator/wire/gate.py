@@ -69,7 +69,7 @@ class Gate:
         clock: Callable[[], float] = elapsed_s,
     ) -> None:
         self.enrolled, self.limits = enrolled, limits
-        self.accepts = None if accepts is None else (Hello, *accepts)
+        self.accepts: tuple[type[Message], ...] | None = None if accepts is None else (Hello, *accepts)
         self.nonces = Nonces(clock=clock)
         self._rate = TokenBuckets(per_s, burst, clock=clock)
         self._greeted: OrderedDict[tuple[bytes, str], None] = OrderedDict()
@@ -110,7 +110,7 @@ class Gate:
                 raise skew(version, VERSION) from None
             raise
 
-    def _check(self, peer: bytes, key: str, entry: Enrolment, message: Message) -> None:
+    def _check(self, peer: bytes, key: str, entry: Enrolment, message: Any) -> None:
         if isinstance(message, Hello):
             if message.protocol != PROTOCOL:
                 raise WireError(f"the protocol here is {PROTOCOL}, not {message.protocol!r:.40}")

@@ -1,23 +1,29 @@
 """One outgoing connection and what ZeroMQ's monitor tells about it: is it up, and if not, why not.
 
 ZeroMQ is silent at its API about a refused key, a wrong server key or nobody there; the monitor socket knows. After a
-refused key, or a peer that is no ZeroMQ, it never tries again by itself; ``is_dead`` says so, and ``reopen`` starts
-afresh.
+refused key, or a peer that is no ZeroMQ, ZeroMQ never tries again; we do, with a new socket, once in a while.
 """
 
 import errno
+import math
+from collections.abc import Callable
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from .errors import KeyRefused, LinkError, NoAnswer, NobodyThere, WrongServerKey
 from .keys import KeyPair
+from .nonces import elapsed_s
 from .public_keys import fingerprint, is_key
 from .sockets import Socket, call_curve, close
 
 BROKEN_OFF = 3
 """So many handshakes in a row must be broken off by the service before its key is taken to be another one: it also
 breaks one off when it is stopped at that moment."""
+
+
+REOPEN_S = 1.0
+"""So long after ZeroMQ gave up we knock again."""
 
 
 class Link:
@@ -30,6 +36,7 @@ class Link:
         server_public_key: the key it must hold.
         keys: our own pair.
         max_frame_bytes: a peer that sends a larger frame is hung up on.
+        prepare: sets more options on every new socket, before it connects.
 
     Raises:
         LinkError: the key or the address is none.
@@ -43,27 +50,29 @@ class Link:
         server_public_key: str,
         keys: KeyPair,
         max_frame_bytes: int,
+        prepare: Callable[[Socket], object] = lambda socket: None,
     ) -> None:
         if not is_key(server_public_key):
             raise WrongServerKey("that is no public key of a service", where=endpoint, hint="give the text of its .pub")
         self.endpoint, self.kind = endpoint, kind
         self._context, self._server, self._keys = context, server_public_key, keys
-        self._max_frame_bytes = max_frame_bytes
+        self._max_frame_bytes, self._prepare = max_frame_bytes, prepare
         self._monitor: Socket | None = None
+        self.connections = 0
+        """How often a handshake succeeded; another number means another connection."""
         self.reopen()
 
     def reopen(self) -> None:
         """Start afresh with a new socket; what was on its way is lost."""
         self.close()
-        self.is_up = self.is_dead = False
-        self.connections = 0
-        """How often a handshake succeeded; another number means another connection."""
-        self._reached = False
+        self.is_up = self._reached = False
+        self._dead_since: float | None = None
         self._broken_off = 0
         self._problem: LinkError | None = None
         self.socket = call_curve(self._context.socket(self.kind), self._keys, self._server)
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
+        self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()
         try:
             self.socket.connect(self.endpoint)
@@ -84,12 +93,14 @@ class Link:
         poller = zmq.Poller()
         for socket in (self.socket, self._monitor):
             poller.register(socket, zmq.POLLIN)
-        poller.poll(max(0.0, seconds) * 1000)
+        poller.poll(math.ceil(max(0.0, seconds) * 1000))
         self.note()
 
     def note(self) -> None:
-        """Take in what the monitor tells."""
+        """Take in what the monitor tells; start afresh if it is time."""
         assert self._monitor is not None
+        if self._dead_since is not None and elapsed_s() - self._dead_since > REOPEN_S:
+            self.reopen()
         while self._monitor.poll(0):
             event = parse_monitor_message(self._monitor.recv_multipart())
             self._take(event["event"], event["value"])
@@ -123,14 +134,14 @@ class Link:
         elif event == zmq.EVENT_DISCONNECTED:
             self.is_up = False
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            self.is_dead = True
+            self._dead_since = elapsed_s()
             self._problem = KeyRefused(
                 f"the service refuses our key {fingerprint(self._keys.public)} ('{self._keys.name}')",
                 where=self.endpoint,
                 hint="have an admin enrol it there: bellringer keys enrol",
             )
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self.is_dead = True
+            self._dead_since = elapsed_s()
             self._problem = NoAnswer(
                 "something listens there that does not speak encrypted ZeroMQ",
                 where=self.endpoint,

@@ -28,7 +28,7 @@ class Message(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, froz
     id: int
 
 
-class Hello(Message, tag="hello"):
+class Hello(Message, tag="hello", frozen=True):
     """First message of every connection, both ways."""
 
     protocol: str = PROTOCOL
@@ -40,7 +40,7 @@ class Hello(Message, tag="hello"):
     """The server's newest nonce; commands cite it."""
 
 
-class Get(Message, tag="get"):
+class Get(Message, tag="get", frozen=True):
     """Ask an instrument for one declared setting or reading."""
 
     instrument: str
@@ -51,7 +51,7 @@ class Get(Message, tag="get"):
     """In a dry run: the participant under which the call was registered with the simulated lab."""
 
 
-class Set(Message, tag="set"):
+class Set(Message, tag="set", frozen=True):
     """Set one declared setting; limits are checked by the agent before any I/O."""
 
     instrument: str
@@ -62,7 +62,7 @@ class Set(Message, tag="set"):
     ticket: str = ""
 
 
-class Call(Message, tag="call"):
+class Call(Message, tag="call", frozen=True):
     """Call a public method of an instrument by name, with plain values."""
 
     instrument: str
@@ -74,7 +74,7 @@ class Call(Message, tag="call"):
     ticket: str = ""
 
 
-class Do(Message, tag="do"):
+class Do(Message, tag="do", frozen=True):
     """One of the host's other verbs: open, apply, snapshot, identity, safe_state, close."""
 
     instrument: str
@@ -84,11 +84,11 @@ class Do(Message, tag="do"):
     ticket: str = ""
 
 
-class Status(Message, tag="status"):
+class Status(Message, tag="status", frozen=True):
     """Ask a service how it is; answered from its own loop, no instrument is asked."""
 
 
-class Renew(Message, tag="renew"):
+class Renew(Message, tag="renew", frozen=True):
     """A node asks for its light lease, or to keep it; ``asked_at`` comes back untouched."""
 
     node: str
@@ -101,7 +101,7 @@ class Renew(Message, tag="renew"):
     acknowledged one."""
 
 
-class Register(Message, tag="register"):
+class Register(Message, tag="register", frozen=True):
     """A node introduces itself; ``boot`` is random per process start, so that a second one is noticed."""
 
     node: str
@@ -116,11 +116,11 @@ class Register(Message, tag="register"):
     """As in ``Renew``."""
 
 
-class Nodes(Message, tag="nodes"):
+class Nodes(Message, tag="nodes", frozen=True):
     """Ask the coordinator which nodes there are and where."""
 
 
-class Own(Message, tag="own"):
+class Own(Message, tag="own", frozen=True):
     """A run asks to own instruments exclusively for ``seconds``; asked again before they are over, it keeps them."""
 
     run: str
@@ -130,13 +130,13 @@ class Own(Message, tag="own"):
     ttl_s: float = 2.0
 
 
-class Release(Message, tag="release"):
+class Release(Message, tag="release", frozen=True):
     """A run gives its instruments back."""
 
     run: str
 
 
-class RunCommand(Message, tag="run_command"):
+class RunCommand(Message, tag="run_command", frozen=True):
     """Pause, resume or abort a run."""
 
     run: str
@@ -145,13 +145,13 @@ class RunCommand(Message, tag="run_command"):
     ttl_s: float = 2.0
 
 
-class EStop(Message, tag="estop"):
+class EStop(Message, tag="estop", frozen=True):
     """Everything dark, now. Latched until acknowledged."""
 
     reason: str = ""
 
 
-class Ack(Message, tag="ack"):
+class Ack(Message, tag="ack", frozen=True):
     """A person acknowledges an e-stop or a fault of a node ("" for the e-stop of the whole testbed)."""
 
     node: str = ""
@@ -161,7 +161,7 @@ class Ack(Message, tag="ack"):
     ttl_s: float = 2.0
 
 
-class Keys(Message, tag="keys"):
+class Keys(Message, tag="keys", frozen=True):
     """Admin: ``enrol`` or ``revoke`` a public key."""
 
     command: str
@@ -172,14 +172,14 @@ class Keys(Message, tag="keys"):
     ttl_s: float = 2.0
 
 
-class Reply(Message, tag="reply"):
+class Reply(Message, tag="reply", frozen=True):
     """The answer to a request that was carried out."""
 
     value: Any = None
     nonce: int = 0
 
 
-class Refusal(Message, tag="refusal"):
+class Refusal(Message, tag="refusal", frozen=True):
     """The answer to a request that was not carried out, or failed: the parts of a ``BellringerError``."""
 
     error: str
@@ -189,7 +189,7 @@ class Refusal(Message, tag="refusal"):
     nonce: int = 0
 
 
-class Event(Message, tag="event"):
+class Event(Message, tag="event", frozen=True):
     """Something happened; published, not answered."""
 
     name: str

@@ -1,9 +1,10 @@
-"""A client's side of a connection that never waits: hello on every new connection, ids, nonces, answers, lost requests.
+"""A client's side of a connection, never waiting: hello on every new connection, ids, nonces, answers, lost requests.
 
-``Client`` (client.py) is the waiting face of it. ``step`` must be called regularly; a connection that broke comes back in
-some later step.
+``Client`` (client.py) is the waiting face of it. ``step`` must be called regularly; a connection that broke comes back
+in some later step.
 """
 
+import contextlib
 import itertools
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -19,9 +20,6 @@ from .link import Link
 from .messages import VERSION, Answer, Hello, Message, Refusal, Reply
 from .nonces import elapsed_s
 from .values import Array
-
-REOPEN_S = 1.0
-"""So long after a refusal at the door we knock again."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,6 @@ class Session:
         self._ids = itertools.count(1)
         self._hello_id = self._hello_on = self._ready_on = 0
         self._due: dict[int, int] = {}  # requests without an answer, and the connection each went out on
-        self._reopen_at: float | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -81,10 +78,9 @@ class Session:
     def step(self, wait_s: float = 0.0) -> None:
         """Take in what came, waiting for it at most ``wait_s``, and do what is due."""
         self.link.note()
-        if self.link.is_dead:
-            self._knock_again()
         if self.link.is_up and self._hello_on != self.link.connections:
-            self.say_hello()
+            with contextlib.suppress(NoAnswer):  # it broke again already; some later step says hello
+                self.say_hello()
         if wait_s > 0:
             self.link.wait(min(wait_s, 0.5))
         while True:
@@ -119,8 +115,8 @@ class Session:
     def say_hello(self) -> None:
         """Say hello, again for a fresh nonce."""
         self.refused = None
-        self._hello_on = self.link.connections
         self._hello_id = self.send(Hello(0, name=self.name))
+        self._hello_on = self.link.connections
 
     def drop(self, id: int) -> None:
         """Forget a request."""
@@ -129,15 +125,8 @@ class Session:
     def reopen(self) -> None:
         """Start afresh with a new connection; requests without an answer are lost."""
         self.link.reopen()
-        self._hello_on = self._ready_on = 0
-        self.refused, self._reopen_at = None, None
+        self.refused = None
         self._fail_lost()
-
-    def _knock_again(self) -> None:
-        if self._reopen_at is None:
-            self._reopen_at = elapsed_s() + REOPEN_S
-        elif elapsed_s() >= self._reopen_at:
-            self.reopen()
 
     def _take(self, frames: list[zmq.Frame]) -> None:
         arrays: list[Array] = []

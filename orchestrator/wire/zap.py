@@ -8,6 +8,8 @@ accepted connection's messages carry the authenticated public key as ``User-Id``
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import zmq
 from zmq.utils import z85
@@ -78,6 +80,14 @@ class Zap:
             self._thread.join()
         for socket in (self._socket, self._stop, self._stopped):
             socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _run(self) -> None:
         poller = zmq.Poller()

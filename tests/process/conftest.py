@@ -1,18 +1,20 @@
 """The command line in a process of its own, and rehearsals of a test's own sequence on a running simulated lab."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bellringer.console.dry_run import SimulatedLab, simulated_lab
 from bellringer.console.files import load_checked
+from bellringer.console.main import main
 from bellringer.orchestrator.agent.host import Endpoint
 from bellringer.sequences import Outcome, run_sequence
 from bellringer.sequences.control import RunControl
@@ -58,6 +60,17 @@ class CommandLine:
             text=True,
             timeout=DEADLINE_S,
         )
+
+    def here(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end in this process: the same, without the start of an interpreter."""
+        out, errors = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
+            patch.chdir(self.folder)
+            patch.setenv("COLUMNS", "80")
+            patch.setattr(sys, "argv", ["bellringer", *map(str, words)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return subprocess.CompletedProcess(sys.argv, ended.value.code or 0, out.getvalue(), errors.getvalue())
 
     @contextmanager
     def started(self, *words: str | Path) -> Iterator["subprocess.Popen[str]"]:

@@ -1,0 +1,147 @@
+"""An agent as a process of its own.
+
+    python -m bellringer.orchestrator.agent.service
+
+Reads its set-up, one JSON object, from standard input (so that no key is ever on a command line), prints one JSON line
+with its addresses when its ports are open, and runs until SIGTERM, or until standard input ends if ``leave_at_end``.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from ...testbed.loader import load
+from ..wire.audit import Audit
+from ..wire.client import Client
+from ..wire.enrolled import Enrolled
+from ..wire.keys import KeyPair
+from ..wire.messages import Call, Do, EStop, Get, Message, Register, Set, Status
+from ..wire.server import Server
+from ..wire.stream import Publisher, Subscriber
+from ..wire.zap import Zap
+from .agent import Agent
+from .authority import Authority
+from .desk import Endpoint
+from .link import CoordinatorLink
+from .recorder import TagRecorder
+
+ACCEPTS = (Get, Set, Call, Do, Status, EStop)
+
+
+class CoordinatorAddress(msgspec.Struct, frozen=True):
+    """Where a coordinator is, and the key it must hold."""
+
+    control: str
+    events: str
+    public_key: str
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What an agent needs to know.
+
+    Attributes:
+        keys: name, public and secret half of its own pair.
+        state: folder for recordings, the audit log and, unless ``enrolled`` is given, the list of enrolled keys.
+        enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
+        bind: address of the control port; the stream gets a free port on the same interface.
+        endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
+        clock_endpoint: the simulated lab's clock socket, "" for real time.
+        boot_tickets: participants under which the groups are first made dark, by a group's first instrument.
+    """
+
+    node: str
+    testbed: str
+    keys: tuple[str, str, str]
+    coordinator: CoordinatorAddress
+    state: str
+    overrides: dict[str, str] = {}
+    enrolled: tuple[tuple[str, str, str], ...] = ()
+    bind: str = "tcp://127.0.0.1:*"
+    endpoints: dict[str, tuple[str, dict[str, object]]] = {}
+    clock_endpoint: str = ""
+    boot_tickets: dict[str, str] = {}
+    leave_at_end: bool = False
+
+
+def main() -> None:
+    setup = msgspec.json.decode(sys.stdin.readline(), type=Setup)
+    run_agent(setup)
+
+
+def run_agent(setup: Setup) -> None:
+    """Run the agent until it is told to end; leaves in the dark."""
+    state = Path(setup.state)
+    state.mkdir(parents=True, exist_ok=True)
+    keys = KeyPair(*setup.keys)
+    entries = {
+        name: entry
+        for name, entry in load(setup.testbed, setup.overrides).testbed.instruments().items()
+        if name.partition(".")[0] == setup.node
+    }
+    boot, authority = secrets.token_hex(8), Authority()
+    enrolled = _enrolled(setup, state)
+    with contextlib.ExitStack() as stack:
+        zap = Zap()
+        stack.callback(zap.close)
+        audit = Audit(state / "audit.jsonl")
+        stack.callback(audit.close)
+        server = stack.enter_context(
+            Server(
+                setup.bind, keys, zap, enrolled, name=f"agent {setup.node}", accepts=ACCEPTS, audit=audit, emits=_emits
+            )
+        )
+        stream = setup.bind.rpartition(":")[0] + ":*"
+        publisher = stack.enter_context(Publisher(stream, keys, zap, enrolled, name=f"stream {setup.node}"))
+        where = setup.coordinator
+        events = stack.enter_context(Subscriber(where.events, where.public_key, keys, topics=("events",)))
+        endpoints = (server.endpoint, publisher.endpoint)
+
+        def registration() -> Register:
+            names = tuple(entries)
+            return Register(0, setup.node, boot, *endpoints, keys.public, names, authority.epoch, authority.fault)
+
+        def connect() -> Client:
+            return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0)
+
+        agent = Agent(
+            setup.node,
+            entries,
+            server,
+            publisher,
+            TagRecorder(state / "tags", publisher),
+            events,
+            CoordinatorLink(connect, registration),
+            authority,
+            {name: Endpoint(resource, dict(options)) for name, (resource, options) in setup.endpoints.items()},
+            setup.clock_endpoint,
+            setup.boot_tickets,
+        )
+        signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if setup.leave_at_end:
+            agent.watch(sys.stdin.fileno(), lambda: os.read(sys.stdin.fileno(), 4096) or agent.stop())
+        sys.stdout.write(msgspec.json.encode({"control": endpoints[0], "stream": endpoints[1]}).decode() + "\n")
+        sys.stdout.flush()
+        agent.run()
+
+
+def _emits(message: Message) -> bool:
+    return isinstance(message, (Set, Call))
+
+
+def _enrolled(setup: Setup, state: Path) -> Enrolled:
+    if not setup.enrolled:
+        return Enrolled(state / "enrolled.json")
+    enrolled = Enrolled()
+    for public_key, name, role in setup.enrolled:
+        enrolled.enrol(public_key, name, role)
+    return enrolled
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""A coordinator as a process of its own.
+
+    python -m bellringer.orchestrator.coordinator.process
+
+Reads its set-up, one JSON object, from standard input (so that no key is ever on a command line), prints one JSON line
+with its addresses when its ports are open, and runs until SIGTERM or Ctrl-C, or until standard input ends if
+``leave_at_end`` is set. Ends with status 1 and a readable error if it could not start or must not go on.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from ...testbed.errors import BellringerError
+from ..wire.enrolled import Enrolled
+from ..wire.keys import KeyPair
+from .service import Ports, Setup, run_coordinator
+
+
+class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a coordinator process needs to know.
+
+    Attributes:
+        keys: name, public and secret half of its own pair.
+        state: folder of its epoch, journal, audit log and, unless ``enrolled`` is given, the list of enrolled keys.
+        enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
+        control, estop, events: where it listens; port ``*`` lets the system choose.
+        above: its epoch shall be greater than this, after a coordinator whose folder is lost.
+        leave_at_end: end when standard input does.
+    """
+
+    keys: tuple[str, str, str]
+    state: str
+    enrolled: tuple[tuple[str, str, str], ...] = ()
+    control: str = Ports.control
+    estop: str = Ports.estop
+    events: str = Ports.events
+    above: int = 0
+    leave_at_end: bool = False
+
+
+def serve(start: Start, ready: Callable[[Ports], object]) -> None:
+    """Run a coordinator in the main thread until SIGTERM or Ctrl-C; ``ready`` is told where it listens.
+
+    Raises:
+        BellringerError: as ``run_coordinator``.
+    """
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        if start.leave_at_end:
+            threading.Thread(target=_stop_at_end, args=(stop,), name="end of input", daemon=True).start()
+        state = Path(start.state)
+        ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
+        setup = Setup(state, KeyPair(*start.keys), _enrolled(start, state), ports, audit, start.above)
+        run_coordinator(setup, stop, ready)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> int:
+    """Serve what standard input asks for; return the exit status."""
+    try:
+        serve(msgspec.json.decode(sys.stdin.buffer.readline(), type=Start), _print_ports)
+    except (BellringerError, msgspec.MsgspecError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _print_ports(ports: Ports) -> None:
+    print(msgspec.json.encode(ports).decode(), flush=True)  # noqa: T201
+
+
+def _stop_at_end(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+def _enrolled(start: Start, state: Path) -> Enrolled:
+    if not start.enrolled:
+        return Enrolled(state / "enrolled.json")
+    enrolled = Enrolled()
+    for public_key, name, role in start.enrolled:
+        enrolled.enrol(public_key, name, role)
+    return enrolled
+
+
+if __name__ == "__main__":
+    sys.exit(main())
