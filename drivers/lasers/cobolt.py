@@ -41,8 +41,9 @@ MODES_DPL: tuple[str, ...] = (
 )
 """Meaning of ``gom?``: 06-MLD heads; 06-DPL and 08-01 heads."""
 
+_DARK_MODES = ("off", "waiting for key", "waiting for temperature", "waiting for 5 V", "warm-up", "fault", "aborted")
 _MODE_HINTS = {
-    "waiting for key": "turn the key switch to ON",
+    "waiting for key": "turn the key switch to ON; a head that was just powered needs minutes to warm up",
     "waiting for temperature": "wait until the head has reached its temperature, then try again",
     "waiting for 5 V": "check the 5 V supply of the head",
     "warm-up": "wait until it has warmed up, then try again",
@@ -185,7 +186,7 @@ class Cobolt06(Instrument):
 
     def _wait_for_light(self) -> None:
         end = self.clock.monotonic_s() + LIGHT_S
-        while not self.is_emitting():
+        while not self.is_emitting() or self._mode() in _DARK_MODES:  # `l?` may say on while it waits for the key
             if self.clock.monotonic_s() >= end:
                 raise self._refusal(f"l1 was accepted, but after {LIGHT_S:g} s it is still off")
             self.clock.sleep(GAP_S)
@@ -197,6 +198,8 @@ class Cobolt06(Instrument):
         )
 
     def _switch_off(self) -> None:
+        if not self._line.in_step:
+            self._line.shout("l0")  # getting in step needs replies and time; darkness must wait for neither
         if self._line.exchange("l0").startswith("Syntax error"):  # while the auto-start sequence owns the light
             self._tell("@cobas 0")
             self._tell("l0")

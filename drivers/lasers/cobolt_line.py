@@ -112,19 +112,33 @@ class CoboltLine:
             answer = self._line("?")
         drain(self._port)
 
+    def shout(self, command: str) -> None:
+        """Send a command whether in step or not, and leave its reply to the next exchange, which sweeps it away."""
+        self._wait_for_gap()
+        self._in_step = False
+        self._port.write(command.encode("ascii") + b"\r")
+        self._last_sent_s = self._clock.monotonic_s()
+
+    @property
+    def in_step(self) -> bool:
+        return self._in_step
+
     def lose_step(self) -> None:
         """Have the next exchange bring the line in step first."""
         self._in_step = False
 
     def _transact(self, command: str) -> str:
-        too_early_s = self._last_sent_s + GAP_S - self._clock.monotonic_s()
-        if too_early_s > 0.0:
-            self._clock.sleep(too_early_s)
+        self._wait_for_gap()
         self._port.discard_input()
         self._in_step = False
         self._port.write(command.encode("ascii") + b"\r")
         self._last_sent_s = self._clock.monotonic_s()
         return self._line(command)
+
+    def _wait_for_gap(self) -> None:
+        too_early_s = self._last_sent_s + GAP_S - self._clock.monotonic_s()
+        if too_early_s > 0.0:
+            self._clock.sleep(too_early_s)
 
     def _line(self, command: str) -> str:
         raw = self._port.read_until(b"\r\n", REPLY_S)[:-2]

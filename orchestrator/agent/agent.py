@@ -104,7 +104,9 @@ class Agent:
         self._hear_events()
         now_s = time.monotonic()
         for answered in self._link.taken():
-            self.authority.take_answer(answered.value, answered.asked_at)
+            given_up = self.authority.take_answer(answered.value, answered.asked_at)
+            for child in {self._children[name] for name in given_up}:
+                child.dark("the run that owned it has ended")
         self._keep_dark(now_s)
         for child in self.children:
             if child.connection.fileno() in ready:
@@ -134,14 +136,11 @@ class Agent:
                 self._dark("an e-stop was pressed")
 
     def _keep_dark(self, now_s: float) -> None:
-        """Make dark what may not shine any more: no lease, or the run that owned it has gone."""
+        """Make everything dark when the lease has run out."""
         leased = self.authority.leased(now_s)
         if self._lit and not leased:
             self._dark("the light lease ran out")
         self._lit = leased
-        ended = self.authority.ended_runs(now_s)
-        for child in {self._children[name] for name in ended if name in self._children}:
-            child.dark("the run that owned it was not heard of any more")
 
     def _dark(self, why: str) -> None:
         self._lit = False

@@ -18,11 +18,10 @@ DARKENS = frozenset({"safe_state", "rest", "close"})
 
 @dataclass(frozen=True)
 class Owner:
-    """Who owns an instrument, until when on this node's clock."""
+    """Who owns an instrument."""
 
     run: str
     key: str
-    until_s: float
 
 
 @dataclass
@@ -46,21 +45,23 @@ class Authority:
     owners: dict[str, Owner] = field(default_factory=dict)
     _faults: int = 0
 
-    def take_answer(self, answer: Mapping[str, Any], asked_at: float) -> None:
-        """Take in the coordinator's answer to a registration or renewal that was sent at ``asked_at``."""
+    def take_answer(self, answer: Mapping[str, Any], asked_at: float) -> set[str]:
+        """Take in the coordinator's answer to a registration or renewal that was sent at ``asked_at``.
+
+        Returns the instruments that a run has just given up or lost; nobody drives them any more.
+        """
         if answer["epoch"] < self.epoch:
-            return
+            return set()
         self.epoch = answer["epoch"]
         self.estop = answer["estop"] if answer["estop"]["latched"] else None
         if self.fault and answer["acknowledged"] == self.fault:
             self.fault = ""
-        self.owners = {
-            name: Owner(owner["run"], owner["key"], asked_at + owner["seconds_left"])
-            for name, owner in answer["ownership"].items()
-        }
+        before = self.owners
+        self.owners = {name: Owner(owner["run"], owner["key"]) for name, owner in answer["ownership"].items()}
         if "lease_s" in answer:
             self.refused = answer["refused"]
             self.lease_until_s = asked_at + answer["lease_s"] if answer["lease_s"] else 0.0
+        return {name for name, owner in before.items() if self.owners.get(name) != owner}
 
     def press_estop(self, described: Mapping[str, Any], epoch: int) -> bool:
         """Take in a published e-stop; return whether it is news."""
@@ -77,13 +78,6 @@ class Authority:
     def leased(self, now_s: float) -> bool:
         """Return whether light is allowed."""
         return now_s < self.lease_until_s and self.estop is None and not self.fault
-
-    def ended_runs(self, now_s: float) -> set[str]:
-        """Return, once, the instruments whose owner's time has run out; nobody drives them any more."""
-        ended = {name for name, owner in self.owners.items() if owner.until_s <= now_s}
-        for name in ended:
-            del self.owners[name]
-        return ended
 
     def check(self, message: Message, key: str, now_s: float) -> None:
         """Return if ``message`` may be carried out for the holder of ``key``.
@@ -111,9 +105,9 @@ class Authority:
                 hint="is the coordinator running and reachable from the node? bellringer status",
             )
         owner = self.owners.get(where)
-        if owner is not None and owner.until_s > now_s and owner.key != key:
+        if owner is not None and owner.key != key:
             raise InstrumentError(
-                f"it belongs to run '{owner.run}' for another {owner.until_s - now_s:.0f} s at least",
+                f"it belongs to run '{owner.run}' now",
                 where=where,
                 hint="wait for the run to end, or abort it: bellringer abort",
             )

@@ -121,9 +121,10 @@ class DriverProcess:
         return self._clock.register(what, host=self._host)
 
     def _make_dark(self, order: Dark) -> None:
-        """Refuse what waits, then bring every instrument to its safe state and say which are not confirmed."""
+        """Refuse what waits but reading, bring every instrument to its safe state, say which are not confirmed."""
         with self._changed:
-            waiting, self._jobs = list(self._jobs), deque()
+            waiting = [job for job in self._jobs if not isinstance(job, Get)]
+            self._jobs = deque(job for job in self._jobs if isinstance(job, Get))
             self._clock.revive()
         for job in waiting:
             aborted = Aborted(order.reason, where=job.instrument, hint="outputs are dark")

@@ -128,7 +128,7 @@ class Coordinator:
         Raises:
             Ending: this coordinator must not go on.
         """
-        self._poller.poll(wait_s * 1000)
+        self._poller.poll(int(wait_s * 1000))
         self._serve_estop()
         for incoming in self._control.receive(AT_ONCE):
             self._serve(self._control, incoming)
@@ -173,8 +173,6 @@ class Coordinator:
     def _settle(self) -> None:
         """Journal and publish what changed."""
         changes = self.state.taken_changes()
-        if any(change.name == "estop" for change in changes):
-            self._publish("estop", self.state.estop.described())
         for change in changes:
             if change.durable:
                 self._journal.append(self.state.epoch, change.name, change.body)

@@ -286,7 +286,11 @@ class ReplyPort:
         return True
 
     def answer(self, request: Request, text: str, delay_s: float) -> None:
-        fault = self.faults.popleft() if self.faults else None
+        fault = self.faults[0] if self.faults else None
+        if fault is not None:
+            fault.count -= 1
+            if fault.count <= 0:
+                self.faults.popleft()
         previous, self._previous = self._previous, text
         if fault is not None:
             if fault.kind in ("drop", "disconnect"):

@@ -44,7 +44,12 @@ class Network:
         self.folder = folder
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "charlie", "anna", "otto")}
         self.enrolled = Enrolled()
-        for name, role in (("charlie", "node"), ("coordinator", "observer"), ("anna", "operator"), ("otto", "observer")):
+        for name, role in (
+            ("charlie", "node"),
+            ("coordinator", "observer"),
+            ("anna", "operator"),
+            ("otto", "observer"),
+        ):
             self.enrolled.enrol(self.keys[name].public, name, role)
         self.lab = build_lab(load(EXAMPLE, OVERRIDES).testbed, 1)
         self._lab_thread = threading.Thread(target=self.lab.run)
@@ -79,7 +84,9 @@ class Network:
             keys=(keys.name, keys.public, keys.secret),
             coordinator=CoordinatorAddress(self.ports.control, self.ports.events, self.keys["coordinator"].public),
             state=str(self.folder / "charlie"),
-            enrolled=tuple((self.keys[name].public, name, role) for name, role in (("anna", "operator"), ("otto", "observer"))),
+            enrolled=tuple(
+                (self.keys[name].public, name, role) for name, role in (("anna", "operator"), ("otto", "observer"))
+            ),
             endpoints={name: (body["resource"], body["options"]) for name, body in endpoints(self.lab).items()},
             leave_at_end=True,
         )
@@ -212,9 +219,11 @@ def test_a_killed_agent_leaves_darkness(network):
 
 def test_a_killed_driver_process_leaves_darkness_and_the_agent_goes_on(network):
     anna = light(network)
-    (pid,) = network.status()["driver_processes"] if len(network.status()["driver_processes"]) == 1 else [
-        pid for pid, names in network.status()["driver_processes"].items() if PUMP in names
-    ]
+    (pid,) = (
+        network.status()["driver_processes"]
+        if len(network.status()["driver_processes"]) == 1
+        else [pid for pid, names in network.status()["driver_processes"].items() if PUMP in names]
+    )
     os.kill(int(pid), signal.SIGKILL)
     until(lambda: not network.lit)
     until(lambda: network.status()["restarts"] == 1 and network.status()["dark"])

@@ -90,17 +90,16 @@ def test_a_fault_stays_until_exactly_it_is_acknowledged():
     assert authority.leased(11.1)
 
 
-def test_an_owned_instrument_is_set_by_its_run_only_until_its_time_is_over():
-    authority = leased(
-        ownership={"alice.plate": {"run": "r1", "key": "K", "who": "anna", "seconds_left": 0.6}}, lease_s=9.0
-    )
+def test_an_owned_instrument_is_set_by_its_run_only_and_goes_dark_when_the_run_ends():
+    owned = {"alice.plate": {"run": "r1", "key": "K", "who": "anna", "seconds_left": 0.6}}
+    authority = leased(ownership=owned)
     authority.check(SET, "K", 10.2)
     with pytest.raises(InstrumentError, match="belongs to run 'r1'"):
         authority.check(SET, "other", 10.2)
-    assert authority.ended_runs(10.3) == set()
-    assert authority.ended_runs(10.7) == {"alice.plate"}
-    assert authority.ended_runs(10.8) == set()
-    authority.check(SET, "other", 10.8)
+    assert authority.take_answer(answer(ownership=owned), asked_at=10.3) == set()
+    assert authority.take_answer(answer(), asked_at=10.4) == {"alice.plate"}
+    assert authority.take_answer(answer(), asked_at=10.5) == set()
+    authority.check(SET, "other", 10.6)
 
 
 def test_what_an_agent_does_not_answer_is_refused():

@@ -100,9 +100,11 @@ def test_dark_interrupts_a_call_in_flight_and_refuses_what_waits(bench):
     bench.ask(lambda n: Do(n, "charlie.oven", "open", 0))
     bench.ask(lambda n: Call(n, "charlie.oven", "enable", 0))
     settling = bench.start(lambda n: Call(n, "charlie.oven", "wait_settled", 0))
-    waiting = bench.start(lambda n: Get(n, PUMP, "power", 0))
+    waiting = bench.start(lambda n: Set(n, PUMP, "power", 0.02, 0))
+    reading = bench.start(lambda n: Get(n, PUMP, "power", 0))
     bench.child.dark("e-stop")
-    bench.until(lambda: settling and waiting and not bench.child.darkening)
+    bench.until(lambda: settling and waiting and reading and not bench.child.darkening)
+    assert reading[0].value == 0.01
     assert settling[0].error == "Aborted"
     assert waiting[0].error == "Aborted"
     assert not bench.lit

@@ -9,12 +9,13 @@ from bellringer.orchestrator.coordinator.service import Ports, Setup, run_coordi
 from bellringer.orchestrator.wire import Client, Enrolled, KeyPair, Subscriber, elapsed_s
 from bellringer.orchestrator.wire.messages import Own, Register, Renew
 
-LOCAL = Ports("tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
 ROLES = {"alice": "node", "bob": "node", "anna": "operator", "ben": "operator", "visitor": "observer", "root": "admin"}
 
 
 class Site:
     """One state folder, its keys, and the coordinator that runs on it now."""
+
+    local = Ports("tcp://127.0.0.1:*", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
 
     def __init__(self, folder, context):
         self.folder, self.context = folder, context
@@ -26,7 +27,7 @@ class Site:
         self.ports, self.error = None, None
 
     def setup(self, **more):
-        return Setup(**{**vars(Setup(self.folder, self.keys["coordinator"], self.enrolled, LOCAL)), **more})
+        return Setup(**{**vars(Setup(self.folder, self.keys["coordinator"], self.enrolled, self.local)), **more})
 
     @contextmanager
     def running(self, clock=elapsed_s, **more):
@@ -69,29 +70,29 @@ class Site:
         subscriber = self.stack.enter_context(
             Subscriber(self.ports.events, public, self.keys[name], ("events",), context=self.context)
         )
-        heard(subscriber, "epoch")
+        self.heard(subscriber, "epoch")
         return subscriber
 
     def register(self, node="alice", boot="b1", control="tcp://here:1", **more):
         names = (f"{node}.laser", f"{node}.tagger")
         return Register(0, node, boot, control, "tcp://here:2", self.keys[node].public, names, **more)
 
+    @staticmethod
+    def heard(subscriber, name):
+        """Return the next event of this name."""
+        while True:
+            published = subscriber.receive(20.0)
+            assert published is not None, f"no event '{name}' came"
+            if published.message.name == name:
+                return published.message
 
-def heard(subscriber, name):
-    """Return the next event of this name."""
-    while True:
-        published = subscriber.receive(20.0)
-        assert published is not None, f"no event '{name}' came"
-        if published.message.name == name:
-            return published.message
+    @staticmethod
+    def renew(node="alice", boot="b1", **more):
+        return Renew(0, node, boot, 5.0, **more)
 
-
-def renew(node="alice", boot="b1", **more):
-    return Renew(0, node, boot, 5.0, **more)
-
-
-def own(*instruments, run="r1", seconds=20.0):
-    return Own(0, run, instruments, seconds)
+    @staticmethod
+    def own(*instruments, run="r1", seconds=20.0):
+        return Own(0, run, instruments, seconds)
 
 
 @pytest.fixture

@@ -13,16 +13,14 @@ from bellringer.orchestrator.coordinator.service import Ports
 from bellringer.orchestrator.wire import verify
 from bellringer.orchestrator.wire.messages import EStop, Status
 
-from .conftest import LOCAL, ROLES
-
 pytestmark = pytest.mark.process
 
 
 def start(site, **more):
     pair = site.keys["coordinator"]
-    enrolled = tuple((site.keys[name].public, name, role) for name, role in ROLES.items())
+    enrolled = tuple((key, entry.name, entry.role) for key, entry in site.enrolled.ls().items())
     keys = (pair.name, pair.public, pair.secret)
-    return Start(keys, str(site.folder), enrolled, LOCAL.control, LOCAL.estop, LOCAL.events, **more)
+    return Start(keys, str(site.folder), enrolled, *vars(site.local).values(), **more)
 
 
 @contextmanager

@@ -10,29 +10,27 @@ from bellringer.orchestrator.wire import Client, LinkError, NotAllowed
 from bellringer.orchestrator.wire.messages import Ack, EStop, Nodes, Register, Release, RunCommand, Status
 from bellringer.testbed.errors import BellringerError
 
-from .conftest import LOCAL, heard, own, renew
-
 
 def test_a_node_registers_renews_and_a_run_owns_its_instruments(site):
     with site.running():
         alice, anna, ben = site.client("alice"), site.client("anna"), site.client("ben")
         events = site.subscriber()
         assert alice.request(site.register())["epoch"] == 1
-        assert heard(events, "registered").body["node"] == "alice"
-        lease = alice.request(renew())
+        assert site.heard(events, "registered").body["node"] == "alice"
+        lease = alice.request(site.renew())
         assert (lease["asked_at"], lease["lease_s"]) == (5.0, 1.5)
-        assert anna.request(own("alice.laser"))["kept"] is False
-        assert heard(events, "owned").body["instruments"] == ["alice.laser"]
+        assert anna.request(site.own("alice.laser"))["kept"] is False
+        assert site.heard(events, "owned").body["instruments"] == ["alice.laser"]
         with pytest.raises(BellringerError, match=r"alice\.laser is owned by run 'r1' of 'anna'") as caught:
-            ben.request(own("alice.tagger", "alice.laser", run="r2"))
+            ben.request(site.own("alice.tagger", "alice.laser", run="r2"))
         assert "more unless it asks again" in caught.value.where
-        assert alice.request(renew())["ownership"]["alice.laser"]["key"] == site.keys["anna"].public
+        assert alice.request(site.renew())["ownership"]["alice.laser"]["key"] == site.keys["anna"].public
         assert ben.request(RunCommand(0, "r1", "pause"))["state"] == "pausing"
-        assert heard(events, "run_command").body["command"] == "pause"
-        assert anna.request(own("alice.laser"))["command"] == "pause"
+        assert site.heard(events, "run_command").body["command"] == "pause"
+        assert anna.request(site.own("alice.laser"))["command"] == "pause"
         anna.request(Release(0, "r1"))
-        assert heard(events, "released").epoch == 1
-        ben.request(own("alice.tagger", "alice.laser", run="r2"))
+        assert site.heard(events, "released").epoch == 1
+        ben.request(site.own("alice.tagger", "alice.laser", run="r2"))
 
 
 def test_each_role_may_do_what_it_may(site):
@@ -41,10 +39,10 @@ def test_each_role_may_do_what_it_may(site):
         alice.request(site.register())
         for client, message in (
             (visitor, site.register()),
-            (visitor, own("alice.laser")),
+            (visitor, site.own("alice.laser")),
             (visitor, RunCommand(0, "r1", "abort")),
             (visitor, Ack(0)),
-            (alice, own("alice.laser")),
+            (alice, site.own("alice.laser")),
         ):
             with pytest.raises(NotAllowed, match="needs the role"):
                 client.request(message)
@@ -58,9 +56,9 @@ def test_only_the_estop_is_taken_at_its_own_port_and_everybody_may_press_it(site
         with pytest.raises(NotAllowed, match="does not take 'status'"):
             visitor.request(Status(0))
         assert visitor.request(EStop(0, "smoke"))["presses"][0]["who"] == "visitor"
-        assert heard(events, "estop").body["presses"][0]["reason"] == "smoke"
+        assert site.heard(events, "estop").body["presses"][0]["reason"] == "smoke"
         assert site.client("anna").request(Ack(0))["latched"] is False
-        assert heard(events, "ack").body["who"] == "anna"
+        assert site.heard(events, "ack").body["who"] == "anna"
 
 
 def test_an_estop_passes_a_flood_of_control_requests(site):
@@ -90,13 +88,13 @@ def test_an_estop_passes_a_flood_of_control_requests(site):
         for thread in threads:
             thread.start()
         try:
-            heard(events, "epoch")
+            site.heard(events, "epoch")
             before = sum(answered)
             assert pressing.request(EStop(0, "smoke"))["latched"] is True
-            assert heard(events, "estop").body["latched"] is True
-            assert alice.request(renew())["lease_s"] == 0.0
+            assert site.heard(events, "estop").body["latched"] is True
+            assert alice.request(site.renew())["lease_s"] == 0.0
             while sum(answered) == before:  # the flood went on
-                heard(events, "epoch")
+                site.heard(events, "epoch")
         finally:
             stop.set()
             for thread in threads:
@@ -136,7 +134,7 @@ def test_a_second_agent_of_a_node_is_refused_and_told_to_everybody(site):
             site.client("alice").request(site.register(boot="b2", control="tcp://two:1"))
         assert "tcp://one:1" in caught.value.where
         assert "tcp://two:1" in caught.value.where
-        assert "tcp://two:1" in heard(events, "duplicate_node").body["refused"]
+        assert "tcp://two:1" in site.heard(events, "duplicate_node").body["refused"]
         with pytest.raises(BellringerError, match="another key"):
             site.client("bob").request(site.register("alice"))
 
@@ -156,21 +154,21 @@ def test_silence_loses_a_node_and_ends_an_ownership_though_nobody_asks(site):
     with site.running(clock):
         alice, events = site.client("alice"), site.subscriber()
         alice.request(site.register())
-        site.client("anna").request(own("alice.laser", seconds=3.0))
+        site.client("anna").request(site.own("alice.laser", seconds=3.0))
         clock.now_s += 3.5
-        assert heard(events, "node_lost").body["node"] == "alice"
-        assert heard(events, "expired").body["run"] == "r1"
+        assert site.heard(events, "node_lost").body["node"] == "alice"
+        assert site.heard(events, "expired").body["run"] == "r1"
         with pytest.raises(BellringerError, match="is not registered here"):
-            alice.request(renew())
+            alice.request(site.renew())
         alice.request(site.register())
-        assert heard(events, "node_found").body == {"node": "alice", "silent_s": 3.5}
+        assert site.heard(events, "node_found").body == {"node": "alice", "silent_s": 3.5}
 
 
 def test_a_restart_keeps_the_estop_and_gives_ownership_time_to_be_renewed(site):
     with site.running():
         site.client("alice").request(site.register())
         for name, instrument in (("anna", "alice.laser"), ("ben", "alice.tagger")):
-            site.client(name).request(own(instrument, run=f"run of {name}"))
+            site.client(name).request(site.own(instrument, run=f"run of {name}"))
         site.client("visitor", "estop").request(EStop(0, "smoke"))
     clock = SetClock()
     with site.running(clock):
@@ -182,13 +180,13 @@ def test_a_restart_keeps_the_estop_and_gives_ownership_time_to_be_renewed(site):
             "alice.laser": "run of anna",
             "alice.tagger": "run of ben",
         }
-        assert "pressed by 'visitor'" in alice.request(renew())["refused"]
-        assert site.client("anna").request(own("alice.laser", run="run of anna"))["kept"] is True
+        assert "pressed by 'visitor'" in alice.request(site.renew())["refused"]
+        assert site.client("anna").request(site.own("alice.laser", run="run of anna"))["kept"] is True
         clock.now_s += 10.0
-        assert heard(events, "expired").body["run"] == "run of ben"
+        assert site.heard(events, "expired").body["run"] == "run of ben"
         assert list(alice.request(site.register())["ownership"]) == ["alice.laser"]
         site.client("anna").request(Ack(0))
-        assert alice.request(renew())["lease_s"] == 1.5
+        assert alice.request(site.renew())["lease_s"] == 1.5
 
 
 def test_a_coordinator_ends_when_a_node_has_obeyed_a_later_one(site):
@@ -214,7 +212,7 @@ def test_without_its_journal_a_coordinator_ends_but_the_estop_is_out(site, monke
         monkeypatch.setattr(journal_module.os, "fdatasync", fails)
         with pytest.raises(BellringerError, match="journal cannot be used"):
             pressing.request(EStop(0, "smoke"))
-        assert heard(events, "estop").body["latched"] is True
+        assert site.heard(events, "estop").body["latched"] is True
         site.thread.join(20)
         assert not site.thread.is_alive()
     assert isinstance(site.error, Ending)
@@ -230,7 +228,9 @@ def test_a_second_coordinator_on_the_folder_is_refused_and_the_first_goes_on(sit
 def test_a_start_that_fails_leaves_the_folder_free_and_an_epoch_behind_at_most(site):
     with site.running():
         taken = site.ports.control
-        other = site.setup(folder=site.folder.with_name("other"), ports=Ports(LOCAL.control, LOCAL.estop, taken))
+        other = site.setup(
+            folder=site.folder.with_name("other"), ports=Ports(site.local.control, site.local.estop, taken)
+        )
         for _ in range(2):
             with pytest.raises(BellringerError, match="cannot listen"):
                 Coordinator(other)

@@ -2,23 +2,30 @@
 
 import math
 
+import msgspec
 import pytest
 from bellringer.orchestrator.coordinator.state import Outdated, State
 from bellringer.orchestrator.coordinator.terms import Caller
+from bellringer.orchestrator.wire.codec import encode
+from bellringer.orchestrator.wire.errors import to_refusal
 from bellringer.orchestrator.wire.messages import (
     Ack,
     EStop,
     Get,
+    Hello,
     Nodes,
     Own,
     Register,
     Release,
     Renew,
+    Reply,
     RunCommand,
     Status,
 )
 from bellringer.orchestrator.wire.public_keys import fingerprint
 from bellringer.testbed.errors import BellringerError
+from hypothesis import given
+from hypothesis import strategies as st
 
 ALICE, BOB = Caller("a" * 40, "alice-agent"), Caller("b" * 40, "bob-agent")
 ANNA, BEN = Caller("n" * 40, "anna"), Caller("m" * 40, "ben")
@@ -534,3 +541,48 @@ def test_a_coordinator_that_a_node_has_outlived_must_end(two, message):
     assert "above epoch 2" in caught.value.hint
     two.restart()
     two.ask(ALICE, register(epoch=2))
+
+
+# --- whatever comes -------------------------------------------------------------------------------------------------
+
+names = st.sampled_from(("alice", "alice.laser", "r1", "", "b1", "pause", "Ä\n\0")) | st.text(max_size=5)
+keys = st.sampled_from((ALICE.key, "")) | st.text(max_size=5)
+texts = st.lists(names, max_size=3).map(tuple)
+numbers = st.floats() | st.sampled_from((-1.0, 0.0, 1.0))
+counts = st.integers(-(2**63), 2**63 - 1)
+messages = st.one_of(
+    st.builds(Register, counts, names, names, names, names, keys, texts, st.just(0), names),
+    st.builds(Renew, counts, names, names, numbers, st.just(0), names),
+    st.builds(Own, counts, names, texts, numbers),
+    st.builds(Release, counts, names),
+    st.builds(RunCommand, counts, names, names),
+    st.builds(EStop, counts, names),
+    st.builds(Ack, counts, names, counts),
+    st.builds(Status, counts),
+    st.builds(Nodes, counts),
+    st.builds(Hello, counts),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from((ALICE, ANNA)), messages), max_size=15))
+def test_every_message_is_answered_or_refused_and_all_that_comes_of_it_can_be_sent_and_written(asked):
+    desk = Desk()
+    desk.ask(ALICE, register())
+    for caller, message in asked:
+        try:
+            encode(Reply(1, desk.ask(caller, message)))
+        except BellringerError as error:
+            encode(to_refusal(error, 1))
+        desk.wait(0.5)
+    before = desk.state.status(desk.now)
+    written = msgspec.json.decode(msgspec.json.encode(desk.journal))
+    assert written == [[name, body] for name, body in desk.journal]
+    desk.restart()
+    after = desk.state.status(desk.now)
+    assert after["estop"] == before["estop"]
+    assert [(node["node"], node["fault"]) for node in after["nodes"]] == [
+        (node["node"], node["fault"]) for node in before["nodes"]
+    ]
+    assert [(run["run"], run["state"], run["instruments"]) for run in after["runs"]] == [
+        (run["run"], run["state"], run["instruments"]) for run in before["runs"]
+    ]
