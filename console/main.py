@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..testbed.errors import BellringerError
+from . import service_commands, testbed_commands
 
 app = typer.Typer(
     help="Run quantum-network testbeds: real instruments, or the same file on a simulated lab.",
@@ -22,6 +23,8 @@ runs_app = typer.Typer(help="Records of runs.", no_args_is_help=True)
 app.add_typer(lab_app, name="lab")
 app.add_typer(ls_app, name="ls")
 app.add_typer(runs_app, name="runs")
+testbed_commands.add_to(app)
+service_commands.add_to(app)
 
 TestbedFile = Annotated[Path, typer.Argument(metavar="FILE", help="Testbed file (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]

@@ -27,9 +27,7 @@ def list_command(runs: Path, as_json: bool) -> None:
         table.add_column(column, no_wrap=True)  # the name holds the sequence's; whole, to be copied into `runs show`
     table.add_column("testbed", overflow="fold")
     for run in found:
-        table.add_row(
-            run["run"], "dry run" if run.get("dry_run") else "hardware", run["status"], run["testbed"]
-        )
+        table.add_row(run["run"], "dry run" if run.get("dry_run") else "hardware", run["status"], run["testbed"])
     Console().print(table)
 
 

@@ -9,7 +9,7 @@ import platform
 import signal
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,7 @@ def run_sequence(
     *,
     runs: Path = Path("runs"),
     endpoints: Mapping[str, Endpoint] | None = None,
+    instruments: Callable[[str, RunControl], Instruments] | None = None,
     control: RunControl | None = None,
     progress: Progress | None = None,
     about: Mapping[str, Any] | None = None,
@@ -66,6 +67,7 @@ def run_sequence(
     Args:
         parameters: the sequence's parameters, as values or text.
         endpoints: replacements for resource strings, by instrument (a dry run's simulated ones).
+        instruments: makes the instruments of this run, by its name, from agents; else this process drives them.
         about: more to write into the record of what was asked (seed, dry run).
 
     Raises:
@@ -84,7 +86,7 @@ def run_sequence(
         **(about or {}),
     }
     folder = RunFolder.create(runs, sequence.name, loaded.text, asked)
-    host = InstrumentHost(loaded.testbed, clock, endpoints)
+    host = _instruments(folder, instruments, control) or InstrumentHost(loaded.testbed, clock, endpoints)
     run = Run(loaded.testbed, host, folder, control, progress)
     status = "failed"
     error: BaseException | None = None
@@ -96,22 +98,35 @@ def run_sequence(
         control.abort()  # calls still in flight (an oven settling, say) must not hold up the dark
     except BaseException as failure:  # sys.exit() in a sequence, too: nothing passes by the dark
         error = failure
-    with _uninterrupted():
+    with _uninterrupted(), clock.shielded():
         failures = _finish(run, host)
     if error is not None and not isinstance(error, (BellringerError, KeyboardInterrupt)):
         folder.write_text("traceback.txt", "".join(traceback.format_exception(error)))
     if failures:
         status = "failed"
-        before = f"; before that: {str(error).partition(chr(10))[0]}" if error is not None else ""
+        before = f"; before that: {_in_short(error)}" if error is not None else ""
         error = InstrumentError(
             "not every instrument could be confirmed dark: "
-            + "; ".join(dict.fromkeys(str(failure).partition("\n")[0] for failure in failures))
+            + "; ".join(dict.fromkeys(map(_in_short, failures)))
             + before,
             where=str(folder.path),
             hint="check the lab by eye; block the light by hand before you go near it",
         )
     _write_outcome(run, status, error)
     return Outcome(folder.name, folder.path, status, run.results, error)
+
+
+def _instruments(
+    folder: RunFolder, make: Callable[[str, RunControl], Instruments] | None, control: RunControl
+) -> Instruments | None:
+    """Return what ``make`` gives; if it fails, the record says so before the error goes on."""
+    if make is None:
+        return None
+    try:
+        return make(folder.name, control)
+    except BellringerError as error:
+        folder.finish("failed", error=str(error))
+        raise
 
 
 def _perform(run: Run, host: Instruments, sequence: Sequence, values: Mapping[str, Any]) -> None:
@@ -138,6 +153,13 @@ def _finish(run: Run, host: Instruments) -> list[BaseException]:
         failures += [failure for failure in host.close() if str(failure) not in map(str, failures)]
     run._event("closed")
     return failures
+
+
+def _in_short(error: BaseException) -> str:
+    """Return what happened and where, in one line."""
+    if isinstance(error, BellringerError) and error.where:
+        return f"{error.where.partition(chr(10))[0]}: {error.what}"
+    return str(error).partition("\n")[0]
 
 
 @contextlib.contextmanager

@@ -126,7 +126,9 @@ def _from_file(spec: str) -> Sequence:
     file, _, name = spec.partition(":")
     sequences = {key: value for key, value in vars(_load(file)).items() if isinstance(value, Sequence)}
     if not sequences:
-        raise BellringerError(f"{file} has no sequence", hint="put @sequence above a function with a first parameter run")
+        raise BellringerError(
+            f"{file} has no sequence", hint="put @sequence above a function with a first parameter run"
+        )
     if not name and len(sequences) == 1:
         return next(iter(sequences.values()))
     if not name:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ...testbed.errors import TransportTimeout
+from ...testbed.errors import ProtocolError, TransportTimeout
 from ..interfaces import Instrument
 from ..transports import ByteTransport
 from .json_stream import JsonStream
@@ -89,7 +89,12 @@ class ControlPort:
         """
         self._take_pending()
         self._send({"command": command, "label": label, "value": value})
-        if self._listen(lambda name, news: name == label and confirms(news), _BROADCAST_S):
+        try:
+            confirmed = self._listen(lambda name, news: name == label and confirms(news), _BROADCAST_S)
+        except ProtocolError:
+            self._reopen()  # the rest of the garbage is not to spoil the next command
+            raise
+        if confirmed:
             return
         found = self.ask()[label]
         if not confirms(found):

@@ -42,7 +42,7 @@ class Agent:
         link: the link to the coordinator.
         endpoints: replacements for resource strings, in a dry run.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
-        boot_tickets: in a dry run, the participants under which the groups are first made dark, by first instrument.
+        boot_tickets: in a dry run, the participants under which the groups are first made dark, by their alphabetically first instrument.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Agent:
         self.node, self.authority = node, authority
         self._server, self._publisher, self._recorder = server, publisher, recorder
         self._events, self._link = events, link
+        self._drivers = {name: entry.driver for name, entry in entries.items()}
         self._children: dict[str, Child] = {}
         self._lit = False
         self._stopped = False
@@ -69,7 +70,7 @@ class Agent:
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             child = Child(members, endpoints, clock_endpoint, self._child_reports)
-            child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(next(iter(members)), ""))
+            child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -106,7 +107,8 @@ class Agent:
         for answered in self._link.taken():
             given_up = self.authority.take_answer(answered.value, answered.asked_at)
             for child in {self._children[name] for name in given_up}:
-                child.dark("the run that owned it has ended")
+                if not child.clean:  # a run that was killed; others leave darkness behind
+                    child.dark("the run that owned it has ended")
         self._keep_dark(now_s)
         for child in self.children:
             if child.connection.fileno() in ready:
@@ -180,7 +182,9 @@ class Agent:
                 hint=nearest(message.instrument, self._children),
             )
         if isinstance(message, Do) and message.verb == "safe_state":
-            child.dark(f"asked for by {incoming.name}")
+            why = f"asked for by {incoming.name}"
+            child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
+            return
         child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
 
     def _answer_to(self, incoming: Incoming) -> Answer:
@@ -198,6 +202,7 @@ class Agent:
         now_s, authority = time.monotonic(), self.authority
         return {
             "node": self.node,
+            "drivers": dict(self._drivers),
             "epoch": authority.epoch,
             "leased": authority.leased(now_s),
             "lease_left_s": max(0.0, authority.lease_until_s - now_s),

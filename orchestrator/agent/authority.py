@@ -52,6 +52,8 @@ class Authority:
         """
         if answer["epoch"] < self.epoch:
             return set()
+        if self.estop is not None and (answer["epoch"], answer["estop"]["number"]) < (self.epoch, self.estop["number"]):
+            return set()  # made before the e-stop that is known already
         self.epoch = answer["epoch"]
         self.estop = answer["estop"] if answer["estop"]["latched"] else None
         if self.fault and answer["acknowledged"] == self.fault:

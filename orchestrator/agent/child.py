@@ -42,7 +42,8 @@ class DriverProcess:
     def __init__(self, connection: Connection, desk: Desk, clock: Clock) -> None:
         self._connection, self._desk, self._clock = connection, desk, clock
         self._jobs: deque[Job] = deque()
-        self._urgent: Dark | None = None
+        self._urgent: deque[Dark] = deque()
+        self._darkening = False
         self._changed = threading.Condition()
         self._sending = threading.Lock()
         self._host = next(iter(desk.entries)).partition(".")[0]
@@ -75,8 +76,10 @@ class DriverProcess:
                 continue
             with self._changed:
                 if isinstance(message, Dark):
-                    self._urgent = message
+                    self._urgent.append(message)
                     self._clock.abort()
+                elif self._darkening and message.ticket:
+                    self._turn_away(message, "it is being made dark")
                 else:
                     self._jobs.append(message)
                 self._changed.notify()
@@ -87,12 +90,12 @@ class DriverProcess:
 
     def _next(self) -> Job | Dark:
         with self._changed:
-            while self._urgent is None and not self._jobs:
+            while not self._urgent and not self._jobs:
                 self._changed.wait()
-            if self._urgent is not None:
-                urgent, self._urgent = self._urgent, None
-                return urgent
-            return self._jobs.popleft()
+            if not self._urgent:
+                return self._jobs.popleft()
+            self._darkening = True
+            return self._urgent.popleft()
 
     def _carry_out(self, job: Job) -> None:
         answer: Reply | Refusal
@@ -121,22 +124,31 @@ class DriverProcess:
         return self._clock.register(what, host=self._host)
 
     def _make_dark(self, order: Dark) -> None:
-        """Refuse what waits but reading, bring every instrument to its safe state, say which are not confirmed."""
+        """Refuse what waits, bring instruments to their safe state, and say which are not confirmed.
+
+        Reading is done after; but a call of a dry run that waited would hold the lab time that darkness needs.
+        """
         with self._changed:
-            waiting = [job for job in self._jobs if not isinstance(job, Get)]
-            self._jobs = deque(job for job in self._jobs if isinstance(job, Get))
+            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, Get)]
+            self._jobs = deque(job for job in self._jobs if job not in waiting)
             self._clock.revive()
         for job in waiting:
-            aborted = Aborted(order.reason, where=job.instrument, hint="outputs are dark")
-            self._send(to_refusal(aborted, job.id))
+            self._turn_away(job, order.reason)
         with self._clock.running(self._ticket(order.ticket, f"{self._host} dark")):
             failures = []
-            for name in sorted(self._desk.entries, key=self._composed):
+            for name in [order.instrument] if order.instrument else sorted(self._desk.entries, key=self._composed):
                 if order.reopen and not self._desk.find(name).is_open:
                     self._attempt(name, "open")
                 problem = self._attempt(name, "safe_state")
                 failures += [problem] if problem else []
+        with self._changed:
+            self._darkening = bool(self._urgent)
         self._send(Darkened(order.id, tuple(failures)))
+
+    def _turn_away(self, job: Job, why: str) -> None:
+        self._send(to_refusal(Aborted(why, where=job.instrument, hint="outputs are dark"), job.id))
+        if job.ticket:
+            self._clock.forget(self._ticket(job.ticket, job.instrument))
 
     def _attempt(self, name: str, verb: str) -> str:
         """Try one verb and return what went wrong, so that every instrument has its turn."""

@@ -14,8 +14,9 @@ from typing import Any
 from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
 from ..wire.errors import to_refusal
-from ..wire.messages import Refusal, Reply
+from ..wire.messages import Do, Get, Refusal, Reply
 from . import child
+from .authority import DARKENS, READS
 from .child import Job
 from .desk import Endpoint
 from .pipe import Dark, Darkened, Ping, Pong, receive, send
@@ -27,6 +28,8 @@ STARTING_S = 10.0
 """A fresh process imports its drivers first; until then its silence means nothing."""
 DARK_S = 3.0
 """A child that has not confirmed dark for this long is killed and replaced."""
+LOCKSTEP_DARK_S = 60.0
+"""The same in a dry run, where darkness needs lab time and so has to wait for a caller that computes."""
 
 Answer = Callable[[Reply | Refusal], None]
 
@@ -50,10 +53,15 @@ class Child:
         self._report = report
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[str, Answer]] = {}
+        self._darks: dict[int, Answer | None] = {}
         self._dark_since: float | None = None
+        self._dark_s = DARK_S if not clock_endpoint else LOCKSTEP_DARK_S
+        self.clean = False
+        """Whether nothing but reading was asked for since it was last confirmed dark."""
         self.failures: tuple[str, ...] = ()
         """Instruments that the last order to go dark could not confirm."""
         self.restarts = 0
+        self._pinged = self._heard = 0.0
         self._start()
 
     @property
@@ -74,14 +82,19 @@ class Child:
     def submit(self, make: Callable[[int], Job], answer: Answer) -> None:
         """Send a job; ``make`` gets its number on the pipe, ``answer`` the reply or refusal."""
         job = make(next(self._ids))
+        self.clean &= isinstance(job, Get) or (isinstance(job, Do) and job.verb in READS | DARKENS)
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
 
-    def dark(self, reason: str, *, reopen: bool = False, ticket: str = "") -> None:
-        """Order every instrument dark; what is in flight is interrupted."""
+    def dark(
+        self, reason: str, instrument: str = "", *, reopen: bool = False, ticket: str = "", answer: Answer | None = None
+    ) -> None:
+        """Order every instrument, or one, dark; what is in flight is interrupted. ``answer`` is told how it went."""
         if self._dark_since is None:
             self._dark_since = time.monotonic()
-        self._send(Dark(next(self._ids), reason, reopen, ticket))
+        order = Dark(next(self._ids), reason, instrument, reopen, ticket)
+        self._darks[order.id] = answer
+        self._send(order)
 
     def take_in(self) -> None:
         """Take one message from the pipe; call it when ``connection`` is readable."""
@@ -90,14 +103,27 @@ class Child:
         except (EOFError, OSError):
             self._replace("its driver process died")
             return
-        self._heard = time.monotonic()
+        now = time.monotonic()
+        if self._heard > now and self._dark_since is not None:
+            self._dark_since = now  # it was starting until now
+        self._heard = now
         if isinstance(message, Darkened):
-            self._dark_since, self.failures = None, message.failures
-            self._report("dark", "; ".join(message.failures))
+            self._darkened(message)
         elif isinstance(message, (Reply, Refusal)):
             _, answer = self._pending.pop(message.id, ("", None))
             if answer is not None:
                 answer(message)
+
+    def _darkened(self, message: Darkened) -> None:
+        answer = self._darks.pop(message.id, None)
+        self._dark_since = time.monotonic() if self._darks else None
+        self.failures, self.clean = message.failures, not message.failures
+        if answer is not None and message.failures:
+            what = "; ".join(message.failures)
+            answer(to_refusal(InstrumentError(f"not confirmed dark: {what}", hint="look at it by eye"), 0))
+        elif answer is not None:
+            answer(Reply(0))
+        self._report("dark", "; ".join(message.failures))
 
     def watch(self) -> None:
         """Ping now and then; kill and replace a child that is silent. Call it at least four times a second."""
@@ -107,8 +133,8 @@ class Child:
             self._send(Ping(next(self._ids)))
         if now - self._heard > SILENT_S + PING_S:
             self._replace(f"its driver process did not answer for {SILENT_S:g} s")
-        elif self._dark_since is not None and now - self._dark_since > DARK_S:
-            self._replace(f"its driver process did not confirm dark within {DARK_S:g} s")
+        elif self._dark_since is not None and self._heard <= now and now - self._dark_since > self._dark_s:
+            self._replace(f"its driver process did not confirm dark within {self._dark_s:g} s")
 
     def stop(self) -> None:
         """End the process the gentle way: the pipe ends, it makes dark, closes and leaves."""
@@ -125,7 +151,8 @@ class Child:
         self._process = context.Process(target=child.main, args=(theirs, *self._arguments), daemon=False)
         self._process.start()
         theirs.close()
-        self._heard = self._pinged = time.monotonic() + STARTING_S
+        self._pinged = time.monotonic()
+        self._heard = self._pinged + STARTING_S  # in the future: nothing was heard yet
 
     def _replace(self, why: str) -> None:
         """Kill what is left and start a process that makes safe."""
@@ -133,12 +160,14 @@ class Child:
         self._process.join()
         self._process.close()
         self._connection.close()
-        pending, self._pending = self._pending, {}
+        pending, self._pending = list(self._pending.values()), {}
+        pending += [(", ".join(self.names), answer) for answer in self._darks.values() if answer is not None]
+        self._darks.clear()
         self.restarts += 1
         self._start()
         self._dark_since = None
         self.dark(why, reopen=True)
-        for instrument, answer in pending.values():
+        for instrument, answer in pending:
             error = InstrumentError(why, where=instrument, hint="it was restarted to make outputs dark; open it again")
             answer(to_refusal(error, 0))
         self._report("died", f"{', '.join(self.names)}: {why}")

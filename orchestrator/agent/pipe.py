@@ -8,15 +8,17 @@ from ..wire.messages import Message
 
 
 class Dark(Message, tag="dark"):
-    """To a driver process: interrupt what you do and make every instrument dark, now.
+    """To a driver process: interrupt what you do and make every instrument, or one, dark, now.
 
     Attributes:
+        instrument: which one; "" for all.
         reason: for the log and for the call that is interrupted.
         reopen: open instruments that are not open first; at the start, and for a fresh process after a crash.
         ticket: in a dry run, the participant under which it was registered, if it was.
     """
 
     reason: str
+    instrument: str = ""
     reopen: bool = False
     ticket: str = ""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from ...testbed.errors import BellringerError
 from ...testbed.loader import load
 from ..wire.audit import Audit
 from ..wire.client import Client
@@ -51,7 +52,7 @@ class Setup(msgspec.Struct, frozen=True):
         bind: address of the control port; the stream gets a free port on the same interface.
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
-        boot_tickets: participants under which the groups are first made dark, by a group's first instrument.
+        boot_tickets: participants under which the groups are first made dark, by a group's alphabetically first instrument.
     """
 
     node: str
@@ -68,9 +69,14 @@ class Setup(msgspec.Struct, frozen=True):
     leave_at_end: bool = False
 
 
-def main() -> None:
-    setup = msgspec.json.decode(sys.stdin.readline(), type=Setup)
-    run_agent(setup)
+def main() -> int:
+    """Run the agent that standard input asks for; return the exit status."""
+    try:
+        run_agent(msgspec.json.decode(sys.stdin.readline(), type=Setup))
+    except (BellringerError, msgspec.MsgspecError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
 
 
 def run_agent(setup: Setup) -> None:
@@ -144,4 +150,4 @@ def _enrolled(setup: Setup, state: Path) -> Enrolled:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

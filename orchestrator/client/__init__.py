@@ -1,5 +1,6 @@
 """Clients of a running testbed: instruments of several nodes by name."""
 
 from .instruments import RemoteInstruments
+from .ownership import Ownership
 
-__all__ = ["RemoteInstruments"]
+__all__ = ["Ownership", "RemoteInstruments"]

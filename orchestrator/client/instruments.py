@@ -17,6 +17,7 @@ from ..agent.desk import groups
 from ..wire.client import Answered, Client
 from ..wire.messages import Call as CallMessage
 from ..wire.messages import Do, Get, Message, Set
+from .ownership import Ownership
 
 LOOK_UP_MS = 50
 """How often a wait looks whether the run was aborted."""
@@ -27,12 +28,14 @@ class RemoteInstruments(Instruments):
 
     Args:
         clients: one connection per node, by node name.
+        ownership: the run's hold on them; given up when they are closed.
     """
 
     closing = "rest"
 
-    def __init__(self, testbed: Testbed, clock: Clock, clients: Mapping[str, Client]) -> None:
+    def __init__(self, testbed: Testbed, clock: Clock, clients: Mapping[str, Client], ownership: Ownership) -> None:
         self.clock, self.entries, self._clients = clock, testbed.instruments(), clients
+        self._ownership = ownership
         self._pending: dict[tuple[str, int], Call] = {}
         self._last: dict[int, Ticket] = {}
         self._group = {name: number for number, group in enumerate(groups(self.entries)) for name in group}
@@ -84,6 +87,7 @@ class RemoteInstruments(Instruments):
             self.clock.forget(call.ticket)  # refused before any driver process heard of it, or its process is gone
 
     def _release(self) -> None:
+        self._ownership.close()
         for client in self._clients.values():
             client.close()
 

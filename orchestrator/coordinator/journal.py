@@ -79,6 +79,14 @@ class Journal:
             raise self._unusable(error) from error
         self._next += 1
 
+    def damaged(self, number: int, why: str) -> BellringerError:
+        """Return the error of a record (from 1) that cannot be used."""
+        return BellringerError(
+            f"the coordinator's journal is damaged: {why}",
+            where=f"{self.path}:{number}",
+            hint="look at the lab, then move the file away: e-stops, ownership and nodes noted in it are forgotten",
+        )
+
     def close(self) -> None:
         os.close(self._descriptor)
 
@@ -97,21 +105,14 @@ class Journal:
             try:
                 record = msgspec.json.decode(line, type=Record)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise self._damaged(number, str(error)) from error
+                raise self.damaged(number, str(error)) from error
             if record.n != number:
-                raise self._damaged(number, f"record {number} is missing, {record.n} stands in its place")
+                raise self.damaged(number, f"record {number} is missing, {record.n} stands in its place")
             records.append(record)
         if torn:
             os.ftruncate(self._descriptor, sum(len(line) + 1 for line in lines))
             os.fsync(self._descriptor)
         return records
-
-    def _damaged(self, number: int, why: str) -> BellringerError:
-        return BellringerError(
-            f"the coordinator's journal is damaged: {why}",
-            where=f"{self.path}:{number}",
-            hint="look at the lab, then move the file away: e-stops, ownership and nodes noted in it are forgotten",
-        )
 
     def _unusable(self, error: OSError) -> Ending:
         return Ending(

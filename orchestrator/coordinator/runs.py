@@ -182,6 +182,8 @@ class Runs:
         elif name in ("released", "expired"):
             self.table[body["run"]].state = name
             self._forget_oldest()
+        else:
+            raise LookupError(f"there is no change '{name}'")
 
     def _free_for(self, run: str, wanted: tuple[str, ...], now_s: float) -> None:
         for name in wanted:

@@ -87,9 +87,7 @@ class Coordinator:
             last = max((record.epoch for record in self._journal.records), default=0)
             self.state = State(claim_epoch(setup.folder, max(last, setup.above)), _utc, self._is_enrolled)
             self._started_s = self._announced_s = clock()
-            for record in self._journal.records:
-                self.state.restore(record.what, record.body, self._started_s)
-            self._journal.records.clear()
+            self._restore()
 
             context = stack.enter_context(zmq.Context())
             zap = Zap(context)
@@ -140,6 +138,14 @@ class Coordinator:
             self._announced_s = now
             self._announce()
 
+    def _restore(self) -> None:
+        for record in self._journal.records:
+            try:
+                self.state.restore(record.what, record.body, self._started_s)
+            except (LookupError, TypeError) as error:
+                raise self._journal.damaged(record.n, f"'{record.what}' makes no sense here ({error!r})") from error
+        self._journal.records.clear()
+
     def _serve_estop(self) -> None:
         for incoming in self._estop.receive():
             self._serve(self._estop, incoming)
@@ -173,6 +179,8 @@ class Coordinator:
     def _settle(self) -> None:
         """Journal and publish what changed."""
         changes = self.state.taken_changes()
+        if any(change.name == "estop" for change in changes):
+            self._publish("estop", self.state.estop.described())
         for change in changes:
             if change.durable:
                 self._journal.append(self.state.epoch, change.name, change.body)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import zmq
 
 from .codec import ANSWERS, COMMANDS, Limits
-from .errors import KINDS, LinkError, NoAnswer, NoHello, Stale
+from .errors import KINDS, LinkError, NoAnswer, NoHello, NotSent, Stale
 from .keys import KeyPair
 from .link import Link
 from .messages import Get, Hello, Message, Nodes, Refusal, Status, kind_of
@@ -171,10 +171,7 @@ class Client:
 
     def _ask_once(self, message: Message, arrays: tuple[Array, ...], end: float) -> Answered:
         session = self._session
-        session.step()
-        if not session.is_ready:
-            self._connect(end)
-        id = self._send(message, arrays, end)
+        id = self._send_surely(message, arrays, end)
         while True:
             for answer in session.answers:
                 if answer.id == id:
@@ -189,6 +186,19 @@ class Client:
             where=session.called,
             hint="the service may be busy or frozen; look at its status, then decide",
         )
+
+    def _send_surely(self, message: Message, arrays: tuple[Array, ...], end: float) -> int:
+        """Send, over a new connection if the old one breaks just now: what did not leave may be sent again."""
+        self._session.step()
+        while True:
+            if not self._session.is_ready:
+                self._connect(end)
+            try:
+                return self._send(message, arrays, end)
+            except NotSent:
+                if elapsed_s() >= end:
+                    raise
+                self._session.step(0.02)
 
     def _send(self, message: Message, arrays: tuple[Array, ...], end: float) -> int:
         if needs_nonce(message) and elapsed_s() - self._session.nonce_at > getattr(message, "ttl_s", 0.0) / 4:

@@ -25,6 +25,10 @@ class NoAnswer(LinkError):
     """Somebody listens and is silent: frozen, busy, or no service of ours."""
 
 
+class NotSent(NoAnswer):
+    """The request did not leave: the connection just broke, or takes no more; nothing was done."""
+
+
 class LinkLost(LinkError):
     """The connection broke while an answer was due; whether the request was carried out is unknown."""
 

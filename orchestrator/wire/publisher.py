@@ -92,8 +92,8 @@ class Publisher:
 
     def close(self) -> None:
         """Close the port; may be called twice."""
-        self._zap.remove(self.name)
         self._hang_up()
+        self._zap.remove(self.name)
 
     def __enter__(self) -> Self:
         return self

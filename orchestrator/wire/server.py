@@ -90,8 +90,8 @@ class Server:
 
     def close(self) -> None:
         """Close the port; may be called twice."""
-        self._zap.remove(self.name)
         close(self.socket, self._monitor)
+        self._zap.remove(self.name)
 
     def __enter__(self) -> Self:
         return self

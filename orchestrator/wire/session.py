@@ -14,7 +14,7 @@ import msgspec
 import zmq
 
 from .codec import Limits, decode, encode, peek
-from .errors import LinkError, LinkLost, NoAnswer, WireError, from_refusal, to_refusal
+from .errors import LinkError, LinkLost, NotSent, WireError, from_refusal, to_refusal
 from .gate import skew
 from .link import Link
 from .messages import VERSION, Answer, Hello, Message, Refusal, Reply
@@ -79,7 +79,7 @@ class Session:
         """Take in what came, waiting for it at most ``wait_s``, and do what is due."""
         self.link.note()
         if self.link.is_up and self._hello_on != self.link.connections:
-            with contextlib.suppress(NoAnswer):  # it broke again already; some later step says hello
+            with contextlib.suppress(NotSent):  # it broke again already; some later step says hello
                 self.say_hello()
         if wait_s > 0:
             self.link.wait(min(wait_s, 0.5))
@@ -96,7 +96,7 @@ class Session:
 
         Raises:
             WireError: it cannot be sent.
-            NoAnswer: so much is unsent already that this was not taken.
+            NotSent: the connection just broke, or so much is unsent already that this was not taken.
         """
         id = next(self._ids)
         new = {"id": id, "nonce": self._nonce} if hasattr(message, "nonce") else {"id": id}
@@ -104,10 +104,10 @@ class Session:
         try:
             self.link.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
         except zmq.Again as error:
-            raise NoAnswer(
+            raise NotSent(
                 "the service takes no more requests now; this one was not sent",
                 where=self.called,
-                hint="it may be frozen; wait for the answers that are due",
+                hint="it may be frozen, or just gone; try again in a moment",
             ) from error
         self._due[id] = self.link.connections
         return id

@@ -108,7 +108,8 @@ class Zap:
         domain, address = frames[2].decode(errors="replace"), frames[3].decode(errors="replace")
         enrolled, on_knock = self._domains.get(domain, (None, None))
         if enrolled is None or on_knock is None:
-            return [b"1.0", number, b"400", b"no such service", b"", b""]
+            # "Later": a client that hears "denied" believes its key is bad, and the service may be just closing.
+            return [b"1.0", number, b"300", b"no such service now", b"", b""]
         if enrolled.find(public_key) is not None:
             why = "enrolled"
         else:

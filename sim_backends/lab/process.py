@@ -1,9 +1,10 @@
-"""The simulated lab as a process of its own, in lockstep with whoever started it.
+"""The simulated lab as a process of its own, in lockstep with whoever started it, or with the wall.
 
-    python -m bellringer.sim_backends.lab.process FILE --seed N --clock ipc://... [--set PATH=VALUE ...]
+    python -m bellringer.sim_backends.lab.process FILE --seed N [--clock ipc://...] [--set PATH=VALUE ...]
 
-Prints one JSON line with the resources of all instruments, then runs until its standard input ends. If the lab cannot
-be built, the line says why (``{"error": {"what", "where", "hint"}}``) and the exit code is 1.
+Without ``--clock`` it is in step with the wall. Prints one JSON line with the resources of all instruments, then runs
+until its standard input ends. If the lab cannot be built, the line says why (``{"error": {"what", "where", "hint"}}``)
+and the exit code is 1.
 """
 
 import argparse
@@ -20,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clock", required=True)
+    parser.add_argument("--clock", default="")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     arguments = parser.parse_args()
     overrides = dict(word.split("=", 1) for word in arguments.overrides)

@@ -7,11 +7,12 @@ import pytest
 import serial
 from bellringer.drivers import driver_class, open_instrument
 from bellringer.drivers.lasers.cobolt import Cobolt06
-from bellringer.testbed.errors import Aborted, InstrumentError, LimitError, TransportError
+from bellringer.testbed.errors import Aborted, InstrumentError, LimitError, TransportError, TransportTimeout
 
 PING = (b"?\r", b"OK\r\n")
 MLD = b"0785-06-01-0120-100\r\n"
 DPL = b"0561-06-91-0100-100\r\n"
+LIT = [(b"l?\r", b"1\r\n"), (b"gom?\r", b"2\r\n")]
 OFF = [(b"l0\r", b"OK\r\n"), (b"l?\r", b"0\r\n")]
 READY = [(b"ilk?\r", b"0\r\n"), (b"f?\r", b"0\r\n"), (b"gam?\r", b"1\r\n"), (b"@cobas?\r", b"0\r\n")]
 
@@ -173,8 +174,17 @@ def test_open_instrument_checks_settings_before_it_connects(peer):
 
 
 def test_emission_on_waits_until_the_laser_says_so(peer, laser):
-    peer.expects(*READY, (b"l1\r", b"OK\r\n"), (b"l?\r", b"0\r\n"), (b"l?\r", b"0\r\n"), (b"l?\r", b"1\r\n"))
+    peer.expects(*READY, (b"l1\r", b"OK\r\n"), (b"l?\r", b"0\r\n"), (b"l?\r", b"0\r\n"), *LIT)
     laser.emission_on()
+
+
+def test_a_laser_that_says_on_while_it_waits_for_its_key_is_not_lit(peer, laser):
+    waiting = [(b"l?\r", b"1\r\n"), (b"gom?\r", b"1\r\n")]
+    peer.expects(*READY, (b"l1\r", b"OK\r\n"), *waiting, *LIT)
+    laser.emission_on()
+    peer.expects(*READY, (b"l1\r", b"OK\r\n"), *waiting * 51, (b"gom?\r", b"1\r\n"), *OFF)  # 10 s, 0.2 s each
+    with pytest.raises(InstrumentError, match=r"refuses to light.*waiting for key"):
+        laser.emission_on()
 
 
 def test_emission_on_leaves_other_modes_and_auto_start_first(peer, laser):
@@ -186,14 +196,14 @@ def test_emission_on_leaves_other_modes_and_auto_start_first(peer, laser):
         (b"@cobas?\r", b"1\r\n"),
         (b"@cobas 0\r", b"OK\r\n"),
         (b"l1\r", b"OK\r\n"),
-        (b"l?\r", b"1\r\n"),
+        *LIT,
     )
     laser.emission_on()
 
 
 def test_emission_on_works_on_a_head_that_knows_no_auto_start(peer, laser):
     unknown = (b"@cobas?\r", b"Syntax error: illegal command\r\n")
-    peer.expects(*READY[:3], unknown, (b"l1\r", b"OK\r\n"), (b"l?\r", b"1\r\n"))
+    peer.expects(*READY[:3], unknown, (b"l1\r", b"OK\r\n"), *LIT)
     laser.emission_on()
 
 
@@ -266,8 +276,20 @@ def test_close_makes_dark_and_verifies_it(peer, laser):
 
 
 def test_safe_state_tries_once_more_after_a_lost_reply(peer, laser):
-    peer.expects((b"l0\r", peer.SILENCE), PING, *OFF)
+    peer.expects((b"l0\r", peer.SILENCE), (b"l0\r", b"OK\r\n"), PING, *OFF)
     laser.safe_state()
+
+
+def test_l0_is_sent_first_even_to_a_laser_that_no_longer_answers(peer, laser):
+    peer.expects(*[(b"p?\r", peer.SILENCE), *[(b"?\r", peer.SILENCE)] * 2])
+    with pytest.raises(TransportTimeout):
+        _ = laser.power
+    heard = len(peer.heard)
+    silent = [(b"l0\r", peer.SILENCE), (b"?\r", peer.SILENCE)]
+    peer.expects(*silent * 2)
+    with pytest.raises(InstrumentError, match="cannot confirm that the laser is dark"):
+        laser.safe_state()
+    assert peer.heard[heard:].startswith(b"l0\r")
 
 
 def test_safe_state_takes_the_light_from_the_auto_start_sequence(peer, laser):
@@ -278,7 +300,7 @@ def test_safe_state_takes_the_light_from_the_auto_start_sequence(peer, laser):
 
 def test_a_laser_that_stays_on_is_an_error_after_two_tries(peer, laser):
     still_on = [(b"l0\r", b"OK\r\n"), (b"l?\r", b"1\r\n")]
-    peer.expects(*still_on, PING, *still_on)
+    peer.expects(*still_on, (b"l0\r", b"OK\r\n"), PING, *still_on)
     with pytest.raises(InstrumentError, match="still emits after l0") as caught:
         laser.emission_off()
     assert "treat the beam as on" in caught.value.hint

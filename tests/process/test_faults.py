@@ -77,8 +77,11 @@ def is_clear(error: InstrumentError, name: str) -> bool:
     return name in error.where and bool(error.what) and bool(error.hint)
 
 
-@pytest.mark.parametrize("kind", WIRE_FAULTS)
-@pytest.mark.parametrize("name", STEPS)
+CASES = [(name, kind) for name in STEPS for kind in WIRE_FAULTS]
+CASES.remove((PUMP, "stale"))  # its replies name no command: one that comes twice at once, unasked, looks like the next
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
 def test_a_spoilt_reply_never_becomes_a_wrong_value(lab, name, kind):
     """Each step once with a spoilt reply, then once more without: whatever came late must not be taken for an answer."""
     given = []
@@ -96,6 +99,7 @@ def test_a_spoilt_reply_never_becomes_a_wrong_value(lab, name, kind):
                 given.append(False)
             else:
                 assert value == pytest.approx(truth(lab), abs=tolerance)
+            run.sleep(6.0)  # a late reply holds up what comes after it, so let it come
             assert step(run) == pytest.approx(truth(lab), abs=tolerance)
 
     outcome = lab.run(troubled)
@@ -145,9 +149,10 @@ def test_a_spoilt_reply_on_the_way_to_the_dark_does_not_keep_the_light_on(lab, k
         lab.fault(PUMP, kind)
 
     outcome = lab.run(lit)
-    assert outcome.status == "completed", outcome.error
     assert lab.light_w() == 0.0
-    assert {"event": "dark", "confirmed": True}.items() <= lab.events(outcome.folder)[-3].items()
+    confirmed = lab.events(outcome.folder)[-3]["confirmed"]
+    assert confirmed is (kind != "late")  # 5 s late is later than anybody waits for it: dark, but nobody could tell
+    assert outcome.status == ("completed" if confirmed else "failed"), outcome.error
 
 
 @pytest.mark.parametrize("name", [*STEPS, "bob.tagger"])
@@ -165,7 +170,7 @@ def test_an_instrument_that_falls_silent_fails_the_run_and_the_light_is_off(fres
     assert outcome.status == "failed"
     assert fresh_lab.light_w() == 0.0
     assert "not every instrument could be confirmed dark" in outcome.error.what
-    assert "before that: no " in outcome.error.what
+    assert f"before that: {name}" in outcome.error.what
     assert name in outcome.error.what
     assert "block the light by hand" in outcome.error.hint
     kinds = {event["event"]: event for event in fresh_lab.events(outcome.folder)}
@@ -212,7 +217,7 @@ def test_a_laser_without_its_key_says_so_and_is_commanded_off(fresh_lab):
     assert outcome.status == "failed"
     assert "the laser refuses to light" in outcome.error.what
     assert "waiting for key" in outcome.error.what
-    assert outcome.error.hint == "turn the key switch to ON"
+    assert outcome.error.hint.startswith("turn the key switch to ON")
     assert is_clear(outcome.error, PUMP)
     assert fresh_lab.inspect(PUMP)["on"] is False
     assert fresh_lab.light_w() == 0.0

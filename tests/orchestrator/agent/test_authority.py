@@ -73,7 +73,9 @@ def test_an_estop_ends_the_lease_at_once_and_lasts_until_acknowledged():
     assert not authority.leased(10.2)
     with pytest.raises(InstrumentError, match="e-stop is latched"):
         authority.check(SET, "key", 10.2)
-    authority.take_answer(answer(), asked_at=11.0)
+    authority.take_answer(answer(), asked_at=10.1)  # made before it was pressed, and overtaken
+    assert not authority.leased(10.2)
+    authority.take_answer(answer(estop={"latched": False, "number": 1, "presses": []}), asked_at=11.0)
     assert authority.leased(11.1)
 
 

@@ -56,6 +56,8 @@ def test_an_epoch_that_did_not_reach_the_disk_is_not_used(tmp_path, monkeypatch,
 
 
 def test_a_second_coordinator_on_a_folder_is_refused_with_the_process_of_the_first(tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "lock").write_text("99999999\n")  # of a process that has gone
     with FolderLock(tmp_path / "state"), pytest.raises(BellringerError, match=rf"process {os.getpid()}\n"):
         FolderLock(tmp_path / "state").__enter__()
     with FolderLock(tmp_path / "state"):

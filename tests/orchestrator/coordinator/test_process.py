@@ -1,6 +1,7 @@
 """A coordinator as a process: how it is started, told to end, killed, and what it says when it cannot start."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
-from bellringer.orchestrator.coordinator.process import Start
+from bellringer.orchestrator.coordinator.process import Start, serve
 from bellringer.orchestrator.coordinator.service import Ports
 from bellringer.orchestrator.wire import verify
 from bellringer.orchestrator.wire.messages import EStop, Status
@@ -50,6 +51,12 @@ def test_it_ends_in_order_when_it_is_told_to(site):
             running.send_signal(number)
             assert running.wait(20) == 0
             assert running.stderr.read() == b""
+
+
+def test_in_a_process_that_goes_on_it_leaves_the_signals_as_they_were(site):
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    serve(start(site), lambda ports: os.kill(os.getpid(), signal.SIGTERM))
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 def test_it_ends_with_its_input_if_asked_to(site):

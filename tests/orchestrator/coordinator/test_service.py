@@ -4,6 +4,8 @@ import threading
 
 import pytest
 from bellringer.orchestrator.coordinator import journal as journal_module
+from bellringer.orchestrator.coordinator.journal import Journal
+from bellringer.orchestrator.coordinator.lock import FolderLock
 from bellringer.orchestrator.coordinator.service import Coordinator, Ports
 from bellringer.orchestrator.coordinator.terms import Ending
 from bellringer.orchestrator.wire import Client, LinkError, NotAllowed
@@ -187,6 +189,8 @@ def test_a_restart_keeps_the_estop_and_gives_ownership_time_to_be_renewed(site):
         assert list(alice.request(site.register())["ownership"]) == ["alice.laser"]
         site.client("anna").request(Ack(0))
         assert alice.request(site.renew())["lease_s"] == 1.5
+    with site.running():
+        assert site.client("anna").request(Status(0))["estop"] == {"latched": False, "number": 1, "presses": []}
 
 
 def test_a_coordinator_ends_when_a_node_has_obeyed_a_later_one(site):
@@ -246,6 +250,20 @@ def test_a_damaged_journal_stops_the_start_before_anything_changes(site):
     with pytest.raises(BellringerError, match="journal is damaged"), site.running():
         pass
     assert (site.folder / "epoch").read_text() == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "body"), [("levitated", {}), ("expired", {"run": "of nobody"}), ("estop", {"who": "anna"}), ("owned", {})]
+)
+def test_a_journal_that_tells_an_impossible_story_stops_the_start(site, what, body):
+    site.folder.mkdir()
+    with Journal(site.folder, lambda: "") as journal:
+        journal.append(1, what, body)
+    with pytest.raises(BellringerError, match=f"journal is damaged: '{what}' makes no sense here") as caught:
+        Coordinator(site.setup())
+    assert caught.value.where.endswith("journal.jsonl:1")
+    with FolderLock(site.folder):
+        pass
 
 
 def test_a_lost_epoch_file_does_not_bring_old_epochs_back(site):

@@ -1,13 +1,14 @@
 """Services on loopback in threads of their own, raw peers that do as they please, and clocks that tests move."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
-from bellringer.orchestrator.wire import Answered, Client, Enrolled, KeyPair, Server, Zap, decode, encode
-from bellringer.orchestrator.wire.messages import Answer, Hello
+from bellringer.orchestrator.wire import Client, Enrolled, KeyPair, Server, Zap, decode, encode
+from bellringer.orchestrator.wire.messages import Answer, Hello, kind_of
 
 PATIENCE_S = 20.0
 
@@ -20,6 +21,17 @@ def wait_until(condition: Callable[[], object], patience_s: float = PATIENCE_S) 
             return False
         time.sleep(0.01)
     return True
+
+
+def is_free(endpoint: str) -> bool:
+    """Return whether somebody could listen at ``tcp://127.0.0.1:port`` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+        except OSError:
+            return False
+        return True
 
 
 class HandClock:
@@ -35,30 +47,39 @@ class HandClock:
 class Service:
     """A server in a thread; answers every request with the message's kind unless ``answer`` is given.
 
-    ``frozen`` stops it from looking at its socket, as a busy or stopped process would.
+    ``freeze`` stops it from looking at its socket, as a busy or stopped process would, until ``thaw``.
     """
 
     def __init__(self, server: Server, answer: Callable | None = None) -> None:
         self.server, self.answer = server, answer
         self.endpoint = server.endpoint
         self.served: list = []
-        self.frozen = threading.Event()
+        self._freeze, self._frozen = threading.Event(), threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if self.frozen.is_set() or not self.server.socket.poll(20):
+            if self._freeze.is_set():
+                self._frozen.set()
                 self._stop.wait(0.01)
-                self.server._note_handshakes()
                 continue
+            self._frozen.clear()
+            self.server.socket.poll(20)
             for incoming in self.server.receive():
                 self.served.append(incoming)
                 if self.answer is not None:
                     self.answer(self.server, incoming)
                 else:
-                    self.server.reply(incoming, incoming.message.__struct_config__.tag)
+                    self.server.reply(incoming, kind_of(incoming.message))
+
+    def freeze(self) -> None:
+        self._freeze.set()
+        assert self._frozen.wait(PATIENCE_S)
+
+    def thaw(self) -> None:
+        self._freeze.clear()
 
     def stop(self) -> None:
         if self._thread.is_alive():
@@ -70,9 +91,11 @@ class Service:
 class Raw:
     """A peer with a key that sends whatever frames it likes."""
 
-    def __init__(self, context: zmq.Context, service: Service, server_key: str, keys: KeyPair, identity=b"") -> None:
+    def __init__(
+        self, context: zmq.Context, service: Service, server_key: str, keys: KeyPair, identity=b"", rcvhwm=1000
+    ):
         self.socket = context.socket(zmq.DEALER)
-        self.socket.linger = 0
+        self.socket.linger, self.socket.rcvhwm = 0, rcvhwm
         self.socket.curve_publickey, self.socket.curve_secretkey = keys.public.encode(), keys.secret.encode()
         self.socket.curve_serverkey = server_key.encode()
         if identity:
@@ -121,8 +144,10 @@ class Bench:
 
     def service(self, endpoint: str = "tcp://127.0.0.1:*", answer: Callable | None = None, **options) -> Service:
         name = options.pop("name", f"service {next(self._names)}")
-        keys = options.pop("keys", self.service_keys)
-        service = Service(Server(endpoint, keys, self.zap, self.enrolled, name=name, **options), answer)
+        enrolled = options.pop("enrolled", self.enrolled)
+        if not endpoint.endswith("*"):
+            assert wait_until(lambda: is_free(endpoint))  # ZeroMQ frees an address a moment after closing
+        service = Service(Server(endpoint, self.service_keys, self.zap, enrolled, name=name, **options), answer)
         self._open.append(service.stop)
         return service
 
@@ -161,7 +186,3 @@ def bench() -> Iterator[Bench]:
 @pytest.fixture
 def eventually() -> Callable[..., bool]:
     return wait_until
-
-
-def values_of(answers: list[Answered]) -> list:
-    return [answer.value() for answer in answers]

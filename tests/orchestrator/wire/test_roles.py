@@ -1,4 +1,4 @@
-"""Roles: every request has a line in the table; each role may what the ones before it may; the e-stop is everybody's."""
+"""Roles: every request is in the table; a role may what the ones before it may; the e-stop is everybody's."""
 
 import typing
 

@@ -1,0 +1,112 @@
+"""Services as child processes: set up through standard input, ready when they print a line, gone when their input ends.
+
+They have a session of their own, so a Ctrl-C in the terminal does not reach them: their end is ordered, and if this
+process is killed, the end of the pipe tells them. No key is ever on a command line.
+"""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from ..testbed.errors import BellringerError
+
+PATIENCE_S = 30.0
+"""How long a service may take to make dark and leave before it is killed."""
+LOOK_S = 0.2
+"""How often it is looked whether all services still run."""
+
+
+class Service:
+    """One child process.
+
+    Args:
+        name: for people.
+        module: what runs, as in ``python -m``.
+        setup: the first line of its standard input; None for none.
+        words: its command line; holds no secret.
+    """
+
+    def __init__(self, name: str, module: str, setup: msgspec.Struct | None = None, words: Sequence[str] = ()) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        if setup is not None:
+            assert self._process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # it ended already; ``ready`` says so
+                self._process.stdin.write(msgspec.json.encode(setup) + b"\n")
+                self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ready(self) -> dict[str, Any]:
+        """Wait until it is ready and return what it tells.
+
+        Raises:
+            BellringerError: it did not start.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        answer = json.loads(line) if line else {}
+        if "error" in answer:
+            raise BellringerError(**answer["error"])
+        if not line:
+            raise BellringerError(f"{self.name} did not start", hint="see its own message above")
+        return answer  # type: ignore[no-any-return]
+
+    def check(self) -> None:
+        """Raise if it has ended."""
+        if self._process.poll() is not None:
+            raise BellringerError(
+                f"{self.name} ended (status {self._process.returncode})", hint="see its own message above"
+            )
+
+    def stop(self) -> None:
+        """Ask it to end, wait for it, and kill it if it takes too long; may be called twice."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            print(f"{self.name} did not end within {PATIENCE_S:g} s and was killed", file=sys.stderr)
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+@contextlib.contextmanager
+def asked_to_end() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C, SIGTERM and a lost terminal set, as long as the context lasts."""
+    stop = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def attend(services: Sequence[Service], stop: threading.Event) -> None:
+    """Wait until ``stop`` is set.
+
+    Raises:
+        BellringerError: one of the services ended before.
+    """
+    while not stop.wait(LOOK_S):
+        for service in services:
+            service.check()

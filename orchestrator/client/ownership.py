@@ -1,0 +1,88 @@
+"""A run's exclusive hold on its instruments: asked for, kept alive, given back.
+
+In a thread of its own with its own connection, so that a run that computes or waits keeps what it owns. What a person
+asks of the run (pause, resume, abort) comes back with every renewal. When the run's process dies, the renewals stop,
+the ownership expires, and the agents make dark.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from ...testbed.errors import BellringerError
+from ..wire.client import Client
+from ..wire.messages import Own, Release
+
+HELD_S = 5.0
+"""How long a renewal holds."""
+RENEW_S = 0.5
+
+
+class Ownership:
+    """Owns instruments from ``with`` on until its end.
+
+    Args:
+        run: the run's name.
+        connect: makes a client of the coordinator's control port.
+        on_command: told of ``pause``, ``resume`` and ``abort``, each once, in our thread.
+        on_lost: told when ownership was lost or cannot be renewed any more.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        instruments: Sequence[str],
+        connect: Callable[[], Client],
+        on_command: Callable[[str], object],
+        on_lost: Callable[[BellringerError], object],
+    ) -> None:
+        self._own = Own(0, run, tuple(instruments), HELD_S)
+        self._connect, self._on_command, self._on_lost = connect, on_command, on_lost
+        self._command = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="ownership", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Take the instruments.
+
+        Raises:
+            BellringerError: another run has one of them, a node is out of reach, or the coordinator is.
+        """
+        with self._connect() as client:
+            self._take(client.request(self._own))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the instruments back; may be called twice."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _keep(self) -> None:
+        failed_s = 0.0
+        with self._connect() as client:
+            while not self._stop.wait(RENEW_S):
+                try:
+                    self._take(client.request(self._own, timeout_s=2.0))
+                    failed_s = 0.0
+                except BellringerError as error:
+                    failed_s += RENEW_S
+                    if failed_s > HELD_S:
+                        self._on_lost(error)
+                        return
+            try:
+                client.request(Release(0, self._own.run), timeout_s=2.0)
+            except BellringerError:
+                return  # it expires by itself
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        if answer["command"] != self._command:
+            self._command = answer["command"]
+            self._on_command(self._command)

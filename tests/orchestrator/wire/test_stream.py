@@ -1,0 +1,208 @@
+"""Streams: numbered topic by topic; losses are known; the slow hold up nobody; strangers get nothing."""
+
+import time
+
+import numpy as np
+import pytest
+import zmq
+from bellringer.orchestrator.wire import KeyPair, KeyRefused, Limits, NobodyThere, Publisher, Subscriber, encode
+from bellringer.orchestrator.wire.messages import Event, Status
+from bellringer.orchestrator.wire.publisher import NUMBER
+from bellringer.orchestrator.wire.sockets import serve_curve
+from bellringer.testbed.errors import BellringerError
+
+PATIENCE_S = 20.0
+
+
+def event(number: int = 0) -> Event:
+    return Event(0, "reading", "alice", 1, {"number": number})
+
+
+@pytest.fixture
+def publisher(bench):
+    return bench.closing(Publisher("tcp://127.0.0.1:*", bench.service_keys, bench.zap, bench.enrolled, name="stream"))
+
+
+@pytest.fixture
+def bob(bench):
+    return bench.key("bob", "observer")
+
+
+@pytest.fixture
+def subscribe(bench, publisher):
+    def subscribe(keys, topics=("",), **options) -> Subscriber:
+        """Return a subscriber that the publisher knows of."""
+        options = {"context": bench.context, **options}
+        subscriber = bench.closing(Subscriber(publisher.endpoint, bench.service_keys.public, keys, topics, **options))
+        heard: list[str] = []
+        end = time.monotonic() + PATIENCE_S
+        while len(heard) < len(topics) and time.monotonic() < end:
+            subscriber.receive(0.01)
+            heard += publisher.subscribed()
+        assert sorted(heard) == sorted(topics)
+        return subscriber
+
+    return subscribe
+
+
+def drain(subscriber: Subscriber, first_wait_s: float = PATIENCE_S) -> list:
+    """Return everything there is, waiting for the first."""
+    events = [subscriber.receive(first_wait_s)]
+    while events[-1] is not None:
+        events.append(subscriber.receive(0.3))
+    return events[:-1]
+
+
+def test_events_arrive_in_order_numbered_with_their_arrays(publisher, subscribe, bob):
+    subscriber = subscribe(bob)
+    for number in range(3):
+        assert publisher.publish("tags.alice", event(number), np.arange(number * 1000), np.zeros(2)) == number + 1
+    for number in range(3):
+        got = subscriber.receive(PATIENCE_S)
+        assert (got.topic, got.number, got.lost, got.message) == ("tags.alice", number + 1, 0, event(number))
+        np.testing.assert_array_equal(got.arrays[0], np.arange(number * 1000))
+        assert not got.arrays[0].flags.writeable
+    assert subscriber.receive(0) is None
+    assert subscriber.problem is None
+
+
+def test_topics_are_numbered_each_by_itself_and_chosen_by_prefix(publisher, subscribe, bob):
+    some, everything = subscribe(bob, ("alice.",)), subscribe(bob)
+    for topic in ("alice.a", "bob.a", "alice.b", "alice.a"):
+        publisher.publish(topic, event())
+    assert [(got.topic, got.number) for got in drain(some)] == [("alice.a", 1), ("alice.b", 1), ("alice.a", 2)]
+    assert len(drain(everything)) == 4
+    assert not +everything.lost
+
+
+def test_a_late_subscriber_misses_what_was_before_and_that_is_no_loss(publisher, subscribe, bob):
+    publisher.publish("a", event())
+    subscriber = subscribe(bob)
+    publisher.publish("a", event())
+    got = subscriber.receive(PATIENCE_S)
+    assert (got.number, got.lost) == (2, 0)
+
+
+def test_a_slow_subscriber_loses_events_knows_how_many_and_holds_up_nobody(bench, bob):
+    publisher = bench.closing(
+        Publisher("tcp://127.0.0.1:*", bench.service_keys, bench.zap, bench.enrolled, name="narrow", hwm=5)
+    )
+    slow = bench.closing(Subscriber(publisher.endpoint, bench.service_keys.public, bob, context=bench.context, hwm=5))
+    end = time.monotonic() + PATIENCE_S
+    while not publisher.subscribed() and time.monotonic() < end:
+        slow.receive(0.01)
+    publisher.publish("a", event())
+    assert slow.receive(PATIENCE_S).number == 1
+    block = np.zeros(10_000)
+    for number in range(1000):
+        publisher.publish("a", event(number), block)
+    received = 1 + len(drain(slow))
+    last = publisher.publish("a", event())
+    got = slow.receive(PATIENCE_S)
+    assert got.number == last
+    assert slow.lost["a"] > 0
+    assert received + 1 + slow.lost["a"] == last
+
+
+def test_a_display_sees_the_newest_of_every_topic_and_what_it_skipped_is_no_loss(publisher, subscribe, bob):
+    subscriber = subscribe(bob, conflate=True)
+    for number in range(50):
+        publisher.publish("alice", event(number))
+        publisher.publish("bob", event(number))
+    newest: dict[str, int] = {}
+    end = time.monotonic() + PATIENCE_S
+    seen = 0
+    while newest != {"alice": 50, "bob": 50} and time.monotonic() < end:
+        time.sleep(0.05)
+        got = subscriber.receive(1.0)
+        if got is not None:
+            seen += 1
+            newest[got.topic] = got.number
+    assert newest == {"alice": 50, "bob": 50}
+    assert seen < 100
+    assert not +subscriber.lost
+    assert subscriber.receive(0) is None
+
+
+def test_an_unknown_key_gets_nothing_and_is_told_why(bench, publisher):
+    eve = bench.closing(
+        Subscriber(publisher.endpoint, bench.service_keys.public, KeyPair.ephemeral("eve"), context=bench.context)
+    )
+    publisher.publish("a", event())
+    assert eve.receive(0.5) is None
+    assert isinstance(eve.problem, KeyRefused)
+    assert publisher.subscribed() == []
+
+
+def test_nobody_there(bench, publisher, bob):
+    publisher.close()
+    subscriber = bench.closing(Subscriber(publisher.endpoint, bench.service_keys.public, bob, context=bench.context))
+    assert subscriber.receive(0.3) is None
+    assert isinstance(subscriber.problem, NobodyThere)
+
+
+def test_a_revoked_subscriber_gets_nothing_more_and_the_others_go_on(bench, publisher, subscribe, bob):
+    carol = bench.key("carol", "observer")
+    revoked, good = subscribe(bob), subscribe(carol)
+    publisher.publish("a", event())
+    assert revoked.receive(PATIENCE_S).number == good.receive(PATIENCE_S).number == 1
+    bench.enrolled.revoke("bob")
+    end = time.monotonic() + PATIENCE_S
+    got = None
+    while got is None and time.monotonic() < end:
+        publisher.publish("a", event())
+        got = good.receive(0.05)
+    assert got.lost == got.number - 2 > 0
+    assert drain(revoked, 0.5) == []
+    assert isinstance(revoked.problem, KeyRefused)
+
+
+def test_a_publisher_that_was_restarted_counts_from_one_and_that_is_no_loss(bench, publisher, subscribe, bob):
+    subscriber = subscribe(bob)
+    for _ in range(5):
+        publisher.publish("a", event())
+    assert len(drain(subscriber)) == 5
+    publisher.close()
+    again = None
+    end = time.monotonic() + PATIENCE_S
+    while again is None and time.monotonic() < end:
+        try:
+            again = Publisher(publisher.endpoint, bench.service_keys, bench.zap, bench.enrolled, name="again")
+        except BellringerError:
+            time.sleep(0.02)
+    bench.closing(again)
+    got = None
+    while got is None and time.monotonic() < end:
+        again.publish("a", event())
+        got = subscriber.receive(0.05)
+    assert got.lost == 0
+    assert not +subscriber.lost
+
+
+def test_garbage_is_counted_and_passed_over(bench, bob):
+    bench.zap.add("odd", bench.enrolled)
+    odd = bench.closing(serve_curve(bench.context.socket(zmq.XPUB), bench.service_keys, "odd"))
+    endpoint = f"tcp://127.0.0.1:{odd.bind_to_random_port('tcp://127.0.0.1')}"
+    subscriber = bench.closing(
+        Subscriber(endpoint, bench.service_keys.public, bob, context=bench.context, limits=Limits(header_bytes=1000))
+    )
+    end = time.monotonic() + PATIENCE_S
+    while not odd.poll(10) and time.monotonic() < end:
+        subscriber.receive(0)
+    number = NUMBER.pack(1, 1)
+    garbage = [
+        [b"a"], [b"\xff", number, *encode(event())], [b"a", b"short", *encode(event())], [b"a", number],
+        [b"a", number, b"random"], [b"a", number, *encode(Status(1))], [b"a", number, *encode(event()), b"extra"],
+        [b"a", number, b"x" * 2000], [b""],
+    ]  # fmt: skip
+    for frames in garbage:
+        odd.send_multipart(frames)
+    odd.send_multipart([b"a", NUMBER.pack(1, 2), *encode(event())])
+    assert subscriber.receive(PATIENCE_S).number == 2
+    assert subscriber.malformed == len(garbage)
+
+
+def test_what_cannot_be_sent_takes_no_number(publisher):
+    with pytest.raises(BellringerError, match="cannot be sent"):
+        publisher.publish("a", event(), np.array([object()]))
+    assert publisher.publish("a", event()) == 1

@@ -1,0 +1,166 @@
+"""A whole testbed as people run it: ``up`` and the commands around it, each a real process; keys, faults, the end."""
+
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from bellringer.orchestrator.wire.keys import KeyFolder
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+
+PUMP = "charlie.pump"
+NODES = {"alice", "bob", "charlie"}
+
+
+class Testbed:
+    """``up`` in a home folder of its own."""
+
+    __test__ = False
+
+    def __init__(self, bellringer, process):
+        self.bellringer, self.process = bellringer, process
+        self.told = json.loads(process.stdout.readline())
+
+    def __call__(self, *words):
+        """Run a command that must succeed; return its JSON."""
+        ended = self.bellringer(*words, "--json")
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout.splitlines()[-1])
+
+    def refused(self, *words):
+        """Run a command that must fail; return its error, on one line."""
+        ended = self.bellringer(*words)
+        assert ended.returncode == 1
+        assert "Traceback" not in ended.stderr
+        return " ".join(ended.stderr.split())
+
+    def alive(self):
+        """Return which of the processes ``up`` started, and of their driver processes, still run."""
+        return {pid for pid in {*self.told["processes"], *self.drivers} if is_alive(pid)}
+
+    def look(self):
+        """Note and return the status of all; the driver processes are known from now on."""
+        body = self("status")
+        self.drivers = {int(pid) for node in body["nodes"].values() for pid in node["agent"]["driver_processes"]}
+        return body
+
+
+def is_alive(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("BELLRINGER_CONTACT", "BELLRINGER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def testbed(bellringer, home):
+    words = ["--dry-run", "--json", "--seed", "1", "--set", "charlie.pump.model.warm_up=0 s"]
+    with bellringer.started("up", bellringer.example, *words) as process:
+        testbed = Testbed(bellringer, process)
+        yield testbed
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def test_a_testbed_is_looked_at_set_stopped_acknowledged_and_taken_down(testbed, home):
+    assert testbed.told["wrong"] == {}
+    body = testbed.look()
+    assert set(body["nodes"]) == NODES
+    assert body["problems"] == []
+    assert all(node["leased"] and node["agent"]["dark"] for node in body["nodes"].values())
+    assert len(testbed.drivers) == 7, "the parts of one source share a driver process"
+
+    assert testbed("set", f"{PUMP}.power=10 mW") == {
+        "instrument": PUMP, "values": {"power": 0.01}, "units": {"power": "W"}
+    }  # fmt: skip
+    assert testbed("get", PUMP)["values"].items() >= {"power": 0.01, "emitting": False}.items()
+    assert testbed.bellringer("get", f"{PUMP}.power").stdout == "0.01 W\n"
+    assert "outside 0 to 0.05 W (limit of the testbed file)" in testbed.refused("set", f"{PUMP}.power=60 mW")
+    assert 'next: write "10 W"' in testbed.refused("set", f"{PUMP}.power=10")
+    assert "did you mean 'charlie.pump'" in testbed.refused("get", "charlie.pomp.power")
+    assert "is a reading and cannot be set" in testbed.refused("set", f"{PUMP}.power_now=1 mW")
+
+    assert testbed("estop", "smoke") == {"dark": sorted(NODES), "failed": {}}
+    assert "an e-stop is latched" in testbed.refused("set", f"{PUMP}.power=10 mW")
+    wrong = testbed.bellringer("status", "--json")
+    assert wrong.returncode == 1
+    problems = json.loads(wrong.stdout)["problems"]
+    assert "e-stop pressed by operator" in problems[0]
+    assert problems[0].endswith(": smoke")
+    assert {problem.partition(":")[0] for problem in problems[1:]} == NODES
+    acknowledged = testbed("ack")
+    assert acknowledged["left"] == {}
+    assert set(acknowledged["acknowledged"][1:]) == NODES
+    assert "no e-stop is latched" in testbed.refused("ack")
+    testbed.bellringer.wait_until(lambda: testbed.bellringer("status").returncode == 0)
+    testbed("set", f"{PUMP}.power=5 mW")
+
+    assert testbed.bellringer("down").returncode == 0
+    assert testbed.process.wait(60) == 0
+    assert testbed.alive() == set()
+    assert "there is no contact file" in testbed.refused("status")
+    assert "no testbed is up" in testbed.refused("down")
+
+
+def test_who_has_no_key_an_unknown_key_or_the_wrong_address_is_told_what_to_do(testbed, home):
+    contact = Path(testbed.told["contact"])
+    assert "next: make one: bellringer keys init" in testbed.refused("status", "--keys", home / "mine")
+    assert testbed.bellringer("keys", "init", "anna", "--keys", home / "mine").returncode == 0
+    refused = testbed.refused("get", f"{PUMP}.power", "--keys", home / "mine")
+    assert "the service refuses our key" in refused
+    assert "next: have an admin enrol it there: bellringer keys enrol" in refused
+
+    body = json.loads(contact.read_text())
+    other = home / "other.json"
+    other.write_text(json.dumps({**body, "public_key": KeyFolder(home / "mine").public("anna")}))
+    other.chmod(0o600)
+    assert "does not hold the key" in testbed.refused("status", "--contact", other)
+    other.write_text(json.dumps({**body, "control": "tcp://127.0.0.1:1"}))
+    assert "nobody listens there" in testbed.refused("status", "--contact", other)
+
+    folder = contact.parent
+    assert {path.stat().st_mode & 0o777 for path in (folder, Path(body["keys"]))} == {0o700}
+    assert (Path(body["keys"]) / "operator.key").stat().st_mode & 0o777 == 0o600
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in testbed.told["processes"]]
+    assert not any((Path(body["keys"]) / "operator.key").read_bytes().strip() in words for words in commands)
+
+
+def test_sigterm_of_up_leaves_no_process_and_no_key_behind(testbed):
+    testbed.look()
+    assert len(testbed.alive()) == 5 + 7
+    folder = Path(testbed.told["contact"]).parent
+    testbed.process.send_signal(signal.SIGTERM)
+    assert testbed.process.wait(60) == 0
+    assert testbed.alive() == set()
+    assert not list(folder.rglob("*.key"))
+    assert not Path(testbed.told["contact"]).exists()
+
+
+def test_even_a_killed_up_leaves_no_process_behind_and_can_be_started_again(testbed):
+    testbed.look()
+    testbed.process.kill()
+    testbed.process.wait()
+    testbed.bellringer.wait_until(lambda: not testbed.alive())
+    assert "nobody listens there" in testbed.refused("status")
+    with testbed.bellringer.started("up", testbed.bellringer.example, "--dry-run", "--json") as process:
+        assert json.loads(process.stdout.readline())["wrong"] == {}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_a_dead_service_ends_everything(testbed):
+    testbed.look()
+    os.kill(testbed.told["processes"][1], signal.SIGKILL)
+    assert testbed.process.wait(60) == 1
+    assert testbed.alive() == set()
+    assert "error: the coordinator ended" in testbed.bellringer.stderr()
