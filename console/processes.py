@@ -1,9 +1,9 @@
-"""A dry run's testbed as it is in life: coordinator and one agent per node, each its own process, encrypted sockets.
+"""A testbed on this machine: coordinator and one agent per node, each its own process, encrypted sockets.
 
 Keys are made for the occasion and never touch a disk or a command line. All processes read their standard input and
-leave when it ends; so nothing stays behind when this process dies, however it dies. What makes lab time deterministic
-is done here, before anything moves: the agents' first way to the dark is registered with the simulated lab for all
-groups at once.
+leave when it ends; so nothing stays behind, and nothing stays lit, when this process dies, however it dies. What makes
+the lab time of a dry run deterministic is done here, before anything moves: the agents' first way to the dark is
+registered with the simulated lab for all groups at once.
 """
 
 import contextlib
@@ -11,14 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from ..orchestrator.agent.calls import Instruments
-from ..orchestrator.agent.desk import groups
+from ..orchestrator.agent.desk import Endpoint, groups
 from ..orchestrator.agent.service import CoordinatorAddress
 from ..orchestrator.agent.service import Setup as AgentSetup
 from ..orchestrator.client import Ownership, RemoteInstruments
@@ -27,9 +27,10 @@ from ..orchestrator.wire.client import Client
 from ..orchestrator.wire.keys import KeyPair
 from ..orchestrator.wire.messages import Status
 from ..sequences.control import RunControl
+from ..testbed.clock import Clock
 from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
-from .dry_run import SimulatedLab
+from ..testbed.lockstep import LockstepClock
 from .files import parse_overrides
 
 LOOPBACK = "tcp://127.0.0.1:*"
@@ -41,7 +42,7 @@ class Processes:
     """A running testbed and the runner's key to it."""
 
     loaded: LoadedTestbed
-    lab: SimulatedLab
+    clock: Clock
     keys: dict[str, KeyPair]
     coordinator: dict[str, str]
     agents: dict[str, dict[str, str]]
@@ -54,6 +55,8 @@ class Processes:
         """Own all instruments for ``run`` and return them, once every node has its light lease."""
         testbed, coordinator = self.loaded.testbed, self.coordinator["control"]
         commands = {"pause": control.pause, "resume": control.resume, "abort": control.abort}
+        clients = {node: self.connect(node, ports["control"]) for node, ports in self.agents.items()}
+        _wait_for_nodes(clients, "has no light lease", lambda status: status["leased"] and status["dark"])
         ownership = Ownership(
             run,
             list(testbed.instruments()),
@@ -61,14 +64,20 @@ class Processes:
             lambda command: commands[command](),
             lambda error: control.abort(),
         ).__enter__()
-        clients = {node: self.connect(node, ports["control"]) for node, ports in self.agents.items()}
-        _wait_until_leased(clients, run)
-        return RemoteInstruments(testbed, self.lab.clock, clients, ownership)
+        _wait_for_nodes(clients, "did not hear of the run", lambda status: run in status["owners"].values())
+        return RemoteInstruments(testbed, self.clock, clients, ownership)
 
 
 @contextlib.contextmanager
-def testbed_processes(loaded: LoadedTestbed, overrides: Sequence[str], lab: SimulatedLab) -> Iterator[Processes]:
-    """Run coordinator and agents on this machine as long as the context lasts."""
+def local_testbed(
+    loaded: LoadedTestbed, overrides: Sequence[str], clock: Clock, simulated: Mapping[str, Endpoint] | None = None
+) -> Iterator[Processes]:
+    """Run coordinator and agents on this machine as long as the context lasts.
+
+    Args:
+        clock: the run's clock; a lockstep one is that of the simulated lab which ``simulated`` endpoints lead to.
+    """
+    lockstep = clock.endpoint if isinstance(clock, LockstepClock) else ""
     nodes = [node for node, body in loaded.testbed.nodes.items() if body.instruments]
     keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "runner", *nodes)}
     runner = (keys["runner"].public, "runner", "operator")
@@ -80,10 +89,10 @@ def testbed_processes(loaded: LoadedTestbed, overrides: Sequence[str], lab: Simu
         )  # fmt: skip
         coordinator = _start(stack, "bellringer.orchestrator.coordinator.process", start)()
         where = CoordinatorAddress(coordinator["control"], coordinator["events"], keys["coordinator"].public)
-        tickets = {}
-        for node in nodes:
+        tickets: dict[str, Any] = {}
+        for node in nodes if lockstep else ():
             for group in groups({n: e for n, e in loaded.testbed.instruments().items() if n.startswith(f"{node}.")}):
-                tickets[min(group)] = lab.clock.register(f"{node} dark", host=node)
+                tickets[min(group)] = clock.register(f"{node} dark", host=node)
         ready = {}
         for node in nodes:
             setup = AgentSetup(
@@ -96,20 +105,21 @@ def testbed_processes(loaded: LoadedTestbed, overrides: Sequence[str], lab: Simu
                 enrolled=(runner,),
                 endpoints={
                     name: (endpoint.resource, endpoint.options)
-                    for name, endpoint in lab.endpoints.items()
+                    for name, endpoint in (simulated or {}).items()
                     if name.startswith(f"{node}.")
                 },
-                clock_endpoint=lab.clock.endpoint,
+                clock_endpoint=lockstep,
                 boot_tickets={name: ticket.number for name, ticket in tickets.items() if name.startswith(f"{node}.")},
                 leave_at_end=True,
             )
             ready[node] = _start(stack, "bellringer.orchestrator.agent.service", setup)
         agents = {node: port() for node, port in ready.items()}
-        lab.clock.wait_for(list(tickets.values()))
+        clock.wait_for(list(tickets.values()))
         try:
-            yield Processes(loaded, lab, keys, coordinator, agents)
+            yield Processes(loaded, clock, keys, coordinator, agents)
         finally:
-            stack.enter_context(lab.clock.idle())  # until all have left: their last way to the dark takes lab time
+            with clock.idle():  # until all have left: their last way to the dark takes lab time
+                stack.close()
 
 
 def _secret(keys: KeyPair) -> tuple[str, str, str]:
@@ -153,15 +163,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.stdout.close()
 
 
-def _wait_until_leased(clients: dict[str, Client], run: str) -> None:
-    """Wait until every node may light its instruments and knows that they are the run's."""
+def _wait_for_nodes(clients: Mapping[str, Client], else_what: str, ready: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until the status of every node is ``ready``."""
     end = time.monotonic() + READY_S
     for node, client in clients.items():
-        while True:
-            status = client.request(Status(0))
-            if status["leased"] and run in status["owners"].values():
-                break
+        while not ready(status := client.request(Status(0))):
             if time.monotonic() > end:
-                why = status["refused"] or status["fault"] or status["coordinator"] or "its agent is not ready"
-                raise BellringerError(f"node '{node}' has no light lease: {why}", hint="bellringer status shows more")
+                why = status["fault"] or status["refused"] or status["coordinator"] or "its agent is not ready"
+                raise BellringerError(
+                    f"node '{node}' {else_what}: {why}", hint="look at its instruments, then try again"
+                )
             client.receive(0.05)

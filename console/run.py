@@ -13,13 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..orchestrator.agent.desk import Endpoint
 from ..sequences import Outcome, find_sequence, run_sequence
 from ..sequences.control import RunControl
-from ..testbed.clock import WallClock
+from ..testbed.clock import Clock, WallClock
 from ..testbed.errors import BellringerError
 from .dry_run import simulated_lab
 from .files import load_checked
 from .main import emit_json, print_error
+from .processes import local_testbed
 from .progress import Bars
 from .report import headlines_first, write_report
 
@@ -40,31 +42,30 @@ def run_command(
     loaded = load_checked(file, overrides)
     sequence.resolve(parameters)  # a wrong parameter is found before a lab is started
     control = RunControl()
-    common: dict[str, Any] = {"runs": runs, "control": control}
+    clock: Clock
+    simulated: Mapping[str, Endpoint] | None
+    about: dict[str, Any]
     with Bars() as progress, _signals(control):
-        if dry_run:
-            progress.say(f"starting the simulated lab (seed {seed})")
-            with simulated_lab(file, overrides, seed) as lab:
-                outcome = run_sequence(
-                    loaded,
-                    sequence,
-                    parameters,
-                    lab.clock,
-                    endpoints=lab.endpoints,
-                    progress=progress,
-                    about={"dry_run": True, "seed": seed},
-                    **common,
-                )
-        else:
-            clock = WallClock()
+        with contextlib.ExitStack() as stack:
+            if dry_run:
+                progress.say(f"starting the simulated lab (seed {seed})")
+                lab = stack.enter_context(simulated_lab(file, overrides, seed))
+                clock, simulated, about = lab.clock, lab.endpoints, {"dry_run": True, "seed": seed}
+            else:
+                wall = WallClock()
+                clock, simulated, about = wall, None, {"dry_run": False, "epoch_tai_s": wall.epoch_tai_s}
+            progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
+            processes = stack.enter_context(local_testbed(loaded, overrides, clock, simulated))
             outcome = run_sequence(
                 loaded,
                 sequence,
                 parameters,
                 clock,
+                instruments=processes.instruments,
+                runs=runs,
+                control=control,
                 progress=progress,
-                about={"dry_run": False, "epoch_tai_s": clock.epoch_tai_s},
-                **common,
+                about=about,
             )
         progress.say("writing the report")
         report = write_report(outcome.folder)

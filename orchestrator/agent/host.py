@@ -71,12 +71,15 @@ class InstrumentHost(Instruments):
         for number, members in enumerate(groups(self.entries)):
             group = _Group(str(number), clock)
             self._groups.update(dict.fromkeys(members, group))
+        self._released = False
 
     # --- calls ------------------------------------------------------------------------------------------------
 
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Hand a call to the instrument's thread and return at once; ``gather`` waits for it."""
         self._desk.find(name)  # a wrong name is an error here, not in the thread
+        if self._released:
+            raise BellringerError("the instruments are closed", where=name, hint="make a new host to open them again")
         group = self._groups[name]
         what = f"{name} {verb} {args[0] if args else ''}".strip()
         ticket = self.clock.register(what, host=name.partition(".")[0], after=group.last)
@@ -88,5 +91,6 @@ class InstrumentHost(Instruments):
         self.clock.wait_for([call.ticket for call in calls])
 
     def _release(self) -> None:
+        self._released = True
         for group in set(self._groups.values()):
             group.stop()

@@ -32,7 +32,7 @@ class Testbed:
 
     def refused(self, *words):
         """Run a command that must fail; return its error, on one line."""
-        ended = self.bellringer(*words)
+        ended = self.bellringer.here(*words)
         assert ended.returncode == 1
         assert "Traceback" not in ended.stderr
         return " ".join(ended.stderr.split())
