@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -23,9 +24,10 @@ def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: boo
         emit_json({"testbed": loaded.testbed.name, "seed": seed, "instruments": where})
         sys.stdout.flush()
     else:
-        table = Table(title=f"{loaded.testbed.name}, simulated; Ctrl-C ends it")
-        for column in ("instrument", "driver", "resource", "options"):
-            table.add_column(column, overflow="fold")
+        table = Table(title=f"{loaded.testbed.name}, simulated; Ctrl-C ends it", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for column in ("instrument", "driver", "resource"):
+            table.add_column(column, no_wrap=True)  # whole, to be copied
+        table.add_column("options", overflow="fold")
         for name, body in where.items():
             table.add_row(
                 name, body["driver"], body["resource"], ", ".join(f"{k}={v}" for k, v in body["options"].items())

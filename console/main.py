@@ -210,7 +210,10 @@ def ls_drivers(
 
 @ls_app.command("sequences")
 def ls_sequences(as_json: AsJson = False) -> None:
-    """List the library's sequences with their parameters."""
+    """List the library's sequences with their parameters.
+
+    Example: [bold]bellringer ls sequences[/bold]
+    """
     from .listing import list_sequences
 
     list_sequences(as_json)
@@ -218,7 +221,10 @@ def ls_sequences(as_json: AsJson = False) -> None:
 
 @runs_app.command("ls")
 def runs_ls(runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    Example: [bold]bellringer runs ls[/bold]
+    """
     from .runs import list_command
 
     list_command(runs, as_json)
@@ -230,7 +236,10 @@ def runs_show(
     runs: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Show one run: what was asked, how it ended, what came out."""
+    """Show one run: what was asked, how it ended, what came out.
+
+    Example: [bold]bellringer runs show latest[/bold]
+    """
     from .runs import show_command
 
     show_command(runs, name, as_json)
@@ -241,7 +250,10 @@ def runs_report(
     name: Annotated[str, typer.Argument(help="Run name or folder; 'latest' for the newest.")] = "latest",
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Write a run's report.html again and print its path."""
+    """Write a run's report.html again and print its path.
+
+    Example: [bold]bellringer runs report latest[/bold]
+    """
     from .runs import report_command
 
     report_command(runs, name)

@@ -25,6 +25,8 @@ from .processes import local_testbed
 from .progress import Bars
 from .report import headlines_first, write_report
 
+_PAUSING = b"\nCtrl-C: the run pauses at its next checkpoint; once more aborts it\n"
+
 
 def run_command(
     file: Path,
@@ -114,6 +116,7 @@ def _signals(control: RunControl) -> Iterator[None]:
             control.abort()
         else:
             control.pause()
+            os.write(2, _PAUSING)  # not through rich, which this may have interrupted
             if sys.stdin.isatty():
                 threading.Thread(target=_resume_on_enter, args=(control,), daemon=True).start()
 

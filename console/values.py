@@ -55,7 +55,7 @@ def set_command(network: Network, assignment: str, as_json: bool) -> None:
         )
     node = network.node_of(instrument)
     declared = _declared(network, node, instrument)
-    value = _value(wanted.strip().strip('"'), instrument, name, declared)
+    value = plain_value(wanted.strip().strip('"'), instrument, name, declared)
     network.ask_node(node, Set(0, instrument, name, value, 0), INSTRUMENT_S)
     now = network.ask_node(node, Get(0, instrument, name, 0), INSTRUMENT_S)
     if as_json:
@@ -85,7 +85,7 @@ def _declared(network: Network, node: NodeContact, instrument: str) -> dict[str,
     return dict(driver_class(driver).readings()) if driver in names() else {}
 
 
-def _value(wanted: str, instrument: str, name: str, declared: dict[str, Reading]) -> Any:
+def plain_value(wanted: str, instrument: str, name: str, declared: dict[str, Reading]) -> Any:
     """Return the plain value to send for what a person wrote."""
     if declared:
         settings = {key: reading for key, reading in declared.items() if isinstance(reading, Setting)}

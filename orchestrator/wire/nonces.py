@@ -47,7 +47,7 @@ class Nonces:
         return self._order[-1]
 
     def check(self, nonce: int, ttl_s: float) -> None:
-        """Check that ``nonce`` was given out at most ``ttl_s`` seconds ago.
+        """Check that ``nonce`` was first given out at most ``ttl_s`` s ago; that must be more than ``interval_s``.
 
         Raises:
             Stale: it was not.

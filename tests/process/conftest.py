@@ -151,6 +151,12 @@ def bellringer(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def bellringer_in() -> Callable[[Path], CommandLine]:
+    """The command line in a folder of one's choice."""
+    return CommandLine
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
     """One lab for a module's tests, each of which leaves it without faults."""

@@ -135,6 +135,19 @@ def test_who_has_no_key_an_unknown_key_or_the_wrong_address_is_told_what_to_do(t
     assert not any((Path(body["keys"]) / "operator.key").read_bytes().strip() in words for words in commands)
 
 
+def test_an_estop_reaches_the_agents_even_if_the_coordinator_is_frozen(testbed):
+    coordinator = testbed.told["processes"][1]
+    os.kill(coordinator, signal.SIGSTOP)
+    try:
+        ended = testbed.bellringer("estop", "--json")
+    finally:
+        os.kill(coordinator, signal.SIGCONT)
+    assert ended.returncode == 1, "not everything was confirmed"
+    body = json.loads(ended.stdout)
+    assert set(body["dark"]) == NODES
+    assert list(body["failed"]) == ["the coordinator"]
+
+
 def test_sigterm_of_up_leaves_no_process_and_no_key_behind(testbed):
     testbed.look()
     assert len(testbed.alive()) == 5 + 7

@@ -106,7 +106,9 @@ def test_from_keys_to_get_set_estop_and_a_revoked_key(bellringer, home):
             assert agent["control"] in told
 
         bellringer.wait_until(lambda: silent(bellringer))
-        assert bellringer.here("status", *me).returncode == 1
+        ended = bellringer.here("status", *me)
+        assert ended.returncode == 1
+        assert "wrong: charlie: silent for" in ended.stdout
 
 
 def is_well(bellringer):

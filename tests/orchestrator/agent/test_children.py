@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bellringer.orchestrator.agent.children import Child
+from bellringer.orchestrator.agent.children import SILENT_S, Child
 from bellringer.orchestrator.agent.desk import Endpoint, groups
 from bellringer.orchestrator.wire.messages import Call, Do, Get, Refusal, Set
 from bellringer.sim_backends.lab.build import build_lab, endpoints
@@ -83,6 +83,14 @@ def light(bench):
     bench.ask(lambda n: Set(n, PUMP, "power", 0.01, 0))
     bench.ask(lambda n: Call(n, PUMP, "emission_on", 0))
     bench.until(lambda: bench.lit)
+
+
+def test_a_child_that_has_nothing_to_do_is_left_alone(bench):
+    bench.child.dark("start", reopen=True)
+    bench.until(lambda: bench.reports)
+    end = time.monotonic() + 2 * SILENT_S
+    bench.until(lambda: time.monotonic() > end)
+    assert (bench.child.restarts, bench.reports) == (0, [("dark", "")])
 
 
 def test_values_come_back_and_errors_keep_their_kind(bench):

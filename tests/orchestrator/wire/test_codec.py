@@ -13,8 +13,9 @@ from bellringer.drivers.interfaces import ClockMap, Identity, Recording
 from bellringer.orchestrator.wire import COMMANDS, Limits, WireError, decode, encode
 from bellringer.orchestrator.wire.codec import peek
 from bellringer.orchestrator.wire.messages import Answer, Call, Event, Hello, Refusal, Reply, Request, Set, Status
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 pack, Ext = msgspec.msgpack.encode, msgspec.msgpack.Ext
 ANYTHING = Request | Reply | Refusal | Event
 
@@ -70,6 +71,7 @@ plain = st.recursive(
 )
 
 
+@patient
 @given(plain)
 @example(math.nan)
 @example([-0.0, math.inf, -math.inf])
@@ -354,6 +356,7 @@ def only_a_wire_error(frames) -> None:
     assert len(version) == 2
 
 
+@patient
 @given(st.lists(st.binary(max_size=200), max_size=5))
 def test_random_frames_are_a_wire_error_and_nothing_else(frames):
     only_a_wire_error(frames)
@@ -375,6 +378,7 @@ valid = st.sampled_from(
 )
 
 
+@patient
 @given(valid, st.data())
 def test_mutated_messages_are_understood_or_a_wire_error(frames, data):
     frames = [bytearray(frame) for frame in frames]
@@ -411,6 +415,7 @@ anything = st.recursive(
 )
 
 
+@patient
 @given(
     anything,
     st.lists(

@@ -1,10 +1,14 @@
 """Freshness: a command that lay somewhere too long is refused when it is found, on the service's own clock."""
 
 import math
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from bellringer.orchestrator.wire import Stale
+from bellringer.orchestrator.wire import KeyPair, Stale
 from bellringer.orchestrator.wire.messages import (
     Ack,
     Call,
@@ -132,6 +136,44 @@ def test_a_frozen_service_does_nothing_late_when_it_wakes(bench):
     assert {answers[id].error for id in late} == {"Stale"}
     assert isinstance(answers[dark], Reply)
     assert [incoming.message.id for incoming in service.served] == [dark]
+
+
+SERVICE = """
+import sys
+from bellringer.orchestrator.wire import Enrolled, KeyPair, Server, Zap
+keys, enrolled = KeyPair.ephemeral("service"), Enrolled()
+enrolled.enrol(sys.argv[1], "bob", "operator")
+with Zap() as zap, Server("tcp://127.0.0.1:*", keys, zap, enrolled, name="service") as server:
+    print(server.endpoint, keys.public, flush=True)
+    for _ in range(1000):
+        server.socket.poll(100)
+        for incoming in server.receive():
+            print("carried out", incoming.message.value, flush=True)
+            server.reply(incoming)
+"""
+
+
+@pytest.mark.process
+def test_a_stopped_process_does_nothing_late_when_it_goes_on(bench):
+    bob = KeyPair.ephemeral("bob")
+    command = [sys.executable, "-c", SERVICE, bob.public]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+        try:
+            endpoint, server_key = process.stdout.readline().split()
+            client = bench.client(endpoint, bob, server_key=server_key)
+            client.request(Set(0, "alice.pump", "power", 1.0, 0))
+            os.kill(process.pid, signal.SIGSTOP)
+            late = client.send(Set(0, "alice.pump", "power", 2.0, 0, ttl_s=0.5))
+            time.sleep(1.0)
+            os.kill(process.pid, signal.SIGCONT)
+            answer = client.receive(20)
+            assert answer.id == late
+            with pytest.raises(Stale):
+                answer.value()
+            client.request(Set(0, "alice.pump", "power", 3.0, 0))
+        finally:
+            process.kill()
+        assert process.stdout.read() == "carried out 1.0\ncarried out 3.0\n"
 
 
 def test_a_stale_command_is_for_a_person_to_decide_and_stale_reading_is_repeated(bench):
