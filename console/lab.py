@@ -24,7 +24,8 @@ def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: boo
         emit_json({"testbed": loaded.testbed.name, "seed": seed, "instruments": where})
         sys.stdout.flush()
     else:
-        table = Table(title=f"{loaded.testbed.name}, simulated; Ctrl-C ends it", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        title = f"{loaded.testbed.name}, simulated; Ctrl-C ends it"
+        table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         for column in ("instrument", "driver", "resource"):
             table.add_column(column, no_wrap=True)  # whole, to be copied
         table.add_column("options", overflow="fold")

@@ -7,15 +7,11 @@ registered with the simulated lab for all groups at once.
 """
 
 import contextlib
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.agent.desk import Endpoint, groups
@@ -32,6 +28,7 @@ from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from ..testbed.lockstep import LockstepClock
 from .files import parse_overrides
+from .services import Service
 
 LOOPBACK = "tcp://127.0.0.1:*"
 READY_S = 30.0
@@ -87,13 +84,15 @@ def local_testbed(
             _secret(keys["coordinator"]), f"{state}/coordinator", (*members, runner), LOOPBACK, LOOPBACK, LOOPBACK,
             leave_at_end=True,
         )  # fmt: skip
-        coordinator = _start(stack, "bellringer.orchestrator.coordinator.process", start)()
+        service = Service("the coordinator", "bellringer.orchestrator.coordinator.process", start)
+        stack.callback(service.stop)
+        coordinator = service.ready()
         where = CoordinatorAddress(coordinator["control"], coordinator["events"], keys["coordinator"].public)
         tickets: dict[str, Any] = {}
         for node in nodes if lockstep else ():
             for group in groups({n: e for n, e in loaded.testbed.instruments().items() if n.startswith(f"{node}.")}):
                 tickets[min(group)] = clock.register(f"{node} dark", host=node)
-        ready = {}
+        services: dict[str, Service] = {}
         for node in nodes:
             setup = AgentSetup(
                 node=node,
@@ -112,8 +111,9 @@ def local_testbed(
                 boot_tickets={name: ticket.number for name, ticket in tickets.items() if name.startswith(f"{node}.")},
                 leave_at_end=True,
             )
-            ready[node] = _start(stack, "bellringer.orchestrator.agent.service", setup)
-        agents = {node: port() for node, port in ready.items()}
+            services[node] = Service(f"the agent of '{node}'", "bellringer.orchestrator.agent.service", setup)
+            stack.callback(services[node].stop)
+        agents = {node: service.ready() for node, service in services.items()}
         clock.wait_for(list(tickets.values()))
         try:
             yield Processes(loaded, clock, keys, coordinator, agents)
@@ -124,43 +124,6 @@ def local_testbed(
 
 def _secret(keys: KeyPair) -> tuple[str, str, str]:
     return keys.name, keys.public, keys.secret
-
-
-def _start(stack: contextlib.ExitStack, module: str, setup: Any) -> Any:
-    """Start a service's process; return a function that waits for its addresses."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    )
-    stack.callback(_end, process)
-    assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(setup) + b"\n")
-    process.stdin.flush()
-
-    def ready() -> dict[str, str]:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise BellringerError(
-                f"'{module}' did not start", where=f"process {process.pid}", hint="its error is printed above"
-            )
-        addresses: dict[str, str] = msgspec.json.decode(line)
-        return addresses
-
-    return ready
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a service: its input ends, it makes dark and leaves; killed if it does not."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
 
 
 def _wait_for_nodes(clients: Mapping[str, Client], else_what: str, ready: Callable[[dict[str, Any]], bool]) -> None:

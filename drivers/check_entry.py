@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..testbed.errors import BellringerError, nearest
 from ..testbed.problems import Key, Problem

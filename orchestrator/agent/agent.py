@@ -42,7 +42,8 @@ class Agent:
         link: the link to the coordinator.
         endpoints: replacements for resource strings, in a dry run.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
-        boot_tickets: in a dry run, the participants under which the groups are first made dark, by their alphabetically first instrument.
+        boot_tickets: in a dry run, the participants under which the groups are first made dark, by the instrument of
+            each group that comes first in the alphabet.
     """
 
     def __init__(

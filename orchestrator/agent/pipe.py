@@ -7,7 +7,7 @@ from ..wire.codec import decode, encode
 from ..wire.messages import Message
 
 
-class Dark(Message, tag="dark"):
+class Dark(Message, tag="dark", frozen=True):
     """To a driver process: interrupt what you do and make every instrument, or one, dark, now.
 
     Attributes:
@@ -23,15 +23,15 @@ class Dark(Message, tag="dark"):
     ticket: str = ""
 
 
-class Ping(Message, tag="ping"):
+class Ping(Message, tag="ping", frozen=True):
     """To a driver process: are you there? Answered at once, also while a call is running."""
 
 
-class Pong(Message, tag="pong"):
+class Pong(Message, tag="pong", frozen=True):
     """From a driver process: I am."""
 
 
-class Darkened(Message, tag="darkened"):
+class Darkened(Message, tag="darkened", frozen=True):
     """From a driver process: how making dark went; ``failures`` are the instruments not confirmed dark."""
 
     failures: tuple[str, ...] = ()

@@ -52,7 +52,7 @@ class Setup(msgspec.Struct, frozen=True):
         bind: address of the control port; the stream gets a free port on the same interface.
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
-        boot_tickets: participants under which the groups are first made dark, by a group's alphabetically first instrument.
+        boot_tickets: participants under which the groups are first made dark; see ``Agent``.
     """
 
     node: str
@@ -130,7 +130,7 @@ def run_agent(setup: Setup) -> None:
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if setup.leave_at_end:
-            agent.watch(sys.stdin.fileno(), lambda: os.read(sys.stdin.fileno(), 4096) or agent.stop())
+            agent.watch(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 4096) else agent.stop())
         sys.stdout.write(msgspec.json.encode({"control": endpoints[0], "stream": endpoints[1]}).decode() + "\n")
         sys.stdout.flush()
         agent.run()

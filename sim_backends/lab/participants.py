@@ -7,7 +7,8 @@ beyond ``next_wake_ps()``. See ``testbed/lockstep.py`` for the wire.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-RUNNING, SLEEPING, READING, WAITING, QUEUED, IDLE, ENDING = "running", "sleeping", "reading", "waiting", "queued", "idle", "ending"
+RUNNING, SLEEPING, READING, WAITING = "running", "sleeping", "reading", "waiting"
+QUEUED, IDLE, ENDING = "queued", "idle", "ending"
 
 
 @dataclass

@@ -224,7 +224,11 @@ def test_one_failure_is_raised_as_it_is(host):
         (("alice.lamp", "set", "levle", 1.0), r"alice.lamp \(fake\) has no setting 'levle'", "mean 'level'?"),
         (("alice.lamp", "set", "state", "x"), r"'state' of alice.lamp \(fake\) is a reading", "valid names: level"),
         (("alice.lamp", "call", "ad", 1), r"alice.lamp \(fake\) has no method 'ad'", "did you mean 'add'?"),
-        (("alice.lamp", "call", "add"), "cannot be called like this: missing a required argument: 'one'", "add(one, two=2)"),
+        (
+            ("alice.lamp", "call", "add"),
+            "cannot be called like this: missing a required argument: 'one'",
+            "add(one, two=2)",
+        ),
         (("alice.lamp", "call", "add", 1, 2, 3), "cannot be called like this: too many", "add(one, two=2)"),
         (("alice.lamp", "opne"), "there is no verb 'opne'", "did you mean 'open'?"),
     ],

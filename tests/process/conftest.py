@@ -17,7 +17,6 @@ from bellringer.console.files import load_checked
 from bellringer.console.main import main
 from bellringer.orchestrator.agent.host import Endpoint
 from bellringer.sequences import Outcome, run_sequence
-from bellringer.sequences.control import RunControl
 from bellringer.sequences.sequence import Sequence
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
@@ -91,6 +90,12 @@ class CommandLine:
             process.kill()
             process.communicate()
 
+    def one_laser(self, sequence: str) -> tuple[str, str]:
+        """Write a testbed of one laser, ``table.lamp``, and a sequence of it; return the names of both files."""
+        (self.folder / "one.yaml").write_text(ONE_LASER)
+        (self.folder / "mine.py").write_text(sequence)
+        return "one.yaml", "mine.py"
+
     def stderr(self) -> str:
         """Return what the started command has written to stderr so far."""
         return self._errors.read_text()
@@ -109,6 +114,21 @@ class CommandLine:
         return {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 
 
+ONE_LASER = """\
+bellringer: 1
+name: one-laser
+nodes:
+  table:
+    instruments:
+      lamp:
+        driver: cobolt_06
+        resource: serial:///dev/ttyUSB0
+        settings: {power: "5 mW"}
+        model: {kind: laser, wavelength: "785 nm", max_power: "100 mW"}
+"""
+"""The smallest testbed: its runs need few processes."""
+
+
 class RunningLab:
     """A simulated lab of the example in lockstep, and runs of sequences on it."""
 
@@ -124,13 +144,12 @@ class RunningLab:
         function: Callable[..., None],
         *,
         endpoints: Mapping[str, Endpoint] | None = None,
-        control: RunControl | None = None,
+        overrides: tuple[str, ...] = (),
     ) -> Outcome:
-        """Run a sequence function; ``endpoints`` replace the lab's own."""
+        """Run a sequence function in this process; ``endpoints`` replace the lab's own, ``overrides`` the file's values."""
         places = {**self.endpoints, **(endpoints or {})}
-        return run_sequence(
-            self.loaded, Sequence(function), {}, self.clock, endpoints=places, runs=self._runs, control=control
-        )
+        loaded = load_checked(EXAMPLE, overrides) if overrides else self.loaded
+        return run_sequence(loaded, Sequence(function), {}, self.clock, endpoints=places, runs=self._runs)
 
     def fault(self, instrument: str, kind: str, count: int = 1, delay_s: float = 5.0) -> None:
         """Make an instrument misbehave from now on."""

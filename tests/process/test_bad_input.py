@@ -7,6 +7,7 @@ import socket
 
 import numpy as np
 import pytest
+from bellringer.analysis import rate
 from bellringer.orchestrator.agent.host import Endpoint
 from bellringer.testbed.errors import IdentityError, LimitError, TransportError
 
@@ -158,12 +159,16 @@ def test_swapped_instruments_are_recognised_and_the_lab_stays_dark(lab, one, oth
     assert (record["status"], record["error"]) == ("failed", said)
 
 
-def test_another_unit_of_the_same_kind_is_told_by_its_serial_number(bellringer):
-    done = bellringer.here("run", bellringer.example, "count_rates", "--dry-run", "--set", "charlie.pump.serial_number=99999")
-    assert done.returncode == 1
-    said = flat(done.stderr)
-    assert "expected serial number 99999, found Cobolt" in said
-    assert "charlie.pump (Cobolt 06-01) at serial:///dev/" in said
+def test_another_unit_of_the_same_kind_is_told_by_its_serial_number(lab):
+    def never(run):
+        raise AssertionError("the sequence must not begin")
+
+    outcome = lab.run(never, overrides=("charlie.pump.serial_number=99999",))
+    assert outcome.status == "failed"
+    assert isinstance(outcome.error, IdentityError)
+    assert re.match(r"expected serial number 99999, found Cobolt .* serial \d{5}", outcome.error.what)
+    assert outcome.error.where.startswith("charlie.pump (Cobolt 06-01) at serial:///dev/")
+    assert lab.light_w() == 0.0
 
 
 def closed_port() -> int:
@@ -196,51 +201,78 @@ def test_a_closed_port_is_an_error_that_names_it(lab, name, resource):
     assert lab.events(outcome.folder)[-1]["event"] == "failed"
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+def test_an_impossible_integration_time_is_refused_before_anything_is_sent(lab, seconds):
+    def impatient(run):
+        before = lab.clock.now_ps()
+        try:
+            run.acquire(run.link(), seconds)
+        finally:
+            assert lab.clock.now_ps() == before
+
+    outcome = lab.run(impatient)
+    assert isinstance(outcome.error, LimitError)
+    assert f"cannot record for {seconds:g} s" in outcome.error.what
+    assert "above zero" in outcome.error.hint
+
+
 def test_a_real_run_without_its_instrument_ends_with_exit_code_1_and_a_record(bellringer):
     place = f"socket://127.0.0.1:{closed_port()}"
-    (bellringer.folder / "one.yaml").write_text(
-        "bellringer: 1\nname: one-laser\nnodes:\n  table:\n    instruments:\n"
-        f"      lamp: {{driver: cobolt_06, resource: '{place}'}}\n"
-    )
-    (bellringer.folder / "mine.py").write_text(
+    file, sequence = bellringer.one_laser(
         "from bellringer.sequences import Run, sequence\n\n\n@sequence\ndef mine(run: Run) -> None:\n    'Never begins.'\n"
     )
-    done = bellringer("run", "one.yaml", "mine.py")
+    done = bellringer("run", file, sequence, "--set", f"table.lamp.resource={place}")
     assert done.returncode == 1
     said = flat(done.stderr)
     assert f"cannot open {place}" in said
     assert "where: table.lamp (Cobolt 06-01)" in said
     assert "next: is the instrument switched on" in said
+    assert "Traceback" not in said
     assert json.loads((bellringer.run_folder() / "run.json").read_text())["status"] == "failed"
     shown = bellringer.here("runs", "show", "latest")
     assert "cannot open" in flat(shown.stdout)
 
 
-def test_what_was_recorded_before_the_failure_is_kept(bellringer):
-    (bellringer.folder / "mine.py").write_text(
+def test_what_was_recorded_before_the_failure_is_kept(lab):
+    def interrupted(run):
+        link = run.link()
+        run.start_source(link)
+        acquisition = run.acquire(link, 0.01)
+        run.result("clicks", rate(int(acquisition.singles().sum()), acquisition.seconds))
+        run.set("charlie.pump", "power", math.nan)
+
+    outcome = lab.run(interrupted)
+    assert outcome.status == "failed"
+    for node in ("alice", "bob"):
+        with np.load(outcome.folder / "tags" / f"0001-{node}.npz") as tags:
+            assert len(tags["times_ps"]) > 100
+    stored = json.loads((outcome.folder / "results.json").read_text())
+    assert stored["results"]["clicks"]["value"] == outcome.results["clicks"].value > 0
+    kinds = [event["event"] for event in lab.events(outcome.folder)]
+    assert kinds[-6:] == ["acquisition", "result", "set", "dark", "closed", "failed"]
+
+
+def test_a_failed_run_is_exit_code_1_and_prints_what_it_has(bellringer):
+    file, sequence = bellringer.one_laser(
         "from bellringer.analysis import rate\n"
         "from bellringer.sequences import Run, sequence\n\n\n"
         "@sequence\n"
         "def mine(run: Run) -> None:\n"
-        "    'One good acquisition, then a setpoint that is no number.'\n"
-        "    link = run.link()\n"
-        "    run.start_source(link)\n"
-        "    acquisition = run.acquire(link, 0.01)\n"
-        "    run.result('clicks', rate(int(acquisition.singles().sum()), acquisition.seconds))\n"
-        "    run.set('charlie.pump', 'power', float('nan'))\n"
+        "    'One result, then a setpoint that is no number.'\n"
+        "    run.call('table.lamp', 'emission_on')\n"
+        "    run.result('clicks', rate(12, 3.0))\n"
+        "    run.set('table.lamp', 'power', float('nan'))\n"
     )
-    done = bellringer("run", bellringer.example, "mine.py", "--dry-run", "--json")
+    done = bellringer("run", file, sequence, "--dry-run", "--json")
     assert done.returncode == 1
-    assert "power must be a finite number in W, not nan" in flat(done.stderr)
+    said = flat(done.stderr)
+    assert "error: power must be a finite number in W, not nan" in said
+    assert "where: table.lamp (Cobolt 06-01).power" in said
+    assert "next: nothing was sent" in said
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["status"] == "failed"
-    assert answer["results"]["clicks"]["value"] > 0
+    assert answer["results"]["clicks"]["value"] == 4.0
     folder = bellringer.run_folder()
-    for node in ("alice", "bob"):
-        with np.load(folder / "tags" / f"0001-{node}.npz") as tags:
-            assert len(tags["times_ps"]) > 100
-    stored = json.loads((folder / "results.json").read_text())
-    assert stored["results"] == answer["results"]
-    kinds = [event["event"] for event in bellringer.events(folder)]
-    assert kinds[-6:] == ["acquisition", "result", "set", "dark", "closed", "failed"]
+    assert json.loads((folder / "results.json").read_text())["results"] == answer["results"]
+    assert [event["confirmed"] for event in bellringer.events(folder) if event["event"] == "dark"] == [True]
     assert "power must be a finite number" in (folder / "report.html").read_text()

@@ -135,7 +135,7 @@ def test_a_killed_runner_leaves_darkness_and_a_readable_record(laser, attempt):
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
-@pytest.mark.parametrize("victim", ["bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"])
+@pytest.mark.parametrize("victim", ["orchestrator.coordinator.process", "orchestrator.agent.service"])
 def test_a_killed_service_ends_the_run_dark_with_a_clear_error(laser, victim, attempt):
     laser.shine()
     (pid,) = laser.pids(victim)

@@ -102,7 +102,8 @@ def test_background_alone_violates_nothing_at_any_delay(delay_ps):
 
 
 def test_no_light_at_all_is_null_with_a_reason():
-    overrides = ("charlie.pump.power=0 mW", "alice.detectors.model.dark_rate=0 Hz", "bob.detectors.model.dark_rate=0 Hz")
+    no_darks = [f"{node}.detectors.model.dark_rate=0 Hz" for node in ("alice", "bob")]
+    overrides = ("charlie.pump.power=0 mW", *no_darks)
     results, _ = bell_test(5, *overrides)
     for name in ("S", "visibility_HV", "visibility_DA"):
         assert results[name].value is None

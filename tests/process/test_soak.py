@@ -40,7 +40,7 @@ def test_one_seed_gives_identical_tags_thirty_times(tmp_path):
 
 
 def test_pulls_of_forty_seeds_are_centred_and_not_too_wide(tmp_path):
-    """Seeds 101 to 140, 0.5 s a setting: mean pull within 3.5 / sqrt(40), standard deviation below 1.3, none over 4.5."""
+    """Seeds 101 to 140, 0.5 s a setting: mean pull within 3.5 / sqrt(40), spread below 1.3, none over 4.5."""
     pulls: dict[str, list[float]] = {}
     for seed in range(101, 141):
         loaded, outcome = dry_run(tmp_path, seed, 0.5)

@@ -269,7 +269,8 @@ def test_an_idle_caller_does_not_hold_time_and_moves_none_by_itself(lab):
 
 
 def test_a_killed_process_no_longer_holds_time(lab):
-    code = f"import os; from bellringer.testbed.lockstep import LockstepClock as C; C({lab.endpoint!r}, 'x'); os._exit(9)"
+    clock = "from bellringer.testbed.lockstep import LockstepClock"
+    code = f"import os; {clock}; LockstepClock({lab.endpoint!r}, 'x'); os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 9
     worker, ends = LockstepClock(lab.endpoint), []
     ticket = worker.register("dark")
