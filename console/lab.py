@@ -1,6 +1,5 @@
 """``bellringer lab up``: the simulated lab alone, in step with the wall clock."""
 
-import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: boo
     """Run until Ctrl-C or SIGTERM."""
     loaded = load_checked(file, overrides)
     lab = build_lab(loaded.testbed, seed)
+    for number in (signal.SIGINT, signal.SIGTERM):  # before anybody can know that the lab is there
+        signal.signal(number, lambda number, frame: lab.stop())
     where = endpoints(lab)
     if as_json:
         emit_json({"testbed": loaded.testbed.name, "seed": seed, "instruments": where})
@@ -34,6 +35,4 @@ def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: boo
                 name, body["driver"], body["resource"], ", ".join(f"{k}={v}" for k, v in body["options"].items())
             )
         Console().print(table)
-    signal.signal(signal.SIGTERM, lambda number, frame: lab.stop())
-    with contextlib.suppress(KeyboardInterrupt):
-        lab.run()
+    lab.run()

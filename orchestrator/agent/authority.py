@@ -111,5 +111,5 @@ class Authority:
             raise InstrumentError(
                 f"it belongs to run '{owner.run}' now",
                 where=where,
-                hint="wait for the run to end, or abort it: bellringer abort",
+                hint="wait for the run to end, or end it where it was started",
             )

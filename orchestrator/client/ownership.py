@@ -70,7 +70,11 @@ class Ownership:
         with self._connect() as client:
             while not self._stop.wait(RENEW_S):
                 try:
-                    self._take(client.request(self._own, timeout_s=2.0))
+                    answer = client.request(self._own, timeout_s=2.0)
+                    if not answer["kept"]:
+                        self._on_lost(BellringerError("the run was silent for too long and lost its instruments"))
+                        return
+                    self._take(answer)
                     failed_s = 0.0
                 except BellringerError as error:
                     failed_s += RENEW_S
