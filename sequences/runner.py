@@ -104,11 +104,11 @@ def run_sequence(
         folder.write_text("traceback.txt", "".join(traceback.format_exception(error)))
     if failures:
         status = "failed"
-        before = f"; before that: {_in_short(error)}" if error is not None else ""
+        unconfirmed = list(dict.fromkeys(map(_in_short, failures)))
+        if error is not None and _in_short(error) not in unconfirmed:
+            unconfirmed.append(f"before that: {_in_short(error)}")
         error = InstrumentError(
-            "not every instrument could be confirmed dark: "
-            + "; ".join(dict.fromkeys(map(_in_short, failures)))
-            + before,
+            "not every instrument could be confirmed dark: " + "; ".join(unconfirmed),
             where=str(folder.path),
             hint="check the lab by eye; block the light by hand before you go near it",
         )

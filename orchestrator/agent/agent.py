@@ -7,6 +7,7 @@ link has a thread); so an order to go dark is carried out within one turn. Whate
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ class Agent:
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: in a dry run, the participants under which the groups are first made dark, by the instrument of
             each group that comes first in the alphabet.
+        locks: folder of the files that keep two driver processes from one port.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Agent:
         endpoints: Mapping[str, Endpoint],
         clock_endpoint: str = "",
         boot_tickets: Mapping[str, str] | None = None,
+        locks: Path | None = None,
     ) -> None:
         self.node, self.authority = node, authority
         self._server, self._publisher, self._recorder = server, publisher, recorder
@@ -70,7 +73,7 @@ class Agent:
         self._watched: dict[int, Callable[[], object]] = {}
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
-            child = Child(members, endpoints, clock_endpoint, self._child_reports)
+            child = Child(members, endpoints, clock_endpoint, self._child_reports, locks)
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...testbed.clock import Clock, Ticket
-from ...testbed.errors import InstrumentError
+from ...testbed.errors import BellringerError, InstrumentError
 from ...testbed.testbed import InstrumentEntry
 
 
@@ -91,18 +91,29 @@ class Instruments(ABC):
 
     def dark(self) -> list[BaseException]:
         """Bring every instrument to its safe state; return what failed instead of raising, so that all are tried."""
-        calls = [self.submit(name, "safe_state") for name in self._composed_last()]
-        return self._failures(calls)
+        return self._try_all("safe_state", self._composed_last())
 
     def close(self) -> list[BaseException]:
         """Close every instrument: dark, at rest, port released; return what failed."""
-        failures = self._failures([self.submit(name, self.closing) for name in reversed(self._composed_last())])
-        self._release()
-        return failures
+        try:
+            return self._try_all(self.closing, self._composed_last()[::-1])
+        finally:
+            self._release()
 
     def _composed_last(self) -> list[str]:
         return sorted(self.entries, key=lambda name: bool(self.entries[name].parts))
 
-    def _failures(self, calls: Sequence[Call]) -> list[BaseException]:
-        self._wait(calls)
-        return [call.error for call in calls if call.error is not None]
+    def _try_all(self, verb: str, names: Sequence[str]) -> list[BaseException]:
+        """Call all of them and return what failed; nothing is raised, not even that a simulated lab has gone."""
+        calls: list[Call] = []
+        failures: list[BaseException] = []
+        for name in names:
+            try:
+                calls.append(self.submit(name, verb))
+            except BellringerError as error:
+                failures.append(error)
+        try:
+            self._wait(calls)
+        except BellringerError as error:
+            failures.append(error)
+        return failures + [call.error for call in calls if call.error is not None]

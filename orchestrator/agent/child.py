@@ -5,6 +5,8 @@ end of the pipe when the agent has died, interrupt the call in flight instead of
 the dark; at the end of the pipe the process also closes its instruments and leaves.
 """
 
+import contextlib
+import fcntl
 import signal
 import threading
 from collections import deque
@@ -29,18 +31,25 @@ def main(
     entries: Mapping[str, InstrumentEntry],
     endpoints: Mapping[str, Endpoint],
     clock_endpoint: str,
+    lock: str,
 ) -> None:
-    """Run until the pipe ends. ``clock_endpoint`` is a simulated lab's clock socket, or "" for real time."""
+    """Run until the pipe ends.
+
+    Args:
+        clock_endpoint: a simulated lab's clock socket, "" for real time.
+        lock: a file that is held as long as the instruments are ours, "" for none: the processes of an agent that was
+            killed are still making dark when its successor starts, and two must not speak on one port.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
     clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WallClock()
-    DriverProcess(connection, Desk(entries, clock, endpoints), clock).run()
+    DriverProcess(connection, Desk(entries, clock, endpoints), clock, lock).run()
 
 
 class DriverProcess:
     """The two threads of a driver process; ``run`` is the main one."""
 
-    def __init__(self, connection: Connection, desk: Desk, clock: Clock) -> None:
-        self._connection, self._desk, self._clock = connection, desk, clock
+    def __init__(self, connection: Connection, desk: Desk, clock: Clock, lock: str) -> None:
+        self._connection, self._desk, self._clock, self._lock = connection, desk, clock, lock
         self._jobs: deque[Job] = deque()
         self._urgent: deque[Dark] = deque()
         self._darkening = False
@@ -51,17 +60,23 @@ class DriverProcess:
     def run(self) -> None:
         """Carry out what comes until the agent has gone; then dark, close, leave."""
         threading.Thread(target=self._read, name="pipe", daemon=True).start()
+        with contextlib.ExitStack() as stack:
+            if self._lock:
+                fcntl.flock(stack.enter_context(open(self._lock, "w")), fcntl.LOCK_EX)
+            self._work()
+            with self._clock.running(self._ticket("", f"{self._host} close")):
+                for name in sorted(self._desk.entries, key=self._composed, reverse=True):
+                    self._attempt(name, "close")
+
+    def _work(self) -> None:
         while True:
             job = self._next()
-            if isinstance(job, Dark):
-                self._make_dark(job)
-                if job is LEFT:
-                    break
-            else:
+            if not isinstance(job, Dark):
                 self._carry_out(job)
-        with self._clock.running(self._ticket("", f"{self._host} close")):
-            for name in sorted(self._desk.entries, key=self._composed, reverse=True):
-                self._attempt(name, "close")
+                continue
+            self._make_dark(job)
+            if job is LEFT:
+                return
 
     # --- reader thread ----------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import itertools
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ...testbed.errors import InstrumentError
@@ -38,6 +39,7 @@ class Child:
     """One driver process and the instruments of its group.
 
     Args:
+        locks: folder of the files that keep two processes from one port.
         report: called with (kind, text) when something happened that a person should know: ``died``, ``dark``, ...
     """
 
@@ -47,9 +49,11 @@ class Child:
         endpoints: Mapping[str, Endpoint],
         clock_endpoint: str,
         report: Callable[[str, str], None],
+        locks: Path | None = None,
     ) -> None:
         self.names = tuple(entries)
-        self._arguments = (dict(entries), dict(endpoints), clock_endpoint)
+        lock = str(locks / f"{min(entries)}.lock") if locks else ""
+        self._arguments = (dict(entries), dict(endpoints), clock_endpoint, lock)
         self._report = report
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[str, Answer]] = {}

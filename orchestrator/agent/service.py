@@ -126,6 +126,7 @@ def run_agent(setup: Setup) -> None:
             {name: Endpoint(resource, dict(options)) for name, (resource, options) in setup.endpoints.items()},
             setup.clock_endpoint,
             setup.boot_tickets,
+            state,
         )
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)

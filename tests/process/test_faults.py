@@ -170,8 +170,7 @@ def test_an_instrument_that_falls_silent_fails_the_run_and_the_light_is_off(fres
     assert outcome.status == "failed"
     assert fresh_lab.light_w() == 0.0
     assert "not every instrument could be confirmed dark" in outcome.error.what
-    assert f"before that: {name}" in outcome.error.what
-    assert name in outcome.error.what
+    assert f"{name} (" in outcome.error.what
     assert "block the light by hand" in outcome.error.hint
     kinds = {event["event"]: event for event in fresh_lab.events(outcome.folder)}
     assert kinds["dark"]["confirmed"] is False
@@ -199,14 +198,15 @@ def test_a_broken_connection_fails_the_run_and_the_next_one_has_a_new_one(lab):
     def broken(run):
         run.start_source(run.link())
         lab.fault(DETECTORS, "disconnect")
-        run.get(DETECTORS, "bias_current")
+        with pytest.raises(TransportError, match="the connection broke"):
+            run.get(DETECTORS, "bias_current")
 
     def whole(run):
         assert run.get(DETECTORS, "bias_current") == pytest.approx(20e-6)
 
     outcome = lab.run(broken)
     assert outcome.status == "failed"
-    assert "the connection broke" in str(outcome.error)
+    assert "could be confirmed dark: alice.detectors" in str(outcome.error)
     assert lab.light_w() == 0.0
     assert lab.run(whole).status == "completed"
 
@@ -252,14 +252,3 @@ def test_an_open_interlock_keeps_the_laser_dark_until_it_is_closed_and_cleared(f
     assert fresh_lab.run(cleared).status == "completed"
     assert fresh_lab.light_w() == 0.0
 
-
-def test_a_port_that_is_gone_is_a_transport_error(lab):
-    """What the errors above are made of can be told apart by their class."""
-
-    def broken(run):
-        lab.fault(DETECTORS, "disconnect")
-        with pytest.raises(TransportError):
-            run.get(DETECTORS, "bias_current")
-
-    outcome = lab.run(broken)
-    assert "not every instrument could be confirmed dark" in str(outcome.error)

@@ -12,8 +12,6 @@ from bellringer.testbed.lockstep import LockstepClock
 pytestmark = pytest.mark.process
 
 STEPS = """\
-import json
-import sys
 from pathlib import Path
 
 from bellringer.sequences import Run, sequence
@@ -30,8 +28,6 @@ def steps(run: Run, then: str = "") -> None:
         Path("step").write_text(str(number))
         if then == "raise":
             raise ValueError("it went wrong [in here]")
-        if then == "exit":
-            sys.exit(0)
 """
 
 

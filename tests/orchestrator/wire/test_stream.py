@@ -142,6 +142,16 @@ def test_an_unknown_key_gets_nothing_and_is_told_why(bench, publisher):
     assert publisher.subscribed() == []
 
 
+def test_without_an_authentication_handler_nobody_gets_anything(bench, publisher, bob):
+    """Libzmq's default would be to publish to everybody."""
+    bench.zap.close()
+    subscriber = bench.closing(Subscriber(publisher.endpoint, bench.service_keys.public, bob, context=bench.context))
+    for _ in range(50):
+        publisher.publish("a", event())
+        assert subscriber.receive(0.02) is None
+    assert publisher.subscribed() == []
+
+
 def test_nobody_there(bench, publisher, bob):
     publisher.close()
     subscriber = bench.closing(Subscriber(publisher.endpoint, bench.service_keys.public, bob, context=bench.context))
