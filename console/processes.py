@@ -124,7 +124,7 @@ def local_testbed(
 
 @contextlib.contextmanager
 def _idle(clock: Clock) -> Iterator[None]:
-    """Let lab time go on without us; if the lab has gone, there is none, which is no reason to hide how the run ended."""
+    """Let lab time go on without us; if the lab has gone, that is no reason to hide how the run ended."""
     waiting = contextlib.ExitStack()
     with contextlib.suppress(BellringerError):
         waiting.enter_context(clock.idle())

@@ -74,8 +74,12 @@ class Run:
         links = self.testbed.links
         if not name and len(links) == 1:
             return next(iter(links.values()))
+        if not links:
+            raise BellringerError("this testbed has no link to measure on", hint="write one under 'links:' in its file")
+        if not name:
+            raise BellringerError("this testbed has several links", hint="name one with --link: " + ", ".join(links))
         if name not in links:
-            raise BellringerError(f"there is no link '{name}'" if name else "which link?", hint=nearest(name, links))
+            raise BellringerError(f"there is no link '{name}'", hint=nearest(name, links))
         return links[name]
 
     def start_source(self, link: Link) -> None:

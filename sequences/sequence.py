@@ -146,7 +146,8 @@ def _load(file: str) -> ModuleType:
         raise BellringerError(f"there is no file '{file}'", hint="give a sequence's name, or FILE.py:NAME")
     module_name = f"sequence_file_{path.stem}"  # a user's random.py must not take the place of Python's
     loader = importlib.util.spec_from_file_location(module_name, path)
-    assert loader is not None and loader.loader is not None
+    assert loader is not None
+    assert loader.loader is not None
     module = importlib.util.module_from_spec(loader)
     sys.modules[module_name] = module
     try:

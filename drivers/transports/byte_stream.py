@@ -79,6 +79,7 @@ class ByteTransport(ABC):
 
     def has_input(self, slice_s: float) -> bool:
         """Return whether new bytes came, waiting at most ``slice_s`` seconds of wall time."""
+        self._check_open()
         try:
             data = self._receive(slice_s)
         except OSError as error:
@@ -89,8 +90,7 @@ class ByteTransport(ABC):
 
     def write(self, data: bytes) -> None:
         """Send ``data``."""
-        if not self._open:
-            raise TransportError(f"{self.resource} is closed", where=self.label, hint="open the instrument first")
+        self._check_open()
         try:
             self._send(data)
         except OSError as error:
@@ -130,8 +130,7 @@ class ByteTransport(ABC):
         return data
 
     def _fill(self, enough, timeout_s: float, wanted: str) -> None:  # type: ignore[no-untyped-def]
-        if not self._open:
-            raise TransportError(f"{self.resource} is closed", where=self.label, hint="open the instrument first")
+        self._check_open()
         end = self.clock.monotonic_s() + timeout_s
         while not enough():
             left = end - self.clock.monotonic_s()
@@ -144,6 +143,10 @@ class ByteTransport(ABC):
                     where=f"{self.label} at {self.resource}",
                     hint="is it powered and at this port with the right baud rate? power-cycle it if it hangs",
                 )
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise TransportError(f"{self.resource} is closed", where=self.label, hint="open the instrument first")
 
     def _gone(self, error: OSError) -> TransportError:
         self.close()

@@ -70,7 +70,8 @@ class Link:
         self._broken_off = 0
         self._problem: LinkError | None = None
         self.socket = call_curve(self._context.socket(self.kind), self._keys, self._server)
-        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        if self.kind == zmq.DEALER:
+            self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what is sent while there is nobody must not arrive later
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()

@@ -146,7 +146,7 @@ class RunningLab:
         endpoints: Mapping[str, Endpoint] | None = None,
         overrides: tuple[str, ...] = (),
     ) -> Outcome:
-        """Run a sequence function in this process; ``endpoints`` replace the lab's own, ``overrides`` the file's values."""
+        """Run a sequence function; ``endpoints`` replace the lab's own, ``overrides`` the file's values."""
         places = {**self.endpoints, **(endpoints or {})}
         loaded = load_checked(EXAMPLE, overrides) if overrides else self.loaded
         return run_sequence(loaded, Sequence(function), {}, self.clock, endpoints=places, runs=self._runs)

@@ -1,4 +1,4 @@
-"""Bad testbed files, setpoints, ports and instruments: a clear error, exit code 1, a dark lab, and a readable record."""
+"""Bad testbed files, setpoints, ports and instruments: a clear error, exit code 1, a dark lab, a readable record."""
 
 import json
 import math
@@ -219,7 +219,10 @@ def test_an_impossible_integration_time_is_refused_before_anything_is_sent(lab, 
 def test_a_real_run_without_its_instrument_ends_with_exit_code_1_and_a_record(bellringer):
     place = f"socket://127.0.0.1:{closed_port()}"
     file, sequence = bellringer.one_laser(
-        "from bellringer.sequences import Run, sequence\n\n\n@sequence\ndef mine(run: Run) -> None:\n    'Never begins.'\n"
+        "from bellringer.sequences import Run, sequence\n\n\n"
+        "@sequence\n"
+        "def mine(run: Run) -> None:\n"
+        "    'Never begins.'\n"
     )
     done = bellringer("run", file, sequence, "--set", f"table.lamp.resource={place}")
     assert done.returncode == 1

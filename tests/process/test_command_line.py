@@ -366,4 +366,3 @@ def test_lab_up_prints_a_table_for_people(bellringer):
         process.wait(20)
     assert "bell-three-node, simulated; Ctrl-C ends it" in text
     assert "socket://127.0.0.1:" in text
-

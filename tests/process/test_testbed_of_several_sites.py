@@ -112,7 +112,8 @@ def test_from_keys_to_get_set_estop_and_a_revoked_key(bellringer, home):
 
 
 def is_well(bellringer):
-    return bellringer.here("status", "--key", "anna").returncode == 0 and "charlie" in nodes(bellringer)
+    ended = bellringer.here("status", "--key", "anna")
+    return ended.returncode == 0 and nodes(bellringer).get("charlie", {}).get("leased", False)
 
 
 def silent(bellringer):
