@@ -38,8 +38,8 @@ class LockstepClock(AbortFlag):
     """The client side. ``endpoint`` is the lab's clock socket.
 
     With a ``caller`` name, the thread that makes the clock is a caller: lab time stands still while it runs. A process
-    that only carries out calls registered by others has none, and ``adopt``s their tickets. ``alive`` tells whether the lab's
-    process still runs, so that its crash becomes an error and not a hang.
+    that only carries out calls registered by others has none, and ``adopt``s their tickets. ``alive`` tells whether the
+    lab's process still runs, so that its crash becomes an error and not a hang.
     """
 
     def __init__(self, endpoint: str, caller: str = "", alive: Callable[[], bool] = lambda: True) -> None:

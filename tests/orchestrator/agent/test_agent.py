@@ -155,7 +155,7 @@ def test_an_operator_reads_and_sets_and_an_observer_only_reads(network):
         otto.request(Set(0, PUMP, "power", 0.01, 0))
     with pytest.raises(LimitError, match="testbed file"):
         anna.request(Set(0, PUMP, "power", 0.06, 0))
-    with pytest.raises(BellringerError, match="did you mean 'charlie.pump'"):
+    with pytest.raises(BellringerError, match=r"did you mean 'charlie\.pump'"):
         anna.request(Get(0, "charlie.pomp", "power", 0))
     assert otto.request(Get(0, PUMP, "power", 0)) == 0.02
 
