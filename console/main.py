@@ -59,7 +59,7 @@ def print_error(error: BaseException) -> None:
         return
     out.print(f"error: {error.what}", style="bold red", markup=False)
     if error.where:
-        out.print(f"  where: {error.where}", markup=False)
+        out.print(f"  where: {error.where}", markup=False, soft_wrap=True)  # a path is for copying
     if error.hint:
         out.print(f"  next:  {error.hint}", style="green", markup=False)
 

@@ -158,7 +158,7 @@ def test_an_exception_in_a_sequence_ends_dark_with_one_line_and_a_traceback_in_t
     said = " ".join(done.stderr.split())
     line = STEPS.splitlines().index('            raise ValueError("it went wrong [in here]")') + 1
     assert "error: ValueError: it went wrong [in here]" in said
-    assert re.search(rf"where: \S*mine\.py:{line}, in steps", said)
+    assert re.search(rf"where:.*mine\.py:{line}, in steps", said)
     assert f"runs/{folder.name}/traceback.txt" in said
     assert "Traceback" not in said
     assert (folder / "traceback.txt").read_text().endswith("ValueError: it went wrong [in here]\n")
