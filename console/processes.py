@@ -144,7 +144,7 @@ def _wait_for_nodes(clients: Mapping[str, Client], else_what: str, ready: Callab
     end = time.monotonic() + READY_S
     for node, client in clients.items():
         while not ready(status := client.request(Status(0))):
-            if time.monotonic() > end:
+            if status["fault"] or time.monotonic() > end:
                 why = status["fault"] or status["refused"] or status["coordinator"] or "its agent is not ready"
                 raise BellringerError(
                     f"node '{node}' {else_what}: {why}", hint="look at its instruments, then try again"

@@ -29,6 +29,8 @@ STARTING_S = 10.0
 """A fresh process imports its drivers first; until then its silence means nothing."""
 DARK_S = 3.0
 """A child that has not confirmed dark for this long is killed and replaced."""
+REOPEN_DARK_S = 20.0
+"""The same where instruments are opened first: one that is not reachable takes some seconds to be given up."""
 LOCKSTEP_DARK_S = 60.0
 """The same in a dry run, where darkness needs lab time and so has to wait for a caller that computes."""
 
@@ -59,7 +61,8 @@ class Child:
         self._pending: dict[int, tuple[str, Answer]] = {}
         self._darks: dict[int, Answer | None] = {}
         self._dark_since: float | None = None
-        self._dark_s = DARK_S if not clock_endpoint else LOCKSTEP_DARK_S
+        self._lockstep = bool(clock_endpoint)
+        self._dark_s = LOCKSTEP_DARK_S
         self.clean = False
         """Whether nothing but reading was asked for since it was last confirmed dark."""
         self.failures: tuple[str, ...] = ()
@@ -96,6 +99,8 @@ class Child:
         """Order every instrument, or one, dark; what is in flight is interrupted. ``answer`` is told how it went."""
         if self._dark_since is None:
             self._dark_since = time.monotonic()
+        if not self._lockstep:
+            self._dark_s = max(REOPEN_DARK_S if reopen else DARK_S, self._dark_s if self._darks else 0.0)
         order = Dark(next(self._ids), reason, instrument, reopen, ticket)
         self._darks[order.id] = answer
         self._send(order)
