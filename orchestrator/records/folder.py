@@ -3,7 +3,7 @@
     runs/20260131-120500-chsh-7f3a/
         run.json        what was asked: sequence, parameters, seed, versions, epoch, and at the end the status
         testbed.yaml    the testbed file as it was
-        snapshots.json  every instrument's values at start and end
+        snapshots.json  every instrument's values at the start
         events.jsonl    what happened, one line each, written as it happens, stamped with hardware time
         tags/           time tags, one file per node and recording, complete or absent
         data/           tables behind the figures
