@@ -10,6 +10,7 @@ import os
 import pty
 import socket
 import tty
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Client(Protocol):
         """Deliver ``data`` after ``delay_s`` of lab time, in pieces, never before what was sent earlier."""
 
 
-class _Stream:
+class _Stream(ABC):
     """One byte-stream connection, whatever carries it."""
 
     def __init__(self, port: "BytePort", key: str) -> None:
@@ -65,11 +66,11 @@ class _Stream:
             self._write(data)
             self.delivered += len(data)
 
-    def _write(self, data: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self, data: bytes) -> None: ...
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
 
 def _pieces(data: bytes, rng: Any) -> list[bytes]:
@@ -83,7 +84,7 @@ def _pieces(data: bytes, rng: Any) -> list[bytes]:
     return [data[:cut], data[cut:]]
 
 
-class BytePort:
+class BytePort(ABC):
     """A port that carries a byte stream. ``on_bytes(data, client)`` is the twin's parser."""
 
     resource = ""
@@ -117,9 +118,9 @@ class BytePort:
             "stale": [(previous + data, 0.0)],
         }[fault.kind]
 
+    @abstractmethod
     def close(self) -> None:
         """Close the port and all its connections."""
-        raise NotImplementedError
 
     def drop(self, stream: _Stream) -> None:
         """Break one connection."""
