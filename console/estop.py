@@ -4,11 +4,10 @@ import re
 import threading
 from typing import Any
 
+from ..orchestrator.client import TIMEOUT_S, Network, NodeContact, in_parallel, node_contact
 from ..orchestrator.wire.messages import Ack, EStop, Nodes, Status
 from ..testbed.errors import BellringerError
-from .contact import NodeContact
 from .main import emit_json
-from .network import TIMEOUT_S, Network, in_parallel, node_contact
 
 LOOK_S = 0.05
 DARK_S = 8.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ..orchestrator.wire import Enrolled, KeyFolder, KeyPair, fingerprint
+from ..orchestrator.wire import Enrolled, KeyFolder, fingerprint
 from ..testbed.errors import BellringerError
 from .main import emit_json
 
@@ -51,7 +51,7 @@ def list_command(folder: Path | None, at: Path | None, as_json: bool) -> None:
         ]
     else:
         keys = KeyFolder(folder)
-        pairs = [keys.load(name) for name in own_names(keys)]
+        pairs = [keys.load(name) for name in keys.names()]
         rows = [{"name": p.name, "fingerprint": fingerprint(p.public), "public_key": p.public} for p in pairs]
     if as_json:
         emit_json(rows)
@@ -70,27 +70,3 @@ def public_key(text: str) -> str:
         return text
     path = Path(text)
     return KeyFolder(path.parent).public(path.stem)
-
-
-def own_names(keys: KeyFolder) -> list[str]:
-    """Return the names of the key pairs in a folder."""
-    return sorted(path.stem for path in keys.path.glob("*.key"))
-
-
-def own_pair(folder: Path | None, name: str) -> KeyPair:
-    """Return one's own pair: the one called ``name``, else the only one there is.
-
-    Raises:
-        BellringerError: there is none, or more than one and no name.
-    """
-    keys = KeyFolder(folder)
-    if name:
-        return keys.load(name)
-    names = own_names(keys)
-    if len(names) != 1:
-        raise BellringerError(
-            "you have no key" if not names else "you have several keys: " + ", ".join(names),
-            where=str(keys.path),
-            hint="make one: bellringer keys init NAME" if not names else "say which with --key NAME or BELLRINGER_KEY",
-        )
-    return keys.load(names[0])

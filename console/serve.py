@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..orchestrator.agent.service import CoordinatorAddress
 from ..orchestrator.agent.service import Setup as AgentSetup
+from ..orchestrator.client.contact import Contact, default_file, find_contact, read_contact, write_contact
 from ..orchestrator.coordinator.process import Start
 from ..orchestrator.wire import KeyFolder, KeyPair, fingerprint
 from ..testbed.errors import BellringerError, nearest
-from .contact import Contact, default_file, find_contact, read_contact, write_contact
 from .files import load_checked, parse_overrides
 from .main import emit_json
 from .services import Service, asked_to_end, attend

@@ -5,10 +5,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..orchestrator.client import Network, in_parallel, node_contact
 from ..orchestrator.wire.messages import Status
 from ..testbed.errors import BellringerError
 from .main import emit_json
-from .network import Network, in_parallel, node_contact
 
 STALE_S = 1.5
 """A node renews its lease four times a second; what is known of one that was silent for longer is old."""

@@ -40,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _network(contact: Path | None, keys: Path | None, key: str) -> Any:
-    from .network import Network
+    from ..orchestrator.client import Network
 
     return Network.found(contact, keys, key)
 

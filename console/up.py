@@ -17,15 +17,15 @@ from typing import Any
 
 from ..orchestrator.agent.service import CoordinatorAddress
 from ..orchestrator.agent.service import Setup as AgentSetup
+from ..orchestrator.client import Network, NodeContact, in_parallel
+from ..orchestrator.client.contact import VARIABLE, Contact, default_state, find_contact, write_contact
 from ..orchestrator.coordinator.lock import FolderLock
 from ..orchestrator.coordinator.process import Start
 from ..orchestrator.wire import KeyFolder, KeyPair
 from ..orchestrator.wire.messages import Status
 from ..testbed.errors import BellringerError
-from .contact import VARIABLE, Contact, NodeContact, default_state, find_contact, write_contact
 from .files import load_checked, parse_overrides
 from .main import emit_json
-from .network import Network, in_parallel
 from .serve import AGENT, COORDINATOR, parts
 from .services import Service, asked_to_end, attend
 

@@ -11,12 +11,11 @@ from rich.table import Table
 
 from ..drivers.interfaces import Reading, Setting
 from ..drivers.registry import driver_class, names
+from ..orchestrator.client import Network, NodeContact
 from ..orchestrator.wire.messages import Do, Get, Set, Status
 from ..testbed.errors import BellringerError, nearest
 from ..testbed.units import text
-from .contact import NodeContact
 from .main import emit_json
-from .network import Network
 
 INSTRUMENT_S = 30.0
 """How long an instrument may take: reading everything of a slow one takes seconds."""

@@ -78,6 +78,25 @@ class KeyFolder:
             raise KeyFileError("this is no CURVE key", where=str(secret_file), hint="restore the file from a backup")
         return KeyPair(name, zmq.curve_public(secret.encode()).decode(), secret)
 
+    def names(self) -> list[str]:
+        """Return the names of the pairs in here."""
+        return sorted(path.stem for path in self.path.glob("*.key"))
+
+    def own(self, name: str = "") -> KeyPair:
+        """Return the pair called ``name``, else the only one there is.
+
+        Raises:
+            KeyFileError: there is none, or more than one and no name.
+        """
+        names = [name] if name else self.names()
+        if len(names) != 1:
+            raise KeyFileError(
+                "you have several keys: " + ", ".join(names) if names else "you have no key",
+                where=str(self.path),
+                hint="say which with --key NAME or BELLRINGER_KEY" if names else "make one: bellringer keys init NAME",
+            )
+        return self.load(names[0])
+
     def public(self, name: str) -> str:
         """Return a public key from its ``.pub`` file.
 

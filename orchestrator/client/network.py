@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..orchestrator.wire import Client, KeyPair
-from ..orchestrator.wire.messages import Message, Nodes
-from ..testbed.errors import BellringerError, nearest
+from ...testbed.errors import BellringerError, nearest
+from ..wire import Client, KeyFolder, KeyPair
+from ..wire.messages import Message, Nodes
 from .contact import Contact, NodeContact, find_contact, read_contact
-from .keys import own_pair
 
 T = TypeVar("T")
 TIMEOUT_S = 5.0
@@ -33,7 +32,7 @@ class Network:
         """
         read = read_contact(find_contact(contact))
         folder = keys or (Path(read.keys) if read.keys else None)
-        return cls(read, own_pair(folder, key or (read.key if keys is None else "")))
+        return cls(read, KeyFolder(folder).own(key or (read.key if keys is None else "")))
 
     def ask(self, message: Message, *, port: str = "control", timeout_s: float = TIMEOUT_S) -> Any:
         """Ask the coordinator and return the value of its answer."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from ..orchestrator.wire import is_key
-from ..orchestrator.wire.files import read_guarded, write_whole
-from ..testbed.errors import BellringerError
+from ...testbed.errors import BellringerError
+from ..wire import is_key
+from ..wire.files import read_guarded, write_whole
 
 VARIABLE = "BELLRINGER_CONTACT"
 
