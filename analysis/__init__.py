@@ -5,10 +5,11 @@ with a reason, or ``NoPeak``. The correlation E of one setting is ``bell.correla
 of histograms.
 """
 
+from .alignment import find_clock, follow_clock, to_second_clock
 from .bell import FringeFit, chsh, fit_fringe, visibility
 from .clocks import ClockOffset, NoPeak, clock_offset
 from .correlation import Histogram, correlogram
-from .counting import accidental_matrix, coincidence_matrix, count_coincidences
+from .counting import accidental_matrix, coincidence_matrix, count_coincidences, delayed_windows
 from .estimates import Estimate, rate
 from .tags import Tags
 
@@ -25,7 +26,11 @@ __all__ = [
     "coincidence_matrix",
     "correlogram",
     "count_coincidences",
+    "delayed_windows",
+    "find_clock",
     "fit_fringe",
+    "follow_clock",
     "rate",
+    "to_second_clock",
     "visibility",
 ]

@@ -65,6 +65,11 @@ def accidental_matrix(
     return totals / len(shifts), np.where(totals > 0, np.sqrt(totals), ZERO_COUNTS_ERROR) / len(shifts)
 
 
+def delayed_windows(window_ps: int) -> npt.NDArray[np.int64]:
+    """Return int64[42], ps: where ``accidental_matrix`` looks by default, relative to the peak."""
+    return _checked_shifts(None, _checked(window_ps))
+
+
 def _count(a: Times, b: Times, window: int, delay: int) -> int:
     if len(b) < len(a):
         a, b, delay = b, a, -delay

@@ -1,52 +1,25 @@
 """``bellringer estop`` and ``ack``: everything dark, and the word of a person who looked that it may shine again."""
 
-import re
-import threading
-from typing import Any
-
-from ..orchestrator.client import TIMEOUT_S, Network, NodeContact, in_parallel, node_contact
-from ..orchestrator.wire.messages import Ack, EStop, Nodes, Status
-from ..testbed.errors import BellringerError
+from ..orchestrator.client import Network
+from ..orchestrator.client.emergency import COORDINATOR, acknowledge, press
 from .main import emit_json
-
-LOOK_S = 0.05
-DARK_S = 8.0
-"""How long a node may take to confirm dark: longer than a driver process that has to be replaced for it."""
-TOLD_S = 2.0
-"""How long nodes may take to tell the coordinator what latched them; they do four times a second."""
-COORDINATOR = "the coordinator"
-BY_ESTOP = re.compile(r"\d+: e-stop by ")
-"""The fault of a node whose agent was told of an e-stop directly."""
 
 
 def estop_command(network: Network, reason: str, as_json: bool) -> int:
-    """Press the e-stop at the coordinator and at every known agent at once; return 0 if all is confirmed dark."""
-    known = dict(network.contact.nodes)
-    confirmed = in_parallel(
-        [COORDINATOR, *known],
-        lambda name: _press(network, reason) if name == COORDINATOR else _darken(network, known[name], reason),
-    )
-    pressed = confirmed.pop(COORDINATOR)
-    if not isinstance(pressed, BellringerError):
-        others = {name: node for name, node in pressed.items() if name not in known}
-        confirmed |= in_parallel(others, lambda name: _darken(network, others[name], reason))
-    dark = {name: answer for name, answer in confirmed.items() if not isinstance(answer, BellringerError)}
-    failed = {name: answer for name, answer in confirmed.items() if isinstance(answer, BellringerError)}
-    if isinstance(pressed, BellringerError):
-        failed[COORDINATOR] = pressed
-    else:
-        _wait_until_told(network, set(dark))
+    """Press the e-stop everywhere and tell who confirmed dark; return 0 if all did."""
+    pressed = press(network, reason)
     if as_json:
-        emit_json({"dark": sorted(dark), "failed": {name: str(error) for name, error in failed.items()}})
+        failed = {name: str(error) for name, error in pressed.failed.items()}
+        emit_json({"dark": list(pressed.dark), "failed": failed})
     else:
-        for name in sorted(dark):
+        for name in pressed.dark:
             print(f"{name}: dark, confirmed")
-        for name, error in failed.items():
+        for name, error in pressed.failed.items():
             print(f"{name}: NOT CONFIRMED: {error}")
-        if isinstance(pressed, BellringerError):
+        if COORDINATOR in pressed.failed:
             print("without a coordinator the nodes lose their lease, and go dark by themselves within 2 s")
         print("it stays so until: bellringer ack")
-    return 1 if failed else 0
+    return 1 if pressed.failed else 0
 
 
 def ack_command(network: Network, node: str, as_json: bool) -> None:
@@ -55,62 +28,11 @@ def ack_command(network: Network, node: str, as_json: bool) -> None:
     Raises:
         BellringerError: nothing is latched.
     """
-    status = network.ask(Status(0))
-    estop, done = status["estop"], []
-    if node:
-        network.ask(Ack(0, node))
-        done.append(node)
-    else:
-        if estop["latched"]:
-            network.ask(Ack(0, "", estop["number"]))
-            done += [f"e-stop by {press['who']} at {press['utc']}: {press['reason']}" for press in estop["presses"]]
-        for each in status["nodes"]:
-            if BY_ESTOP.match(each["fault"]):
-                network.ask(Ack(0, each["node"]))
-                done.append(each["node"])
-    left = {each["node"]: each["fault"] for each in network.ask(Status(0))["nodes"] if each["fault"]}
-    if not done:
-        hint = "acknowledge a node's fault: bellringer ack " + next(iter(left)) if left else "nothing to do"
-        raise BellringerError("no e-stop is latched", hint=hint)
+    acknowledged = acknowledge(network, node)
     if as_json:
-        emit_json({"acknowledged": done, "left": left})
+        emit_json({"acknowledged": list(acknowledged.done), "left": acknowledged.left})
         return
-    for each in done:
+    for each in acknowledged.done:
         print(f"acknowledged: {each}")
-    for name, fault in left.items():
+    for name, fault in acknowledged.left.items():
         print(f"still latched: {name}: {fault} (bellringer ack {name})")
-
-
-def _press(network: Network, reason: str) -> dict[str, NodeContact]:
-    """Press the coordinator's e-stop and return the agents it knows of and that were heard lately."""
-    network.ask(EStop(0, reason), port="estop")
-    return {node["node"]: node_contact(node) for node in network.ask(Nodes(0)) if node["state"] != "lost"}
-
-
-def _wait_until_told(network: Network, names: set[str]) -> None:
-    """Wait until the coordinator has heard that these nodes are latched, so that an ``ack`` finds all of them."""
-    tick = threading.Event()
-    for _ in range(round(TOLD_S / LOOK_S)):
-        if names <= {node["node"] for node in network.ask(Nodes(0)) if node["fault"]}:
-            return
-        tick.wait(LOOK_S)
-
-
-def _darken(network: Network, node: NodeContact, reason: str) -> Any:
-    """Press one agent's e-stop and wait until it confirms dark.
-
-    Raises:
-        BellringerError: it did not.
-    """
-    network.ask_node(node, EStop(0, reason))
-    tick = threading.Event()
-    for _ in range(round(DARK_S / LOOK_S)):
-        status = network.ask_node(node, Status(0), TIMEOUT_S)
-        if status["dark"]:
-            return status
-        tick.wait(LOOK_S)
-    raise BellringerError(
-        f"not confirmed dark within {DARK_S:g} s" + (f": {status['fault']}" if status["fault"] else ""),
-        where=node.control,
-        hint="shut the beam by hand or press the hardware interlock",
-    )

@@ -17,7 +17,7 @@ from .main import emit_json
 def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: bool) -> None:
     """Run until Ctrl-C or SIGTERM."""
     loaded = load_checked(file, overrides)
-    lab = build_lab(loaded.testbed, seed)
+    lab = build_lab(loaded.testbed, seed, at_rest=True)
     for number in (signal.SIGINT, signal.SIGTERM):  # before anybody can know that the lab is there
         signal.signal(number, lambda number, frame: lab.stop())
     where = endpoints(lab)

@@ -6,8 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..drivers.interfaces import CAPABILITIES, Setting
+from ..drivers.interfaces import Setting
 from ..drivers.registry import driver_class, names, options_of
+from ..orchestrator.agent.describe import capabilities
 from ..sequences.sequence import LIBRARY, find_sequence
 from ..testbed.units import text
 from .main import emit_json
@@ -35,17 +36,10 @@ def describe_driver(name: str) -> dict[str, Any]:
         "model": driver.model_name,
         "verified": driver.verified,
         "doc": inspect.cleandoc(driver.__doc__ or ""),
-        "capabilities": [capability.__name__ for capability in CAPABILITIES if _has(driver, capability)],
+        "capabilities": capabilities(driver),
         "options": {key: None if p.default is p.empty else p.default for key, p in options_of(driver).items()},
         "values": values,
     }
-
-
-def _has(driver: type, capability: type) -> bool:
-    wanted = [
-        key for key in {*vars(capability), *getattr(capability, "__annotations__", {})} if not key.startswith("_")
-    ]
-    return all(hasattr(driver, key) for key in wanted)
 
 
 def list_drivers(name: str, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..testbed.errors import BellringerError
-from . import service_commands, testbed_commands
+from . import live_commands, people_commands, service_commands, testbed_commands
 
 app = typer.Typer(
     help="Run quantum-network testbeds: real instruments, or the same file on a simulated lab.",
@@ -25,6 +25,8 @@ app.add_typer(ls_app, name="ls")
 app.add_typer(runs_app, name="runs")
 testbed_commands.add_to(app)
 service_commands.add_to(app)
+live_commands.add_to(app)
+people_commands.add_to(app)
 
 TestbedFile = Annotated[Path, typer.Argument(metavar="FILE", help="Testbed file (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
@@ -130,10 +132,21 @@ def run(
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     runs: RunsFolder = Path("runs"),
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Let it go on by itself; closing the terminal does not end it.")
+    ] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="On this computer's instruments, even if a testbed runs elsewhere.")
+    ] = False,
+    contact: testbed_commands.Contact = None,
+    keys: testbed_commands.Keys = None,
+    key: testbed_commands.Key = "",
 ) -> None:
     """Run a sequence on a testbed. Further options are the sequence's own parameters.
 
-    Ctrl-C once pauses at the next checkpoint, twice aborts; an abort ends in the dark.
+    It joins the testbed that runs (see [bold]up[/bold], [bold]coordinator[/bold]); if none does, it starts coordinator
+    and agents on this computer for the run's length. Ctrl-C once pauses at the next checkpoint, twice aborts; an abort
+    ends in the dark.
 
     Examples:
 
@@ -141,22 +154,18 @@ def run(
 
     [bold]bellringer run lab.yaml visibility --integration-s 5 --set charlie.pump.power="5 mW"[/bold]
 
-    [bold]bellringer run lab.yaml my_scans.py:my_scan --points 20[/bold]
+    [bold]bellringer run lab.yaml my_scans.py:my_scan --points 20 --detach[/bold]
     """
-    from .run import run_command
+    if detach:
+        from .detach import detach_command
 
-    sys.exit(
-        run_command(
-            file,
-            sequence,
-            sequence_options(context.args),
-            dry_run=dry_run,
-            seed=seed,
-            as_json=as_json,
-            overrides=overrides,
-            runs=runs,
-        )
-    )
+        detach_command([word for word in sys.argv[1:] if word != "--detach"], runs, as_json)
+        return
+    from .run import Where, run_command
+
+    where = Where(dry_run, seed, here, contact, keys, key)
+    parameters = sequence_options(context.args)
+    sys.exit(run_command(file, sequence, parameters, where, overrides=overrides, runs=runs, as_json=as_json))
 
 
 def sequence_options(words: list[str]) -> dict[str, str]:

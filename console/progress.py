@@ -31,6 +31,7 @@ class Bars:
             transient=False,
         )
         self._tasks: list[TaskID] = []
+        self._beside: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -49,6 +50,14 @@ class Bars:
 
     def end(self) -> None:
         self._tasks.pop()
+
+    def beside(self, name: str, text: str) -> None:
+        """Show something that changes all the time, on a line of its own; only where stderr is a terminal."""
+        if not self.console.is_terminal:
+            return
+        if name not in self._beside:
+            self._beside[name] = self._progress.add_task("", total=None)
+        self._progress.update(self._beside[name], description=f"{name}: {text}")
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False)

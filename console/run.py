@@ -1,73 +1,81 @@
-"""``bellringer run``: a sequence on real instruments or on a simulated lab, with progress on stderr."""
+"""``bellringer run``: a sequence on a testbed, with progress on stderr, a record, and a report."""
 
 import contextlib
-import os
-import signal
-import sys
-import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from ..orchestrator.agent.desk import Endpoint
+from ..orchestrator.agent.calls import Instruments
 from ..sequences import Outcome, find_sequence, run_sequence
 from ..sequences.control import RunControl
-from ..testbed.clock import Clock, WallClock
+from ..sequences.on_testbed import on_testbed
 from ..testbed.errors import BellringerError
-from .dry_run import simulated_lab
+from ..testbed.loader import LoadedTestbed
 from .files import load_checked
+from .interrupts import interrupts
 from .main import emit_json, print_error
-from .processes import local_testbed
+from .places import Place, joined, own, rehearsal, running_testbed
 from .progress import Bars
 from .report import headlines_first, write_report
+from .sessions import announce, run_session
 
-_PAUSING = b"\nCtrl-C: the run pauses at its next checkpoint; once more aborts it\n"
+
+@dataclass(frozen=True)
+class Where:
+    """Where a person wants a run to take place.
+
+    Attributes:
+        dry_run: on a simulated lab of its own, with this ``seed``.
+        here: on this computer's instruments, even if a testbed runs.
+        contact, keys, key: which running testbed, and as whom.
+    """
+
+    dry_run: bool = False
+    seed: int = 0
+    here: bool = False
+    contact: Path | None = None
+    keys: Path | None = None
+    key: str = ""
 
 
 def run_command(
     file: Path,
     sequence_name: str,
     parameters: Mapping[str, str],
+    where: Where,
     *,
-    dry_run: bool,
-    seed: int,
-    as_json: bool,
     overrides: Sequence[str],
     runs: Path,
+    as_json: bool,
 ) -> int:
     """Run, record, report; return the exit code (0 only if completed)."""
     sequence = find_sequence(sequence_name)
     loaded = load_checked(file, overrides)
     sequence.resolve(parameters)  # a wrong parameter is found before a lab is started
     control = RunControl()
-    clock: Clock
-    simulated: Mapping[str, Endpoint] | None
-    about: dict[str, Any]
-    with Bars() as progress, _signals(control):
+    with Bars() as progress, interrupts(control), run_session() as session:
         with contextlib.ExitStack() as stack:
-            if dry_run:
-                progress.say(f"starting the simulated lab (seed {seed})")
-                lab = stack.enter_context(simulated_lab(file, overrides, seed))
-                clock, simulated, about = lab.clock, lab.endpoints, {"dry_run": True, "seed": seed}
-            else:
-                wall = WallClock()
-                clock, simulated, about = wall, None, {"dry_run": False, "epoch_tai_s": wall.epoch_tai_s}
-            progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
-            processes = stack.enter_context(local_testbed(loaded, overrides, clock, simulated))
+            place = _place(stack, loaded, overrides, where, session, control, progress)
+            take = on_testbed(loaded, place.network, place.clock)
+
+            def take_announced(run: str, control: RunControl) -> Instruments:
+                announce(session, run, runs / run)
+                return take(run, control)
+
             outcome = run_sequence(
                 loaded,
                 sequence,
                 parameters,
-                clock,
-                instruments=processes.instruments,
+                place.clock,
+                instruments=take_announced,
                 runs=runs,
                 control=control,
                 progress=progress,
-                about=about,
+                about=place.about,
             )
         progress.say("writing the report")
         report = write_report(outcome.folder)
@@ -75,6 +83,24 @@ def run_command(
     if as_json:
         emit_json(outcome.as_dict())
     return 0 if outcome.status == "completed" else 1
+
+
+def _place(
+    stack: contextlib.ExitStack,
+    loaded: LoadedTestbed,
+    overrides: Sequence[str],
+    where: Where,
+    session: Path,
+    control: RunControl,
+    progress: Bars,
+) -> Place:
+    if where.dry_run:
+        return stack.enter_context(rehearsal(loaded, overrides, session, control, progress, where.seed))
+    network = None if where.here else running_testbed(where.contact, where.keys, where.key)
+    if network is None:
+        return stack.enter_context(own(loaded, overrides, session, control, progress))
+    progress.say(f"joining the testbed of the coordinator at {network.contact.control}")
+    return joined(network)
 
 
 def _print_outcome(outcome: Outcome, report: Path, *, to_stderr: bool) -> None:
@@ -102,32 +128,3 @@ def _explained(error: BaseException, folder: Path) -> BaseException:
         where=f"{frame.filename}:{frame.lineno}, in {frame.name}",
         hint=f"a mistake in the sequence or in bellringer; what led there is in {traceback_file}",
     )
-
-
-@contextlib.contextmanager
-def _signals(control: RunControl) -> Iterator[None]:
-    """First Ctrl-C pauses, the second aborts; SIGTERM and a lost terminal abort at once. Enter resumes a paused run."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        if control.paused or number != signal.SIGINT:
-            control.abort()
-        else:
-            control.pause()
-            os.write(2, _PAUSING)  # not through rich, which this may have interrupted
-            if sys.stdin.isatty():
-                threading.Thread(target=_resume_on_enter, args=(control,), daemon=True).start()
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _resume_on_enter(control: RunControl) -> None:
-    if os.read(sys.stdin.fileno(), 1):
-        control.resume()

@@ -8,16 +8,14 @@ from pathlib import Path
 
 from ..orchestrator.agent.service import CoordinatorAddress
 from ..orchestrator.agent.service import Setup as AgentSetup
-from ..orchestrator.client.contact import Contact, default_file, find_contact, read_contact, write_contact
+from ..orchestrator.client.contact import Contact, default_file, find_contact, port_locks, read_contact, write_contact
 from ..orchestrator.coordinator.process import Start
-from ..orchestrator.wire import KeyFolder, KeyPair, fingerprint
+from ..orchestrator.wire import KeyFolder, fingerprint
 from ..testbed.errors import BellringerError, nearest
 from .files import load_checked, parse_overrides
+from .local_testbed import AGENT, COORDINATOR
 from .main import emit_json
 from .services import Service, asked_to_end, attend
-
-COORDINATOR = "bellringer.orchestrator.coordinator.process"
-AGENT = "bellringer.orchestrator.agent.service"
 
 
 def coordinator_command(
@@ -26,7 +24,7 @@ def coordinator_command(
     """Run a coordinator until Ctrl-C; the contact file is there as soon as it listens."""
     pair = KeyFolder(keys).load(key)
     control, estop, events = (f"tcp://{address(bind)}:{port + number if port else '*'}" for number in range(3))
-    start = Start(parts(pair), str(state.absolute()), control=control, estop=estop, events=events, leave_at_end=True)
+    start = Start(pair.parts, str(state.absolute()), control=control, estop=estop, events=events, leave_at_end=True)
     file = contact or default_file()
     with asked_to_end() as stop, _running(Service("the coordinator", COORDINATOR, start)) as service:
         where = service.ready()
@@ -62,11 +60,12 @@ def agent_command(
     setup = AgentSetup(
         node=node,
         testbed=str(file.absolute()),
-        keys=parts(pair),
+        keys=pair.parts,
         coordinator=CoordinatorAddress(coordinator.control, coordinator.events, coordinator.public_key),
         state=str(folder),
         overrides=parse_overrides(overrides),
         bind=f"tcp://{address(bind)}:{port or '*'}",
+        locks=str(port_locks()),
         leave_at_end=True,
     )
     with asked_to_end() as stop, _running(Service(f"the agent of '{node}'", AGENT, setup)) as service:
@@ -98,10 +97,6 @@ def address(bind: str) -> str:
             hint="give this machine's own IPv4 address in the testbed's network, e.g. --bind 192.0.2.10",
         )
     return bind
-
-
-def parts(pair: KeyPair) -> tuple[str, str, str]:
-    return pair.name, pair.public, pair.secret
 
 
 @contextlib.contextmanager

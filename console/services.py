@@ -51,6 +51,11 @@ class Service:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Return whether it has ended."""
+        return self._process.poll() is not None
+
     def ready(self) -> dict[str, Any]:
         """Wait until it is ready and return what it tells.
 

@@ -35,7 +35,7 @@ TestbedFile = Annotated[Path, typer.Argument(metavar="FILE", help="Testbed file 
 
 def add_to(app: typer.Typer) -> None:
     """Add all commands of this file."""
-    for command in (up, down, status, get, set_value, estop, ack):
+    for command in (up, down, status, get, set_value, estop, ack, pause, resume, abort):
         app.command(command.__name__.partition("_")[0])(command)
 
 
@@ -154,3 +154,44 @@ def ack(
     from .estop import ack_command
 
     ack_command(_network(contact, keys, key), node, as_json)
+
+
+# --- a run, wherever it was started -------------------------------------------------------------------------------
+
+RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="Its name; default: the only one.", show_default=False)]
+
+
+def pause(
+    run: RunName = "", contact: Contact = None, keys: Keys = None, key: Key = "", as_json: AsJson = False
+) -> None:
+    """Let a run wait at its next checkpoint; light stays as it is.
+
+    Example: [bold]bellringer pause[/bold]
+    """
+    from .run_control import run_control_command
+
+    run_control_command("pause", run, contact, keys, key, as_json)
+
+
+def resume(
+    run: RunName = "", contact: Contact = None, keys: Keys = None, key: Key = "", as_json: AsJson = False
+) -> None:
+    """Let a paused run go on.
+
+    Example: [bold]bellringer resume[/bold]
+    """
+    from .run_control import run_control_command
+
+    run_control_command("resume", run, contact, keys, key, as_json)
+
+
+def abort(
+    run: RunName = "", contact: Contact = None, keys: Keys = None, key: Key = "", as_json: AsJson = False
+) -> None:
+    """End a run now, in the dark; its record is kept.
+
+    Example: [bold]bellringer abort 20260131-120500-chsh-7f3a[/bold]
+    """
+    from .run_control import run_control_command
+
+    run_control_command("abort", run, contact, keys, key, as_json)

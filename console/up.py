@@ -1,36 +1,31 @@
-"""``bellringer up`` and ``down``: a whole testbed on this machine, every service a process of its own.
+"""``bellringer up`` and ``down``: a whole testbed on this machine, for as long as somebody wants it.
 
-Keys are made for the occasion. Services get theirs through standard input; the operator's is a file in a folder that
-only this user can enter, and is gone when ``up`` ends. However ``up`` ends, also killed, the services notice the end of
-their input, make dark and leave. An e-stop is remembered only as long as ``up`` runs.
+However ``up`` ends, also killed, the services notice the end of their input, make dark and leave. An e-stop is
+remembered only as long as ``up`` runs.
 """
 
 import contextlib
 import os
 import signal
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..orchestrator.agent.service import CoordinatorAddress
-from ..orchestrator.agent.service import Setup as AgentSetup
-from ..orchestrator.client import Network, NodeContact, in_parallel
-from ..orchestrator.client.contact import VARIABLE, Contact, default_state, find_contact, write_contact
-from ..orchestrator.coordinator.lock import FolderLock
-from ..orchestrator.coordinator.process import Start
-from ..orchestrator.wire import KeyFolder, KeyPair
+from ..orchestrator.agent.desk import Endpoint
+from ..orchestrator.client import Network, in_parallel
+from ..orchestrator.client.contact import VARIABLE, default_state, find_contact
+from ..orchestrator.coordinator.lock import held
 from ..orchestrator.wire.messages import Status
 from ..testbed.errors import BellringerError
-from .files import load_checked, parse_overrides
+from .files import load_checked
+from .local_testbed import local_testbed
 from .main import emit_json
-from .serve import AGENT, COORDINATOR, parts
 from .services import Service, asked_to_end, attend
+from .sessions import session_folder
 
 LAB = "bellringer.sim_backends.lab.process"
-LOOPBACK = "tcp://127.0.0.1:*"
 START_S = 30.0
 """How long the nodes may take to be dark and leased; what is not by then is told, and can be looked at."""
 DOWN_S = 60.0
@@ -41,34 +36,27 @@ def up_command(
     file: Path, overrides: Sequence[str], *, dry_run: bool, seed: int, state: Path | None, as_json: bool
 ) -> None:
     """Run everything until Ctrl-C, SIGTERM or ``down``; then everything ends in the dark."""
-    nodes = list(load_checked(file, overrides).testbed.nodes)
-    folder = (state or default_state()).absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
-    contact = folder / "contact.json"
-    with asked_to_end() as stop, FolderLock(folder), tempfile.TemporaryDirectory(prefix="up-", dir=folder) as session:
-        contact.unlink(missing_ok=True)  # of an ``up`` that was killed
-        try:
-            with _services() as started:
-                network = _start(started, file, overrides, nodes, seed if dry_run else None, folder, Path(session))
-                write_contact(contact, network.contact)
-                wrong = _settled(network, stop)
-                _tell(network, contact, [service.pid for service in started], wrong, as_json)
-                attend(started, stop)
-        finally:
-            contact.unlink(missing_ok=True)
+    loaded = load_checked(file, overrides)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(asked_to_end())
+        folder = stack.enter_context(session_folder((state or default_state()).absolute()))
+        endpoints, lab = _lab(stack, file, overrides, seed) if dry_run else (None, ())
+        here = stack.enter_context(local_testbed(loaded, overrides, folder, simulated=endpoints, services=lab))
+        wrong = _settled(here.network, stop)
+        _tell(here.network, here.contact, [service.pid for service in here.services], wrong, as_json)
+        attend(here.services, stop)
     print("everything ended", file=sys.stderr)
 
 
 def down_command(state: Path | None) -> None:
     """End a running ``up`` and wait until it has ended."""
     folder = (state or default_state()).absolute()
-    if not folder.is_dir() or _is_free(folder):
+    if not held(folder):
         raise BellringerError("no testbed is up", where=str(folder), hint="nothing to do; is it another --state?")
     os.kill(int((folder / "lock").read_text()), signal.SIGTERM)
     tick = threading.Event()
     for _ in range(round(DOWN_S / 0.1)):
-        if _is_free(folder):
+        if not held(folder):
             print("the testbed is down")
             return
         tick.wait(0.1)
@@ -77,66 +65,15 @@ def down_command(state: Path | None) -> None:
     )
 
 
-@contextlib.contextmanager
-def _services() -> Iterator[list[Service]]:
-    """Give a list; what is in it is stopped in the reverse order of its start, so instruments outlive their agents."""
-    started: list[Service] = []
-    try:
-        yield started
-    finally:
-        agents = [service for service in started if service.name.startswith("the agent")]
-        in_parallel([service.name for service in agents], {service.name: service.stop for service in agents}.get)
-        for service in reversed(started):
-            service.stop()
-
-
-def _start(
-    started: list[Service],
-    file: Path,
-    overrides: Sequence[str],
-    nodes: Sequence[str],
-    seed: int | None,
-    folder: Path,
-    session: Path,
-) -> Network:
-    """Start the simulated lab (unless ``seed`` is None), the coordinator and all agents; return how to reach them."""
-
-    def add(service: Service) -> Service:
-        started.append(service)
-        return service
-
-    endpoints: dict[str, Any] = {}
-    if seed is not None:
-        words = [str(file), "--seed", str(seed), *(word for text in overrides for word in ("--set", text))]
-        instruments = add(Service("the simulated lab", LAB, None, words)).ready()["instruments"]
-        endpoints = {name: (body["resource"], body["options"]) for name, body in instruments.items()}
-    keys = {name: KeyPair.ephemeral(name) for name in nodes}
-    coordinator = KeyPair.ephemeral("coordinator")
-    operator = KeyFolder(session).init("operator")
-    known = (operator.public, operator.name, "operator")
-    enrolled = (known, *((pair.public, pair.name, "node") for pair in keys.values()))
-    ports = {"control": LOOPBACK, "estop": LOOPBACK, "events": LOOPBACK}
-    start = Start(parts(coordinator), str(session / "coordinator"), enrolled, **ports, leave_at_end=True)  # type: ignore[arg-type]
-    where = add(Service("the coordinator", COORDINATOR, start)).ready()
-    agents = {}
-    for node in nodes:
-        setup = AgentSetup(
-            node=node,
-            testbed=str(file.absolute()),
-            keys=parts(keys[node]),
-            coordinator=CoordinatorAddress(where["control"], where["events"], coordinator.public),
-            state=str(folder / node),
-            overrides=parse_overrides(overrides),
-            enrolled=(known,),
-            endpoints={name: place for name, place in endpoints.items() if name.partition(".")[0] == node},
-            leave_at_end=True,
-        )
-        agents[node] = add(Service(f"the agent of '{node}'", AGENT, setup))
-    found = {node: NodeContact(agent.ready()["control"], keys[node].public) for node, agent in agents.items()}
-    contact = Contact(
-        where["control"], where["estop"], where["events"], coordinator.public, found, str(session), operator.name
-    )
-    return Network(contact, operator)
+def _lab(
+    stack: contextlib.ExitStack, file: Path, overrides: Sequence[str], seed: int
+) -> tuple[dict[str, Endpoint], tuple[Service, ...]]:
+    """Start the simulated lab, in step with the wall clock; return where its instruments are, and its process."""
+    words = [str(file), "--seed", str(seed), *(word for text in overrides for word in ("--set", text))]
+    lab = Service("the simulated lab", LAB, None, words)
+    stack.callback(lab.stop)
+    found = lab.ready()["instruments"]
+    return {name: Endpoint(body["resource"], body["options"]) for name, body in found.items()}, (lab,)
 
 
 def _settled(network: Network, stop: threading.Event) -> dict[str, str]:
@@ -176,11 +113,3 @@ def _tell(network: Network, contact: Path, pids: list[int], wrong: dict[str, str
         if found != contact:
             print(f"for the other commands: export {VARIABLE}={contact}")
     sys.stdout.flush()
-
-
-def _is_free(folder: Path) -> bool:
-    try:
-        with FolderLock(folder):
-            return True
-    except BellringerError:
-        return False

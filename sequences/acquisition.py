@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, clock_offset, coincidence_matrix, correlogram
+from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, coincidence_matrix, correlogram, find_clock
+from ..analysis.alignment import LONGEST_PATH_PS
 from ..analysis.correlation import Histogram
 from ..drivers.interfaces import Recording
 from ..testbed.testbed import Link
@@ -24,9 +25,6 @@ Times = npt.NDArray[np.int64]
 
 LEAD_S = 0.5
 """How long before the interval the taggers are told; they need that to be set up."""
-LONGEST_PATH_PS = 2_000_000_000
-"""Bound on the difference of the two ends' optical delays: 400 km of fibre."""
-MAX_DRIFT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -127,10 +125,10 @@ def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> 
 def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, duration_ps: int) -> Acquisition:
     first, second = recordings
     expected = first.clock_map.offset_ps - second.clock_map.offset_ps
-    reach = first.clock_map.uncertainty_ps + second.clock_map.uncertainty_ps + LONGEST_PATH_PS
+    uncertainty = first.clock_map.uncertainty_ps + second.clock_map.uncertainty_ps
     clock, reason = None, ""
     try:
-        clock = clock_offset(first.times_ps, second.times_ps, reach, MAX_DRIFT, expected_offset_ps=expected)
+        clock = find_clock(first.times_ps, second.times_ps, expected, uncertainty)
         run.clock_memory["drift"] = clock.drift
     except NoPeak as error:
         reason = f"no correlation peak in the tags ({error}); the ends are aligned by the hosts' clocks only"

@@ -3,7 +3,7 @@
 import threading
 
 from ..testbed.clock import Clock
-from ..testbed.errors import Aborted
+from ..testbed.errors import Aborted, BellringerError
 
 
 class RunControl:
@@ -16,6 +16,8 @@ class RunControl:
         self._resumed = threading.Event()
         self._resumed.set()
         self._aborted = threading.Event()
+        self.reason: BellringerError | None = None
+        """Why the run cannot go on, if it was no person who ended it."""
         self._clock: Clock | None = None
 
     def attach(self, clock: Clock) -> None:
@@ -30,7 +32,10 @@ class RunControl:
     def resume(self) -> None:
         self._resumed.set()
 
-    def abort(self) -> None:
+    def abort(self, reason: BellringerError | None = None) -> None:
+        """End the run, because a person wants it so or for ``reason``."""
+        if not self._aborted.is_set():
+            self.reason = reason
         self._aborted.set()
         self._resumed.set()
         if self._clock is not None:
@@ -53,7 +58,7 @@ class RunControl:
         """Return unless the run is to end.
 
         Raises:
-            Aborted: the run is to end.
+            BellringerError: the run is to end; ``Aborted`` if a person wants it so.
         """
         if self.aborted:
-            raise Aborted("aborted by a person", hint="outputs are dark; start the run again when ready")
+            raise self.reason or Aborted("aborted by a person", hint="outputs are dark; start the run again when ready")

@@ -108,7 +108,7 @@ class Run:
         """A place where the run may be paused or aborted."""
         if self._control.paused and not self._control.aborted:
             self._event("paused")
-            self.progress.say("paused; press Ctrl-C again to abort, Enter to go on")
+            self.progress.say("paused; Enter or `bellringer resume` goes on, Ctrl-C again or `bellringer abort` aborts")
             with self._host.clock.idle():
                 self._control.wait_resumed()
             if not self._control.aborted:

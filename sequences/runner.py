@@ -87,6 +87,8 @@ def run_sequence(
     }
     folder = RunFolder.create(runs, sequence.name, loaded.text, asked)
     host = _instruments(folder, instruments, control) or InstrumentHost(loaded.testbed, clock, endpoints)
+    if host.about:
+        folder.add(nodes=host.about)
     run = Run(loaded.testbed, host, folder, control, progress)
     status = "failed"
     error: BaseException | None = None
@@ -94,7 +96,7 @@ def run_sequence(
         _perform(run, host, sequence, values)
         status = "completed"
     except (Aborted, KeyboardInterrupt) as abort:
-        status, error = "aborted", abort
+        status, error = ("aborted", abort) if control.reason is None else ("failed", control.reason)
         control.abort()  # calls still in flight (an oven settling, say) must not hold up the dark
     except BaseException as failure:  # sys.exit() in a sequence, too: nothing passes by the dark
         error = failure
@@ -147,6 +149,7 @@ def _perform(run: Run, host: Instruments, sequence: Sequence, values: Mapping[st
 def _finish(run: Run, host: Instruments) -> list[BaseException]:
     """Dark first, then closed; returns what could not be confirmed."""
     failures = host.dark()
+    run.folder.give_room()
     try:
         run._event("dark", confirmed=not failures)
     finally:  # a full disk must not keep the instruments from being closed

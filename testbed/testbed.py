@@ -4,6 +4,7 @@ This is the testbed file after parsing; ``loader.load`` makes one from YAML. The
 what one value says about another is checked by ``wiring`` and ``links``, what only drivers know by ``drivers.check``.
 """
 
+import hashlib
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -112,6 +113,10 @@ class Testbed(Model):
         return {
             f"{node}.{name}": entry for node, body in self.nodes.items() for name, entry in body.instruments.items()
         }
+
+    def fingerprint(self, node: str) -> str:
+        """Return 16 hex digits that differ if anything in a node's part differs, overrides included."""
+        return hashlib.sha256(self.nodes[node].model_dump_json().encode()).hexdigest()[:16]
 
     def optics(self) -> dict[str, Any]:
         """Return every passive optical element by its full name, ``node.element``."""

@@ -8,7 +8,7 @@ Temperatures are in degrees Celsius and angles in degrees, as the instruments' o
 import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pint
@@ -102,6 +102,30 @@ def _convert(number: float, given: str, unit: str, value: object, name: str, exa
         raise QuantityError(f"{name} is {value!r}: unknown unit '{given}'", hint=example) from error
     # A round trip through base units leaves 1e-16 relative noise; drop it so that files and bytes stay tidy.
     return float(f"{result:.15g}")
+
+
+def from_text(value: object, kind: type, unit: str, choices: Sequence[str] = (), *, name: str = "value") -> Any:
+    """Return what a person wrote for a value of ``kind`` (float, int, bool, str) as that kind, in ``unit``.
+
+    Raises:
+        QuantityError: it is no such value; for text: none of ``choices``, if there are any.
+    """
+    if kind is bool:
+        spelled = {"true": True, "on": True, "false": False, "off": False}
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in spelled:
+            return spelled[str(value).lower()]
+        raise QuantityError(f"{name} is {value!r}, not true or false", hint="write true or false")
+    if kind is str:
+        if not isinstance(value, str) or (choices and value not in choices):
+            valid = ", ".join(choices) or "any text"
+            raise QuantityError(f"{name} is {value!r}, which it cannot be", hint=f"valid: {valid}")
+        return value
+    number = parse(value, unit, name=name)
+    if kind is int and not number.is_integer():
+        raise QuantityError(f"{name} is {value!r}, not a whole number", hint="round it")
+    return kind(number)
 
 
 def text(value: float, unit: str) -> str:

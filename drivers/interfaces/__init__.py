@@ -7,13 +7,15 @@ from .capabilities import (
     PhotonDetector,
     Recording,
     Rotator,
+    TagBlock,
+    TagStreamer,
     TemperatureController,
     TimeTagger,
 )
 from .instrument import Identity, Instrument
 from .settings import Reading, Setting
 
-CAPABILITIES = (Laser, TemperatureController, Rotator, PhotonDetector, TimeTagger, PairSource)
+CAPABILITIES = (Laser, TemperatureController, Rotator, PhotonDetector, TimeTagger, TagStreamer, PairSource)
 
 __all__ = [
     "CAPABILITIES",
@@ -27,6 +29,8 @@ __all__ = [
     "Recording",
     "Rotator",
     "Setting",
+    "TagBlock",
+    "TagStreamer",
     "TemperatureController",
     "TimeTagger",
 ]

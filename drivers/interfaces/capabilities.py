@@ -117,6 +117,25 @@ class Recording:
     gaps_ps: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
+@dataclass(frozen=True)
+class TagBlock:
+    """A stretch of a continuous stream of time tags; the next block begins where this one ends.
+
+    Attributes:
+        begin_ps: where the stretch begins, device time in ps since the stream's start.
+        end_ps: where it ends; equal to ``begin_ps`` if nothing has come yet.
+        times_ps: int64[n], device time in ps since the stream's start, ascending.
+        channels: uint8[n], the tagger's own channel numbers.
+        gaps_ps: int64[m, 2], intervals [from, to) of the stretch in which tags may be missing.
+    """
+
+    begin_ps: int
+    end_ps: int
+    times_ps: npt.NDArray[np.int64]
+    channels: npt.NDArray[np.uint8]
+    gaps_ps: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+
+
 @runtime_checkable
 class TimeTagger(Protocol):
     """An instrument that stamps clicks."""
@@ -130,6 +149,27 @@ class TimeTagger(Protocol):
 
     def count_rates(self) -> dict[int, float]:
         """Return the count rate of every input, 1/s."""
+
+
+@runtime_checkable
+class TagStreamer(Protocol):
+    """A time tagger that can send its tags continuously, for live views."""
+
+    def start_stream(self, channels: list[int], start_ps: int | None = None) -> ClockMap:
+        """Begin to stream the tags of ``channels``, from hardware time ``start_ps`` (ps) or at once.
+
+        Nothing else can be recorded until ``stop_stream``, ``safe_state`` or ``close``.
+        """
+
+    def read_stream(self, wait_s: float) -> TagBlock:
+        """Return what came since the last call, waiting at most ``wait_s`` (s) for the first of it.
+
+        Memory is bounded, so call it at least once a second. Raises OverflowDetected if tags were lost; the stream
+        has ended then, as after every error.
+        """
+
+    def stop_stream(self) -> None:
+        """End the stream; what was not read is discarded. Without a stream nothing happens."""
 
 
 @runtime_checkable

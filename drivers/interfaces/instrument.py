@@ -107,6 +107,11 @@ class Instrument(ABC):
             self.identity = None
             self._disconnect()
 
+    def abandon(self) -> None:
+        """Give up a connection that broke: nothing is asked of the instrument, and ``open`` makes a new one."""
+        self.identity = None
+        self._disconnect()
+
     def __enter__(self) -> Self:
         return self if self.is_open else self.open()
 

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...testbed.errors import LimitError, QuantityError
-from ...testbed.units import parse, text
+from ...testbed.errors import LimitError
+from ...testbed.units import from_text, text
 
 if TYPE_CHECKING:
     from .instrument import Instrument
@@ -133,20 +133,4 @@ class Setting(Reading):
 
     def from_text(self, value: object, name: str) -> Any:
         """Return the value written in a testbed file or on the command line ("12.5 mW") in this setting's unit."""
-        if self.kind is bool:
-            spelled = {"true": True, "on": True, "false": False, "off": False}
-            if isinstance(value, bool):
-                return value
-            if str(value).lower() in spelled:
-                return spelled[str(value).lower()]
-            raise QuantityError(f"{name} is {value!r}, not true or false", hint="write true or false")
-        if self.kind is str:
-            if not isinstance(value, str) or (self.choices and value not in self.choices):
-                raise QuantityError(
-                    f"{name} is {value!r}, which it cannot be", hint="valid: " + (", ".join(self.choices) or "any text")
-                )
-            return value
-        number = parse(value, self.unit, name=name)
-        if self.kind is int and not number.is_integer():
-            raise QuantityError(f"{name} is {value!r}, not a whole number", hint="round it")
-        return self.kind(number)
+        return from_text(value, self.kind, self.unit, self.choices, name=name)

@@ -17,6 +17,8 @@ from .cobolt_line import GAP_S, CoboltLine
 
 LIGHT_S = 10.0
 """How long a laser may take to light after ``l1``."""
+POWER_STEP_W = 1e-4
+"""How far the setpoint may be from what was set: heads report it to four decimals, some in coarser steps."""
 
 FAULTS = {
     0: ("none", ""),
@@ -71,7 +73,12 @@ class Cobolt06(Instrument):
     model_name = "Cobolt 06-01"
 
     power = Setting(
-        "p?", "p {:.6f}", unit="W", limits=(0.0, 1.0), emits=True, doc="Output power setpoint, at most max_power."
+        "p?",
+        lambda laser, value: laser._set_power(value),
+        unit="W",
+        limits=(0.0, 1.0),
+        emits=True,
+        doc="Output power setpoint, at most max_power; read back after it was set.",
     )
     power_now = Reading("pa?", unit="W", doc="Measured output power.")
     current = Reading("i?", unit="A", parse=lambda text: float(text) * 1e-3, doc="Diode current (mA on the wire).")
@@ -183,6 +190,15 @@ class Cobolt06(Instrument):
     def clear_fault(self) -> None:
         """Clear a latched fault whose cause is gone; lights nothing."""
         self._tell("cf")
+
+    def _set_power(self, value: float) -> None:
+        self._tell(f"p {value:.6f}")
+        taken = float(self._ask("p?"))
+        if abs(taken - value) > POWER_STEP_W:
+            raise self.error(
+                f"power = {value:g} W was accepted, but the laser's setpoint is {taken:g} W",
+                "the head may limit it, or another program may set it: look at it with the maker's program",
+            )
 
     def _wait_for_light(self) -> None:
         end = self.clock.monotonic_s() + LIGHT_S

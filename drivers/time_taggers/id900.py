@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from ...testbed.clock import PS_PER_S
 from ...testbed.errors import BellringerError, IdentityError, LimitError
-from ..interfaces import Identity, Instrument, Reading, Recording, Setting
+from ..interfaces import ClockMap, Identity, Instrument, Reading, Recording, Setting, TagBlock
 from ..transports import ZmqStream
 from .datalink import DataLink
 from .id900_recording import StreamedRecording
+from .id900_stream import QUEUE, TagStream, no_stream
 from .id900_text import Refused, TextLink, number, word
 from .sub_acquisitions import Plan
 
@@ -105,6 +106,7 @@ class Id900(Instrument):
         self.dlt_port, self.dlt_host, self.dlt_address = dlt_port, dlt_host or "localhost", dlt_address
         self.stream_ports = stream_ports
         self._links: tuple[TextLink, DataLink] | None = None
+        self._stream: TagStream | None = None
 
     # --- TimeTagger -------------------------------------------------------------------------------------------
 
@@ -118,13 +120,40 @@ class Id900(Instrument):
             ProtocolError: what came is no whole recording.
         """
         plan = Plan.covering(self._checked_duration_ps(duration_s))
-        ports = self._ports_by_input()
-        streams = {
-            channel: ZmqStream(f"zmq://{self.dlt_host}:{ports[channel]}", self.clock, self.label)
-            for channel in self._checked_channels(channels)
-        }
-        address = self.dlt_address or self._host()
-        return StreamedRecording(self, self._datalink, streams, address, plan).run(start_ps)
+        streams = self._streams(channels, "record")
+        return StreamedRecording(self, self._datalink, streams, self._address(), plan).run(start_ps)
+
+    def start_stream(self, channels: list[int], start_ps: int | None = None) -> ClockMap:
+        """Begin to stream the tags of ``channels``, from hardware time ``start_ps`` (ps) or at once.
+
+        Raises: as ``record``.
+        """
+        stream = TagStream(self, self._datalink, self._streams(channels, "start_stream"), self._address())
+        clock_map = stream.start(start_ps)
+        self._stream = stream
+        return clock_map
+
+    def read_stream(self, wait_s: float) -> TagBlock:
+        """Return the sub-acquisitions of 0.2 s that came since the last call, waiting at most ``wait_s`` (s) for one.
+
+        Raises:
+            InstrumentError: no stream runs, or nothing came for 10 s. The stream has ended, as after every error.
+            OverflowDetected: tags were lost.
+            ProtocolError: what came are no time stamps.
+        """
+        if self._stream is None:
+            raise no_stream(self)
+        try:
+            return self._stream.read(wait_s)
+        except BaseException:
+            self._stream = None
+            raise
+
+    def stop_stream(self) -> None:
+        """End the stream; what was not read is discarded. Without a stream nothing happens."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.stop()
 
     def count_rates(self) -> dict[int, float]:
         """Return the count rate of every input, 1/s, over one count period that began after this call."""
@@ -155,9 +184,9 @@ class Id900(Instrument):
             link.open()
 
     def _disconnect(self) -> None:
-        for link in self._links or ():
-            link.close()
-        self._links = None
+        for each in (*(self._links or ()), *([self._stream] if self._stream else [])):
+            each.close()
+        self._links = self._stream = None
 
     def identify(self) -> Identity:
         """Ask ``*IDN?``: maker, model, serial number, firmware."""
@@ -183,11 +212,14 @@ class Id900(Instrument):
             raise self.error(error.what, hint="its firmware is too old for this driver; update it") from error
 
     def safe_state(self) -> None:
-        """Stop recording and sending, confirmed by the recorder's stage. A tagger emits nothing."""
-        self._tell("REC:STOP")
-        self._tell(";:".join(f"RAW{n}:SEND OFF" for n in INPUTS))
-        if self.is_recording():
-            raise self.error("it still records after REC:STOP", hint="power-cycle it")
+        """Stop recording, streaming and sending, confirmed by the recorder's stage. A tagger emits nothing."""
+        try:
+            self._tell("REC:STOP")
+            self._tell(";:".join(f"RAW{n}:SEND OFF" for n in INPUTS))
+            if self.is_recording():
+                raise self.error("it still records after REC:STOP", hint="power-cycle it")
+        finally:
+            self.stop_stream()
 
     def _ask(self, query: str) -> str:
         return self._text.ask(query)
@@ -220,12 +252,27 @@ class Id900(Instrument):
             )
         return round(duration_s * PS_PER_S)
 
-    def _checked_channels(self, channels: Sequence[int]) -> list[int]:
+    def _streams(self, channels: Sequence[int], method: str) -> dict[int, ZmqStream]:
+        """Return the streams of some inputs, closed, if they are free."""
+        checked, ports = self._checked_channels(channels, method), self._ports_by_input()
+        if self._stream is not None:
+            raise self.error("it streams its tags already", hint="stop the stream first")
+        queue = QUEUE if method == "start_stream" else 1000
+        return {
+            channel: ZmqStream(f"zmq://{self.dlt_host}:{ports[channel]}", self.clock, self.label, queue)
+            for channel in checked
+        }
+
+    def _address(self) -> str:
+        """Return the instrument's address as the host of the time stamps must be told."""
+        return self.dlt_address or self._host()
+
+    def _checked_channels(self, channels: Sequence[int], method: str) -> list[int]:
         whole = [each for each in channels if isinstance(each, int) and not isinstance(each, bool)]
         if not whole or len(set(whole)) != len(channels) or not set(whole) <= set(INPUTS):
             raise LimitError(
                 f"cannot record inputs {channels!r}",
-                where=f"{self.label}.record",
+                where=f"{self.label}.{method}",
                 hint="nothing was sent; name each of the inputs 1 to 4 at most once, and at least one",
             )
         return whole

@@ -16,6 +16,8 @@ LONGEST_PS = 500_000_000_000
 """Longest sub-acquisition. At the rated 10 M tags/s in all it holds 5 M tags."""
 SPLIT_TAGS = 100_000_000
 """From this many tags on, one sub-acquisition may come in several messages that cannot be told apart from others."""
+STREAM_PS = 200_000_000_000
+"""Sub-acquisitions of a continuous stream, for a prompt display: the shortest the maker advises."""
 DEAD_PS = 40_000
 """Blind time between sub-acquisitions, the shortest the instrument allows."""
 _GRAIN_PS = 1_000_000
@@ -64,21 +66,32 @@ def unroll(messages: Sequence[bytes], plan: Plan) -> npt.NDArray[np.int64]:
     """
     if len(messages) != plan.count:
         raise ValueError(f"{len(messages)} messages for {plan.count} sub-acquisitions")
+    tags = place(messages, 0, plan.period_ps)
+    return tags[: np.searchsorted(tags, plan.duration_ps)]
+
+
+def place(messages: Sequence[bytes], first: int, period_ps: int) -> npt.NDArray[np.int64]:
+    """Return the tags of consecutive sub-acquisitions of one channel, the first of them number ``first`` (from 0).
+
+    int64 ps since sub-acquisition 0 began, ascending.
+
+    Raises:
+        ValueError: a message cannot be what the instrument sends; says why.
+    """
     parts = [np.empty(0, np.int64)]
-    for number, message in enumerate(messages):
+    for number, message in enumerate(messages, first):
         if len(message) % 8:
             raise ValueError(f"message {number + 1} has {len(message)} bytes, no whole number of time stamps")
         stamps = np.frombuffer(message, "<u8")
         if stamps.size >= SPLIT_TAGS:
             raise ValueError(f"message {number + 1} holds {stamps.size} time stamps, it may be only a part")
-        if stamps.size and stamps.max() >= plan.period_ps:
+        if stamps.size and stamps.max() >= period_ps:
             raise ValueError(f"message {number + 1} holds a time stamp of {stamps.max()} ps, later than its end")
         times = stamps.astype(np.int64)
         if np.any(times[1:] < times[:-1]):
             raise ValueError(f"the time stamps of message {number + 1} do not ascend")
-        parts.append(times + number * plan.period_ps)
-    tags = np.concatenate(parts)
-    return tags[: np.searchsorted(tags, plan.duration_ps)]
+        parts.append(times + number * period_ps)
+    return np.concatenate(parts)
 
 
 def merge(

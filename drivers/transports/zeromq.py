@@ -16,6 +16,7 @@ class ZmqLine:
     """One ZeroMQ socket connected to an instrument; counts messages."""
 
     socket_type: int
+    queue = 1000
 
     def __init__(self, resource: str, clock: Clock, label: str = "") -> None:
         self.resource, self.clock, self.label = resource, clock, label or resource
@@ -29,6 +30,7 @@ class ZmqLine:
         address = self.resource.replace("zmq://", "tcp://", 1)
         self._socket = zmq.Context.instance().socket(self.socket_type)
         self._socket.linger = 0
+        self._socket.rcvhwm = self.queue
         self._socket.reconnect_ivl = 5  # ms; a stream may be connected a moment before the far end binds it
         identity = secrets.token_hex(8)
         if self.socket_type == zmq.REQ:
@@ -96,6 +98,14 @@ class ZmqRequester(ZmqLine):
 
 
 class ZmqStream(ZmqLine):
-    """Messages pushed by the far end over PAIR."""
+    """Messages pushed by the far end over PAIR.
+
+    Args:
+        queue: so many messages wait for us here; then the far end has to wait.
+    """
 
     socket_type = zmq.PAIR
+
+    def __init__(self, resource: str, clock: Clock, label: str = "", queue: int = 1000) -> None:
+        super().__init__(resource, clock, label)
+        self.queue = queue

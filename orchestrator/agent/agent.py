@@ -5,26 +5,33 @@ link has a thread); so an order to go dark is carried out within one turn. Whate
 (keys, roles, freshness); whether it may be done now is the ``Authority``'s word.
 """
 
-import time
+import functools
 from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import zmq
 
+from ...drivers.registry import driver_class, source_digest
 from ...testbed.errors import BellringerError, nearest
 from ...testbed.testbed import InstrumentEntry
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
-from ..wire.messages import Do, EStop, Event, Refusal, Reply, Status
+from ..wire.history import History, utc_now
+from ..wire.messages import Do, EStop, Get, Log, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
 from .children import Answer, Child
 from .desk import Endpoint, groups
 from .link import CoordinatorLink
+from .readings import Readings
 from .recorder import TagRecorder
+from .streams import Streams
 
 TURN_MS = 50
 """The longest a turn of the loop waits for something to happen."""
@@ -46,6 +53,7 @@ class Agent:
         boot_tickets: in a dry run, the participants under which the groups are first made dark, by the instrument of
             each group that comes first in the alphabet.
         locks: folder of the files that keep two driver processes from one port.
+        about: what this agent runs, for whoever asks: versions, fingerprint of its part of the testbed file.
     """
 
     def __init__(
@@ -62,20 +70,39 @@ class Agent:
         clock_endpoint: str = "",
         boot_tickets: Mapping[str, str] | None = None,
         locks: Path | None = None,
+        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.node, self.authority = node, authority
         self._server, self._publisher, self._recorder = server, publisher, recorder
         self._events, self._link = events, link
+        self._streams = Streams(publisher, recorder)
+        self._history = History(node, lambda event: publisher.publish("events", event))
         self._drivers = {name: entry.driver for name, entry in entries.items()}
+        self._digests = {driver: source_digest(driver) for driver in self._drivers.values()}
+        self._about = about
+        self._lockstep = bool(clock_endpoint)
         self._children: dict[str, Child] = {}
         self._lit = False
         self._stopped = False
+        self._look_s = 0.0
+        self._sources: list[Any] = []
+        self._named: dict[Any, Any] = {}
+        """What is polled, by what the poller calls it: pipes by their descriptor."""
+        self._poller = zmq.Poller()
         self._watched: dict[int, Callable[[], object]] = {}
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
-            child = Child(members, endpoints, clock_endpoint, self._child_reports, locks)
+            reports = functools.partial(self._child_reports, tuple(members))
+            child = Child(members, endpoints, clock_endpoint, reports, locks)
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
+        self.children = tuple(dict.fromkeys(self._children.values()))
+        self._readings = Readings(
+            self._children,
+            lambda name: list(driver_class(self._drivers[name]).readings()),
+            lambda event: publisher.publish("readings", event),
+            lockstep=self._lockstep,
+        )
 
     # --- the loop ---------------------------------------------------------------------------------------------
 
@@ -98,39 +125,56 @@ class Agent:
         """Make ``run`` return after the present turn."""
         self._stopped = True
 
-    @property
-    def children(self) -> set[Child]:
-        return set(self._children.values())
-
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         ready = self._wait()
         self._link.turned()
-        self._hear_events()
-        now_s = time.monotonic()
-        for answered in self._link.taken():
-            given_up = self.authority.take_answer(answered.value, answered.asked_at)
-            for child in {self._children[name] for name in given_up}:
-                if not child.clean:  # a run that was killed; others leave darkness behind
-                    child.dark("the run that owned it has ended")
+        now_s = elapsed_s()
+        look = now_s >= self._look_s  # to look everywhere costs more than a request, so not for each of them
+        if look:
+            self._look_s = now_s + TURN_MS / 1e3
+        if look or self._events.socket in ready:
+            self._hear_events()
+        if self._link.wake in ready:
+            self._hear_coordinator()
         self._keep_dark(now_s)
         for child in self.children:
-            if child.connection.fileno() in ready:
+            if child.connection in ready:
                 child.take_in()
-            child.watch()
-        for incoming in self._server.receive():
-            self._serve(incoming)
+            if look:
+                if not self.authority.fault:
+                    child.revive()
+                child.watch()
+        if look:
+            self._readings.turn(now_s)
+            self._history.turned_away(self._server.counters, self.authority.epoch)
+        if look or self._server.socket in ready:
+            for incoming in self._server.receive():
+                self._serve(incoming)
         for descriptor, action in self._watched.items():
             if descriptor in ready:
                 action()
 
     def _wait(self) -> set[Any]:
-        poller = zmq.Poller()
-        for source in (self._server.socket, self._events.socket, self._link.wake, *self._watched):
-            poller.register(source, zmq.POLLIN)
-        for child in self.children:
-            poller.register(child.connection.fileno(), zmq.POLLIN)
-        return {source for source, _ in poller.poll(TURN_MS)}
+        sources = [self._events.socket, self._server.socket, self._link.wake, *self._watched]
+        sources += [child.connection for child in self.children]
+        if sources != self._sources:  # a driver process was replaced, or ZeroMQ's connection to the coordinator
+            self._sources, self._poller = sources, zmq.Poller()
+            self._named = {}
+            for source in sources:
+                self._poller.register(source, zmq.POLLIN)
+                descriptor = source.fileno() if isinstance(source, Connection) else source
+                self._named[descriptor] = source
+        return {self._named[descriptor] for descriptor, _ in self._poller.poll(TURN_MS)}
+
+    def _hear_coordinator(self) -> None:
+        for answered in self._link.taken():
+            given_up = self.authority.take_answer(answered.value, answered.asked_at)
+            for child in {self._children[name] for name in given_up}:
+                if not child.clean:  # a run that was killed; others leave darkness behind
+                    child.dark("the run that owned it has ended")
+            for name, owner in self.authority.owners.items():
+                self._children[name].count_from(owner.epoch_tai_s)
 
     # --- light ------------------------------------------------------------------------------------------------
 
@@ -154,10 +198,21 @@ class Agent:
             child.dark(why)
         self._publish("dark", {"why": why})
 
-    def _child_reports(self, kind: str, text: str) -> None:
+    def _child_reports(self, instruments: tuple[str, ...], kind: str, text: str) -> None:
+        if kind == "given_up":
+            self.authority.latch(text)
         if kind == "dark" and text:
             self.authority.latch(f"not confirmed dark: {text}")
-        self._publish(f"child_{kind}", {"text": text})
+        if kind == "died":
+            self._check_drivers()
+        self._publish(f"child_{kind}", {"text": text, "instruments": instruments})
+
+    def _check_drivers(self) -> None:
+        """Latch a fault if a fresh driver process has loaded another text of a driver than the one before it."""
+        changed = [driver for driver, digest in self._digests.items() if source_digest(driver) != digest]
+        if changed:
+            self.authority.latch(f"the file of driver {', '.join(changed)} was changed under a running agent")
+            self._digests |= {driver: source_digest(driver) for driver in changed}
 
     # --- requests ---------------------------------------------------------------------------------------------
 
@@ -166,12 +221,16 @@ class Agent:
         try:
             if isinstance(message, Status):
                 self._server.reply(incoming, self.status())
+            elif isinstance(message, Log):
+                self._server.reply(incoming, self._history.answer(message))
+            elif isinstance(message, Subscribe):
+                self._server.reply(incoming, self._readings.subscribe(message, incoming.key, elapsed_s()))
             elif isinstance(message, EStop):
                 self.authority.latch(f"e-stop by {incoming.name}: {message.reason}")
                 self._dark(f"e-stop by {incoming.name}")
                 self._server.reply(incoming, {"latched": True})
             else:
-                self.authority.check(message, incoming.key, time.monotonic())
+                self.authority.check(message, incoming.key, elapsed_s())
                 self._forward(incoming)
         except BellringerError as error:
             self._server.refuse(incoming, error)
@@ -185,10 +244,23 @@ class Agent:
                 f"node '{self.node}' has no instrument '{message.instrument}'",
                 hint=nearest(message.instrument, self._children),
             )
+        if isinstance(message, Do) and message.verb == "check":
+            self._server.reply(incoming)  # that it got here is the answer
+            return
         if isinstance(message, Do) and message.verb == "safe_state":
             why = f"asked for by {incoming.name}"
             child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
             return
+        if isinstance(message, Stream):
+            self._streams.serve(message, child, self._answer_to(incoming))
+            return
+        described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
+        if self._lockstep and not message.ticket and not described:
+            raise BellringerError(
+                "this dry run is in lockstep: its lab time would have to wait for you",
+                where=message.instrument,
+                hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
+            )
         child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
 
     def _answer_to(self, incoming: Incoming) -> Answer:
@@ -196,17 +268,25 @@ class Agent:
             if isinstance(message, Refusal):
                 self._server.refuse(incoming, from_refusal(message))
                 return
-            self._recorder.keep(incoming.message.instrument, message.value)
+            try:
+                self._recorder.keep(incoming.message.instrument, message.value)
+            except BellringerError as error:  # a full disk: what is not kept was not recorded
+                self._server.refuse(incoming, error)
+                return
+            if isinstance(incoming.message, (Get, Do)):
+                self._readings.passed(incoming.message, message.value)
             self._server.reply(incoming, message.value)
 
         return answer
 
     def status(self) -> dict[str, Any]:
         """Return how the node is, in plain values; nothing is asked of an instrument."""
-        now_s, authority = time.monotonic(), self.authority
+        now_s, authority = elapsed_s(), self.authority
         return {
             "node": self.node,
+            "utc": utc_now(),
             "drivers": dict(self._drivers),
+            "about": {**self._about, "drivers": dict(self._digests)},
             "epoch": authority.epoch,
             "leased": authority.leased(now_s),
             "lease_left_s": max(0.0, authority.lease_until_s - now_s),
@@ -217,9 +297,10 @@ class Agent:
             "dark": not any(child.darkening or child.failures for child in self.children),
             "owners": {name: owner.run for name, owner in authority.owners.items()},
             "driver_processes": {child.pid: list(child.names) for child in self.children},
+            "streams": self._streams.described(),
             "restarts": sum(child.restarts for child in self.children),
             "counters": dict(self._server.counters),
         }
 
     def _publish(self, name: str, body: dict[str, Any]) -> None:
-        self._publisher.publish("events", Event(0, name, self.node, self.authority.epoch, body))
+        self._history.happened(name, body, self.authority.epoch)

@@ -1,8 +1,8 @@
 """Whether a node may do what it is asked to, now: epoch, light lease, e-stop, ownership, latched faults.
 
-Pure bookkeeping; all times are seconds on the node's own monotonic clock. The lease runs from when the node *asked*
-for it, so an answer that sat in a queue cannot extend it, and no two clocks are compared. What makes dark, and what
-only reads, is always allowed.
+Pure bookkeeping; all times are seconds on the node's own clock, which counts those of a suspended machine too
+(``elapsed_s``). The lease runs from when the node *asked* for it, so an answer that sat in a queue cannot extend it,
+and no two clocks are compared. What makes dark, and what only reads, is always allowed.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...testbed.errors import BellringerError, InstrumentError
-from ..wire.messages import Call, Do, Get, Message, Set
+from ..wire.messages import Call, Do, Get, Message, Set, Stream
 
-READS = frozenset({"snapshot", "identity"})
+READS = frozenset({"snapshot", "identity", "describe"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who owns an instrument."""
+    """Who owns an instrument, and from which TAI second the run counts hardware time (0: it did not say)."""
 
     run: str
     key: str
+    epoch_tai_s: int = 0
 
 
 @dataclass
@@ -59,7 +60,10 @@ class Authority:
         if self.fault and answer["acknowledged"] == self.fault:
             self.fault = ""
         before = self.owners
-        self.owners = {name: Owner(owner["run"], owner["key"]) for name, owner in answer["ownership"].items()}
+        self.owners = {
+            name: Owner(owner["run"], owner["key"], owner.get("epoch_tai_s", 0))
+            for name, owner in answer["ownership"].items()
+        }
         if "lease_s" in answer:
             self.refused = answer["refused"]
             self.lease_until_s = asked_at + answer["lease_s"] if answer["lease_s"] else 0.0
@@ -89,7 +93,7 @@ class Authority:
         """
         if isinstance(message, Get) or (isinstance(message, Do) and message.verb in READS | DARKENS):
             return
-        if not isinstance(message, (Set, Call, Do)):
+        if not isinstance(message, (Set, Call, Do, Stream)):
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")
         where = message.instrument
         if self.estop is not None:
@@ -112,4 +116,8 @@ class Authority:
                 f"it belongs to run '{owner.run}' now",
                 where=where,
                 hint="wait for the run to end, or end it where it was started",
+            )
+        if owner is None and isinstance(message, Stream) and message.channels:
+            raise InstrumentError(
+                "only its owner can have its tags streamed", where=where, hint="own it first; bellringer live does"
             )

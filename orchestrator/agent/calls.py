@@ -6,6 +6,7 @@ for several and returns their values. Errors of several calls become one that li
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ...testbed.clock import Clock, Ticket
@@ -28,11 +29,13 @@ class Instruments(ABC):
     Attributes:
         clock: the run's clock.
         entries: the testbed's instruments.
+        about: what drives them, for the record of a run: by node, empty if it is this process.
         closing: the verb that ``close`` ends with: ``close``, or ``rest`` where they belong to an agent.
     """
 
     clock: Clock
     entries: Mapping[str, InstrumentEntry]
+    about: Mapping[str, Any] = MappingProxyType({})
     closing = "close"
 
     @abstractmethod

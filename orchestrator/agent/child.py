@@ -1,17 +1,20 @@
 """A driver process: the drivers of one group of instruments, on a pipe to its agent.
 
 The main thread carries out calls one after the other. A reader thread takes messages at once, so that ``Dark``, and the
-end of the pipe when the agent has died, interrupt the call in flight instead of waiting behind it. Both ways end in
-the dark; at the end of the pipe the process also closes its instruments and leaves.
+end of the pipe when the agent has died, interrupt the call in flight instead of waiting behind it. It answers the
+agent's pings as long as the main thread is not caught in a driver that never waits. Both ways end in the dark; at the
+end of the pipe the process also closes its instruments and leaves.
 """
 
 import contextlib
-import fcntl
 import signal
 import threading
 from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
 
 from ...testbed.clock import Clock, Ticket, WallClock
 from ...testbed.errors import Aborted, BellringerError
@@ -20,7 +23,9 @@ from ...testbed.testbed import InstrumentEntry
 from ..wire.errors import to_refusal
 from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
 from .desk import Desk, Endpoint
-from .pipe import Dark, Darkened, Ping, Pong, receive, send
+from .heartbeat import WatchedClock
+from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .port_locks import PortLocks
 
 Job = Get | Set | Call | Do
 LEFT = Dark(0, "the agent has gone")
@@ -31,28 +36,30 @@ def main(
     entries: Mapping[str, InstrumentEntry],
     endpoints: Mapping[str, Endpoint],
     clock_endpoint: str,
-    lock: str,
+    locks: Path | None,
 ) -> None:
     """Run until the pipe ends.
 
     Args:
         clock_endpoint: a simulated lab's clock socket, "" for real time.
-        lock: a file that is held as long as the instruments are ours, "" for none: the processes of an agent that was
-            killed are still making dark when its successor starts, and two must not speak on one port.
+        locks: folder of the files that keep two processes from one port, None for none.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
-    clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WallClock()
-    DriverProcess(connection, Desk(entries, clock, endpoints), clock, lock).run()
+    clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WatchedClock()
+    ports = (endpoints[name].resource if name in endpoints else entry.resource for name, entry in entries.items())
+    DriverProcess(connection, Desk(entries, clock, endpoints), clock, PortLocks(locks, ports)).run()
 
 
 class DriverProcess:
     """The two threads of a driver process; ``run`` is the main one."""
 
-    def __init__(self, connection: Connection, desk: Desk, clock: Clock, lock: str) -> None:
-        self._connection, self._desk, self._clock, self._lock = connection, desk, clock, lock
+    def __init__(self, connection: Connection, desk: Desk, clock: Clock, ports: PortLocks) -> None:
+        self._connection, self._desk, self._clock, self._ports = connection, desk, clock, ports
         self._jobs: deque[Job] = deque()
         self._urgent: deque[Dark] = deque()
         self._darkening = False
+        self._strangers = 0
+        """Orders to go dark that wait or are being carried out, and were not registered with the simulated lab."""
         self._changed = threading.Condition()
         self._sending = threading.Lock()
         self._host = next(iter(desk.entries)).partition(".")[0]
@@ -60,21 +67,20 @@ class DriverProcess:
     def run(self) -> None:
         """Carry out what comes until the agent has gone; then dark, close, leave."""
         threading.Thread(target=self._read, name="pipe", daemon=True).start()
-        with contextlib.ExitStack() as stack:
-            if self._lock:
-                fcntl.flock(stack.enter_context(open(self._lock, "w")), fcntl.LOCK_EX)
-            self._work()
-            with self._clock.running(self._ticket("", f"{self._host} close")):
-                for name in sorted(self._desk.entries, key=self._composed, reverse=True):
-                    self._attempt(name, "close")
+        self._ports.wait()
+        self._work()
+        with self._clock.running(self._ticket("", f"{self._host} close")):
+            for name in sorted(self._desk.entries, key=self._composed, reverse=True):
+                self._attempt(name, "close")
 
     def _work(self) -> None:
         while True:
             job = self._next()
-            if not isinstance(job, Dark):
-                self._carry_out(job)
-                continue
-            self._make_dark(job)
+            with self._clock.working() if isinstance(self._clock, WatchedClock) else contextlib.nullcontext():
+                if not isinstance(job, Dark):
+                    self._carry_out(job)
+                    continue
+                self._make_dark(job)
             if job is LEFT:
                 return
 
@@ -83,15 +89,23 @@ class DriverProcess:
     def _read(self) -> None:
         while True:
             try:
-                message = receive(self._connection, Job | Dark | Ping)
+                message = receive(self._connection, Job | Dark | Ping | Epoch)
             except (EOFError, OSError):
                 message = LEFT
             if isinstance(message, Ping):
-                self._send(Pong(message.id))
+                if not (isinstance(self._clock, WatchedClock) and self._clock.stuck):
+                    self._send(Pong(message.id))
+                continue
+            if isinstance(message, Epoch):
+                if isinstance(self._clock, WallClock):  # a simulated lab has an epoch of its own
+                    self._clock.count_from(message.tai_s)
+                continue
+            if isinstance(message, Do) and message.verb == "describe" and not message.ticket:
+                self._send(self._answer(message))  # asks no instrument, so no call need end first
                 continue
             with self._changed:
                 if isinstance(message, Dark):
-                    self._urgent.append(message)
+                    self._urgent.append(self._without_ticket_if_late(message))
                     self._clock.abort()
                 elif self._darkening and message.ticket:
                     self._turn_away(message, "it is being made dark")
@@ -100,6 +114,18 @@ class DriverProcess:
                 self._changed.notify()
             if message is LEFT:
                 return
+
+    def _without_ticket_if_late(self, order: Dark) -> Dark:
+        """Return the order, to be registered here when its turn comes if it has to wait for one that is no caller's.
+
+        A dry run's lab time stands still for a call that was registered and has not begun; the order before it, an
+        e-stop's say, needs lab time.
+        """
+        if order.ticket and self._strangers:
+            self._clock.forget(self._ticket(order.ticket, order.instrument))
+            order = msgspec.structs.replace(order, ticket="")
+        self._strangers += not order.ticket
+        return order
 
     # --- main thread ------------------------------------------------------------------------------------------
 
@@ -116,15 +142,20 @@ class DriverProcess:
         answer: Reply | Refusal
         try:
             with self._clock.running(self._ticket(job.ticket, job.instrument)):
-                try:
-                    answer = Reply(job.id, self._do(job))
-                except Exception as error:  # told to whoever asked
-                    answer = to_refusal(error, job.id)
+                answer = self._answer(job)
         except BellringerError as error:  # the simulated lab itself has gone
             answer = to_refusal(error, job.id)
         self._send(answer)
 
+    def _answer(self, job: Job) -> Reply | Refusal:
+        try:
+            return Reply(job.id, self._do(job))
+        except Exception as error:  # told to whoever asked
+            return to_refusal(error, job.id)
+
     def _do(self, job: Job) -> object:
+        if not (isinstance(job, Do) and job.verb == "describe"):
+            self._ports.check()
         if isinstance(job, Get):
             return self._desk.do(job.instrument, "get", (job.name,))
         if isinstance(job, Set):
@@ -152,12 +183,12 @@ class DriverProcess:
         with self._clock.running(self._ticket(order.ticket, f"{self._host} dark")):
             failures = []
             for name in [order.instrument] if order.instrument else sorted(self._desk.entries, key=self._composed):
-                if order.reopen and not self._desk.find(name).is_open:
-                    self._attempt(name, "open")
-                problem = self._attempt(name, "safe_state")
+                problem = self._attempt(name, "open") if order.reopen else ""
+                problem = problem or self._attempt(name, "safe_state")
                 failures += [problem] if problem else []
         with self._changed:
             self._darkening = bool(self._urgent)
+            self._strangers -= not order.ticket
         self._send(Darkened(order.id, tuple(failures)))
 
     def _turn_away(self, job: Job, why: str) -> None:
@@ -168,6 +199,7 @@ class DriverProcess:
     def _attempt(self, name: str, verb: str) -> str:
         """Try one verb and return what went wrong, so that every instrument has its turn."""
         try:
+            self._ports.check()
             with self._clock.shielded():
                 self._desk.do(name, verb)
         except Exception as error:  # one instrument's failure must not keep the others lit

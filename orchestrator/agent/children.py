@@ -2,12 +2,14 @@
 
 Spawned, never forked: only then does the end of the pipe tell a child that the agent has died. A child that dies is
 replaced at once by one that opens its instruments only to make them dark; so is one that does not answer a ping or
-an order to go dark in time, after it was killed.
+an order to go dark in time, after it was killed. One that dies again and again is given up until a person has looked.
+What could not be made dark is opened anew and tried again, less and less often.
 """
 
 import itertools
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from . import child
 from .authority import DARKENS, READS
 from .child import Job
 from .desk import Endpoint
-from .pipe import Dark, Darkened, Ping, Pong, receive, send
+from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 
 PING_S = 0.25
 SILENT_S = 1.0
@@ -34,6 +36,11 @@ REOPEN_DARK_S = 20.0
 LOCKSTEP_DARK_S = 60.0
 """The same in a dry run, where darkness needs lab time and so has to wait for a caller that computes."""
 
+MOST_RESTARTS, WITHIN_S = 5, 60.0
+"""More restarts than that within that time help nobody: the child is given up until ``revive``."""
+AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0
+"""How long until darkness is tried again where it could not be confirmed: at first, and at most; doubled each time."""
+
 Answer = Callable[[Reply | Refusal], None]
 
 
@@ -42,7 +49,8 @@ class Child:
 
     Args:
         locks: folder of the files that keep two processes from one port.
-        report: called with (kind, text) when something happened that a person should know: ``died``, ``dark``, ...
+        report: called with (kind, text) when something happened that a person should know: ``died``, ``dark`` (with
+            what could not be confirmed, if it is news), ``given_up``.
     """
 
     def __init__(
@@ -54,8 +62,7 @@ class Child:
         locks: Path | None = None,
     ) -> None:
         self.names = tuple(entries)
-        lock = str(locks / f"{min(entries)}.lock") if locks else ""
-        self._arguments = (dict(entries), dict(endpoints), clock_endpoint, lock)
+        self._arguments = (dict(entries), dict(endpoints), clock_endpoint, locks)
         self._report = report
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[str, Answer]] = {}
@@ -63,11 +70,17 @@ class Child:
         self._dark_since: float | None = None
         self._lockstep = bool(clock_endpoint)
         self._dark_s = LOCKSTEP_DARK_S
-        self.clean = False
-        """Whether nothing but reading was asked for since it was last confirmed dark."""
+        self._untouched = False
+        """Whether nothing but reading was asked for since the last answer to an order to go dark."""
         self.failures: tuple[str, ...] = ()
         """Instruments that the last order to go dark could not confirm."""
         self.restarts = 0
+        self._restarted: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self.given_up = False
+        """Whether it died so often that it is not started again before ``revive``."""
+        self._again_s, self._again_at = AGAIN_S, 0.0
+        self._retries: set[int] = set()
+        self._epoch_tai_s = 0
         self._pinged = self._heard = 0.0
         self._start()
 
@@ -82,6 +95,11 @@ class Child:
         return self._process.pid
 
     @property
+    def clean(self) -> bool:
+        """Whether nothing but reading was asked for since it was last confirmed dark."""
+        return self._untouched and not self.failures
+
+    @property
     def darkening(self) -> bool:
         """Whether an order to go dark is not confirmed yet."""
         return self._dark_since is not None
@@ -89,9 +107,11 @@ class Child:
     def submit(self, make: Callable[[int], Job], answer: Answer) -> None:
         """Send a job; ``make`` gets its number on the pipe, ``answer`` the reply or refusal."""
         job = make(next(self._ids))
-        self.clean &= isinstance(job, Get) or (isinstance(job, Do) and job.verb in READS | DARKENS)
+        self._untouched &= isinstance(job, Get) or (isinstance(job, Do) and job.verb in READS | DARKENS)
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
+        if self.given_up:
+            self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
 
     def dark(
         self, reason: str, instrument: str = "", *, reopen: bool = False, ticket: str = "", answer: Answer | None = None
@@ -104,6 +124,14 @@ class Child:
         order = Dark(next(self._ids), reason, instrument, reopen, ticket)
         self._darks[order.id] = answer
         self._send(order)
+        if self.given_up:
+            self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
+
+    def count_from(self, epoch_tai_s: int) -> None:
+        """Let it count hardware time from this TAI second; 0 leaves it as it is."""
+        if epoch_tai_s not in (0, self._epoch_tai_s):
+            self._epoch_tai_s = epoch_tai_s
+            self._send(Epoch(next(self._ids), epoch_tai_s))
 
     def take_in(self) -> None:
         """Take one message from the pipe; call it when ``connection`` is readable."""
@@ -125,17 +153,25 @@ class Child:
 
     def _darkened(self, message: Darkened) -> None:
         answer = self._darks.pop(message.id, None)
+        retried = message.id in self._retries
+        self._retries.clear()
+        known = retried and _names(message.failures) == _names(self.failures)
+        self._again_s = min(2 * self._again_s, LONGEST_AGAIN_S) if known else AGAIN_S
+        self._again_at = time.monotonic() + self._again_s
         self._dark_since = time.monotonic() if self._darks else None
-        self.failures, self.clean = message.failures, not message.failures
+        self.failures, self._untouched = message.failures, True
         if answer is not None and message.failures:
             what = "; ".join(message.failures)
             answer(to_refusal(InstrumentError(f"not confirmed dark: {what}", hint="look at it by eye"), 0))
         elif answer is not None:
             answer(Reply(0))
-        self._report("dark", "; ".join(message.failures))
+        if not known:
+            self._report("dark", "; ".join(message.failures))
 
     def watch(self) -> None:
         """Ping now and then; kill and replace a child that is silent. Call it at least four times a second."""
+        if self.given_up:
+            return
         now = time.monotonic()
         if now - self._pinged >= PING_S:
             self._pinged = now
@@ -144,10 +180,28 @@ class Child:
             self._replace(f"its driver process did not answer for {SILENT_S:g} s")
         elif self._dark_since is not None and self._heard <= now and now - self._dark_since > self._dark_s:
             self._replace(f"its driver process did not confirm dark within {self._dark_s:g} s")
+        elif self.failures and self._may_retry() and now >= self._again_at:
+            self.dark("it was not confirmed dark", reopen=True)
+            self._retries.add(max(self._darks))
+
+    def _may_retry(self) -> bool:
+        return self._untouched and not (self.darkening or self._pending or self._lockstep)
+
+    def revive(self) -> None:
+        """Start a process again that was given up; a person has looked."""
+        if self.given_up:
+            self._connection.close()
+            self._far_end.close()
+            self._process.close()
+            self._restarted.clear()
+            self.given_up = False
+            self._start_dark("it was given up before")
 
     def stop(self) -> None:
         """End the process the gentle way: the pipe ends, it makes dark, closes and leaves."""
         self._connection.close()
+        if self.given_up:
+            self._far_end.close()
         self._process.join(10)
         if self._process.is_alive():
             self._process.kill()
@@ -160,29 +214,60 @@ class Child:
         self._process = context.Process(target=child.main, args=(theirs, *self._arguments), daemon=False)
         self._process.start()
         theirs.close()
+        if self._epoch_tai_s:
+            self._send(Epoch(next(self._ids), self._epoch_tai_s))
         self._pinged = time.monotonic()
         self._heard = self._pinged + STARTING_S  # in the future: nothing was heard yet
 
     def _replace(self, why: str) -> None:
-        """Kill what is left and start a process that makes safe."""
+        """Kill what is left and start a process that makes safe, unless that was done too often lately."""
         self._process.kill()
         self._process.join()
-        self._process.close()
         self._connection.close()
-        pending, self._pending = list(self._pending.values()), {}
-        pending += [(", ".join(self.names), answer) for answer in self._darks.values() if answer is not None]
-        self._darks.clear()
+        now = time.monotonic()
+        if len(self._restarted) == MOST_RESTARTS and now - self._restarted[0] < WITHIN_S:
+            self._give_up(why)
+            return
+        self._restarted.append(now)
+        self._process.close()
         self.restarts += 1
+        self._refuse_all(why, "it was restarted to make outputs dark; open it again")
+        self._start_dark(why)
+        self._report("died", f"{', '.join(self.names)}: {why}")
+
+    def _start_dark(self, why: str) -> None:
         self._start()
         self._dark_since = None
         self.dark(why, reopen=True)
-        for instrument, answer in pending:
-            error = InstrumentError(why, where=instrument, hint="it was restarted to make outputs dark; open it again")
-            answer(to_refusal(error, 0))
-        self._report("died", f"{', '.join(self.names)}: {why}")
 
-    def _send(self, message: Job | Dark | Ping) -> None:
+    def _give_up(self, why: str) -> None:
+        """Leave it dead: nothing comes through a pipe whose other end nobody uses."""
+        self.given_up, self._untouched, self._dark_since = True, False, None
+        self._connection, self._far_end = multiprocessing.Pipe()
+        often = f"{why}, {MOST_RESTARTS} restarts within {WITHIN_S:g} s did not help"
+        self.failures = tuple(f"{name}: {often}" for name in self.names)
+        self._refuse_all(often, "look at the instrument and at the agent's messages; then bellringer ack")
+        self._report("given_up", f"{', '.join(self.names)}: {often}")
+
+    def _refuse_all(self, why: str, hint: str) -> None:
+        """Tell everybody who waits for an answer that none will come."""
+        waiting = [*self._pending.values()]
+        waiting += [(", ".join(self.names), answer) for answer in self._darks.values() if answer is not None]
+        self._pending, self._retries = {}, set()
+        self._darks.clear()
+        if self.given_up:
+            self._dark_since = None
+        for instrument, answer in waiting:
+            answer(to_refusal(InstrumentError(why, where=instrument, hint=hint), 0))
+
+    def _send(self, message: Job | Dark | Ping | Epoch) -> None:
+        if self.given_up:
+            return
         try:
             send(self._connection, message)
         except OSError:
             return  # the end of the pipe is readable now: take_in replaces the process
+
+
+def _names(failures: tuple[str, ...]) -> set[str]:
+    return {failure.partition(":")[0] for failure in failures}

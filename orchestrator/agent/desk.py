@@ -14,10 +14,11 @@ from ...drivers.check import resolve_limits, resolve_settings
 from ...drivers.interfaces import Instrument
 from ...drivers.registry import driver_class
 from ...testbed.clock import Clock
-from ...testbed.errors import BellringerError, InstrumentError, nearest
+from ...testbed.errors import BellringerError, InstrumentError, TransportError, TransportTimeout, nearest
 from ...testbed.testbed import InstrumentEntry
+from .describe import described
 
-VERBS = ("get", "set", "call", "open", "apply", "snapshot", "identity", "safe_state", "rest", "close")
+VERBS = ("get", "set", "call", "open", "apply", "snapshot", "identity", "describe", "safe_state", "rest", "close")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Desk:
     def __init__(self, entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapping[str, Endpoint]) -> None:
         self.entries, self.clock = entries, clock
         self.instruments = _build(entries, clock, endpoints)
+        self._lost: set[str] = set()
+        """Instruments whose connection broke; ``open`` makes a new one and identifies them again."""
 
     def do(self, name: str, verb: str, args: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None) -> Any:
         """Carry out one verb on one instrument and return its value.
@@ -50,6 +53,16 @@ class Desk:
         instrument = self.find(name)
         if verb not in VERBS:
             raise BellringerError(f"there is no verb '{verb}'", where=name, hint=nearest(verb, VERBS))
+        try:
+            return self._do(name, instrument, verb, args, keywords or {})
+        except TransportError as error:
+            if not self.entries[name].parts and (verb == "safe_state" or not isinstance(error, TransportTimeout)):
+                self._lost.add(name)  # silence on the way to the dark counts too: it may have been switched off and on
+            raise
+
+    def _do(
+        self, name: str, instrument: Instrument, verb: str, args: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> Any:
         if verb in ("get", "set", "call", "apply", "snapshot") and not instrument.is_open:
             raise InstrumentError("it is not open", where=instrument.label, hint="open it first; a run does that")
         if verb == "get":
@@ -57,7 +70,7 @@ class Desk:
         if verb == "set":
             return setattr(instrument, _declared(instrument, args[0], settable=True), args[1])
         if verb == "call":
-            return _method(instrument, args[0], args[1:], keywords or {})()
+            return _method(instrument, args[0], args[1:], keywords)()
         return getattr(self, f"_{verb}")(name, instrument)
 
     def find(self, name: str) -> Instrument:
@@ -67,6 +80,9 @@ class Desk:
         return self.instruments[name]
 
     def _open(self, name: str, instrument: Instrument) -> str:
+        if name in self._lost:
+            self._lost.discard(name)
+            instrument.abandon()
         if not instrument.is_open:
             instrument.open()
         return str(instrument.identity)
@@ -80,6 +96,9 @@ class Desk:
 
     def _identity(self, name: str, instrument: Instrument) -> str:
         return str(instrument.identity)
+
+    def _describe(self, name: str, instrument: Instrument) -> dict[str, Any]:
+        return described(name, instrument, self.entries[name])
 
     def _safe_state(self, name: str, instrument: Instrument) -> None:
         with self.clock.shielded():
@@ -104,13 +123,23 @@ class Desk:
 
 
 def _declared(instrument: Instrument, name: str, *, settable: bool = False) -> str:
-    valid: Mapping[str, object] = instrument.settings() if settable else instrument.readings()
+    valid = _settings(type(instrument)) if settable else _readings(type(instrument))
     if name not in valid:
         what = f"{instrument.label} has no {'setting' if settable else 'setting or reading'} '{name}'"
-        if name in instrument.readings():
+        if name in _readings(type(instrument)):
             what = f"'{name}' of {instrument.label} is a reading and cannot be set"
         raise BellringerError(what, hint=nearest(name, valid))
     return name
+
+
+@functools.cache  # a driver's declarations do not change, and to collect them takes longer than a short call
+def _readings(driver: type[Instrument]) -> Mapping[str, object]:
+    return driver.readings()
+
+
+@functools.cache
+def _settings(driver: type[Instrument]) -> Mapping[str, object]:
+    return driver.settings()
 
 
 def _method(instrument: Instrument, name: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> Callable[[], Any]:

@@ -7,7 +7,6 @@ loop's: nothing is asked for a loop that has not turned lately, so an agent stuc
 import contextlib
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,13 +14,14 @@ from typing import Any
 from ...testbed.errors import BellringerError
 from ..wire.client import Client
 from ..wire.messages import Register, Renew
+from ..wire.nonces import elapsed_s
 
 RENEW_S = 0.25
 STUCK_S = 1.0
 
 
 class Answered:
-    """One answer of the coordinator, and when its question was asked on this host's monotonic clock."""
+    """One answer of the coordinator, and when its question was asked on this host's ``elapsed_s``."""
 
     def __init__(self, value: Mapping[str, Any], asked_at: float) -> None:
         self.value, self.asked_at = value, asked_at
@@ -41,7 +41,7 @@ class CoordinatorLink:
         self.problem = "the coordinator has not answered yet"
         """What is wrong with the link, "" for nothing."""
         self.wake = os.eventfd(0, os.EFD_NONBLOCK)
-        self._turned_s = time.monotonic()
+        self._turned_s = elapsed_s()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator link", daemon=True)
 
@@ -50,7 +50,7 @@ class CoordinatorLink:
 
     def turned(self) -> None:
         """Say that the agent's loop has turned."""
-        self._turned_s = time.monotonic()
+        self._turned_s = elapsed_s()
 
     def taken(self) -> list[Answered]:
         """Return the answers that came since last time, oldest first."""
@@ -81,13 +81,13 @@ class CoordinatorLink:
         registration = self._register()
         self._ask(client, registration)
         while not self._stop.wait(RENEW_S):
-            if time.monotonic() - self._turned_s > STUCK_S:
+            if elapsed_s() - self._turned_s > STUCK_S:
                 continue
             now = self._register()
-            self._ask(client, Renew(0, now.node, now.boot, time.monotonic(), now.epoch, now.fault))
+            self._ask(client, Renew(0, now.node, now.boot, elapsed_s(), now.epoch, now.fault))
 
     def _ask(self, client: Client, message: Register | Renew) -> None:
-        asked_at = time.monotonic()
+        asked_at = elapsed_s()
         value = client.request(message)
         self.problem = ""
         self.answers.append(Answered(value, asked_at))

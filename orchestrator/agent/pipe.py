@@ -23,6 +23,12 @@ class Dark(Message, tag="dark", frozen=True):
     ticket: str = ""
 
 
+class Epoch(Message, tag="epoch", frozen=True):
+    """To a driver process: count hardware time from this TAI second; a run brings its own."""
+
+    tai_s: int
+
+
 class Ping(Message, tag="ping", frozen=True):
     """To a driver process: are you there? Answered at once, also while a call is running."""
 
@@ -39,13 +45,14 @@ class Darkened(Message, tag="darkened", frozen=True):
 
 def send(connection: Connection, message: Message) -> None:
     """Send one message; raises OSError or BrokenPipeError if the other side has gone."""
-    frames = encode(message)
-    connection.send_bytes(len(frames).to_bytes(2, "little"))
-    for frame in frames:
-        connection.send_bytes(frame)
+    header, *arrays = encode(message)
+    connection.send_bytes(len(arrays).to_bytes(2, "little") + header)  # mostly there is nothing but the header
+    for array in arrays:
+        connection.send_bytes(array)
 
 
 def receive(connection: Connection, kinds: Any) -> Any:
     """Return the next message of one of ``kinds``; raises EOFError if the other side has gone."""
-    count = int.from_bytes(connection.recv_bytes(), "little")
-    return decode([connection.recv_bytes() for _ in range(count)], kinds)[0]
+    first = memoryview(connection.recv_bytes())
+    count = int.from_bytes(first[:2], "little")
+    return decode([first[2:], *(connection.recv_bytes() for _ in range(count))], kinds)[0]

@@ -1,8 +1,12 @@
 """A node's own copy of every recording: written to its disk before the answer leaves, published after."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ...drivers.interfaces import Recording
 from ..records import write_tags_whole
@@ -23,16 +27,34 @@ class TagRecorder:
         self._numbers = itertools.count(last + 1)
 
     def keep(self, instrument: str, value: Any) -> None:
-        """Write and publish ``value`` if it is a recording."""
+        """Write and publish ``value`` if it is a recording.
+
+        Raises:
+            BellringerError: the disk did not take it; nothing was published.
+        """
         if not isinstance(value, Recording):
             return
-        number = next(self._numbers)
         about = {
             "instrument": instrument,
             "duration_ps": value.duration_ps,
             "clock_map": vars(value.clock_map),
             "gaps_ps": value.gaps_ps.tolist(),
         }
-        write_tags_whole(self._folder / f"{number:06d}-{instrument}.npz", value.times_ps, value.channels, about)
-        body = {**about, "number": number}
+        body = {**about, "number": self.write(instrument, value.times_ps, value.channels, about)}
         self._publisher.publish("tags", Event(0, "tags", instrument, 0, body), value.times_ps, value.channels)
+
+    def write(
+        self,
+        instrument: str,
+        times_ps: npt.NDArray[np.int64],
+        channels: npt.NDArray[np.uint8],
+        about: Mapping[str, Any],
+    ) -> int:
+        """Write tags and return the file's number.
+
+        Raises:
+            BellringerError: the disk did not take them; there is no half of a file.
+        """
+        number = next(self._numbers)
+        write_tags_whole(self._folder / f"{number:06d}-{instrument}.npz", times_ps, channels, about)
+        return number

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,7 @@ from ..wire.audit import Audit
 from ..wire.client import Client
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
-from ..wire.messages import Call, Do, EStop, Get, Message, Register, Set, Status
+from ..wire.messages import Call, Do, EStop, Get, Log, Message, Register, Set, Status, Stream, Subscribe
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
@@ -31,7 +32,9 @@ from .desk import Endpoint
 from .link import CoordinatorLink
 from .recorder import TagRecorder
 
-ACCEPTS = (Get, Set, Call, Do, Status, EStop)
+ACCEPTS = (Get, Set, Call, Do, Stream, Subscribe, Log, Status, EStop)
+PUBLISHED = 50
+"""Events and blocks of tags that wait for one slow subscriber: ten seconds of a stream."""
 
 
 class CoordinatorAddress(msgspec.Struct, frozen=True):
@@ -53,6 +56,7 @@ class Setup(msgspec.Struct, frozen=True):
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: participants under which the groups are first made dark; see ``Agent``.
+        locks: folder of the files that keep two driver processes of this computer from one port; "" for ``state``.
     """
 
     node: str
@@ -66,6 +70,7 @@ class Setup(msgspec.Struct, frozen=True):
     endpoints: dict[str, tuple[str, dict[str, object]]] = {}
     clock_endpoint: str = ""
     boot_tickets: dict[str, str] = {}
+    locks: str = ""
     leave_at_end: bool = False
 
 
@@ -84,9 +89,10 @@ def run_agent(setup: Setup) -> None:
     state = Path(setup.state)
     state.mkdir(parents=True, exist_ok=True)
     keys = KeyPair(*setup.keys)
+    testbed = load(setup.testbed, setup.overrides).testbed
     entries = {
         name: entry
-        for name, entry in load(setup.testbed, setup.overrides).testbed.instruments().items()
+        for name, entry in testbed.instruments().items()
         if name.partition(".")[0] == setup.node
     }
     boot, authority = secrets.token_hex(8), Authority()
@@ -102,7 +108,7 @@ def run_agent(setup: Setup) -> None:
             )
         )
         stream = setup.bind.rpartition(":")[0] + ":*"
-        publisher = stack.enter_context(Publisher(stream, keys, zap, enrolled, name=f"stream {setup.node}"))
+        publisher = stack.enter_context(Publisher(stream, keys, zap, enrolled, name=f"stream {setup.node}", hwm=PUBLISHED))
         where = setup.coordinator
         events = stack.enter_context(Subscriber(where.events, where.public_key, keys, topics=("events",)))
         endpoints = (server.endpoint, publisher.endpoint)
@@ -126,7 +132,13 @@ def run_agent(setup: Setup) -> None:
             {name: Endpoint(resource, dict(options)) for name, (resource, options) in setup.endpoints.items()},
             setup.clock_endpoint,
             setup.boot_tickets,
-            state,
+            Path(setup.locks or setup.state),
+            {
+                "bellringer": version("bellringer"),
+                "testbed": testbed.fingerprint(setup.node),
+                "simulated": bool(setup.endpoints),
+                "links": {name: link.model_dump() for name, link in testbed.links.items()},
+            },
         )
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)

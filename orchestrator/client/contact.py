@@ -4,7 +4,8 @@
      "public_key": "..."}
 
 It is written by ``bellringer coordinator`` and ``bellringer up`` and copied to whoever is to reach the testbed. Looked
-for, in this order: ``--contact``, BELLRINGER_CONTACT, ``~/.config/bellringer/contact.json``, a running ``up``.
+for, in this order: ``--contact``, BELLRINGER_CONTACT, ``~/.config/bellringer/contact.json``, a testbed that runs on
+this machine: ``up``, else that of a ``run`` which started its own.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ...testbed.errors import BellringerError
+from ..coordinator.lock import held
 from ..wire import is_key
 from ..wire.files import read_guarded, write_whole
 
@@ -51,26 +53,49 @@ def default_file() -> Path:
     return Path.home() / ".config" / "bellringer" / "contact.json"
 
 
+def sessions() -> Path:
+    """Return where the testbeds that run on this machine keep their state, each in a folder."""
+    return Path.home() / ".local" / "state" / "bellringer"
+
+
+def port_locks() -> Path:
+    """Return where the files are that keep two driver processes of this computer from one port."""
+    return sessions() / "ports"
+
+
 def default_state() -> Path:
     """Return where ``up`` keeps its state."""
-    return Path.home() / ".local" / "state" / "bellringer" / "up"
+    return sessions() / "up"
+
+
+def running_here() -> list[Path]:
+    """Return the contact files of the testbeds that run on this machine, ``up`` first."""
+    found = [default_state() / "contact.json", *sorted(sessions().glob("run-*/contact.json"))]
+    return [file for file in found if file.exists() and held(file.parent)]
 
 
 def find_contact(given: Path | None) -> Path:
     """Return the contact file to use.
 
     Raises:
-        BellringerError: there is none.
+        BellringerError: there is none, or it is not clear which one.
     """
     if given is None and os.environ.get(VARIABLE):
         given = Path(os.environ[VARIABLE])
-    places = [given] if given is not None else [default_file(), default_state() / "contact.json"]
-    for place in places:
-        if place.exists():
+    places = [given] if given is not None else [default_file()]
+    here = running_here() if given is None else []
+    for place in [*places, *here]:
+        if place.exists() and (place not in here or len(here) == 1 or place.parent == default_state()):
             return place
+    if here:
+        raise BellringerError(
+            f"{len(here)} testbeds run on this machine",
+            where="\n         ".join(map(str, here)),
+            hint=f"say which one with --contact or {VARIABLE}",
+        )
     raise BellringerError(
         "there is no contact file, so the testbed cannot be found",
-        where=", ".join(map(str, places)),
+        where=f"{places[0]}; no 'up' and no 'run' of this machine either" if given is None else str(places[0]),
         hint=f"copy it from the coordinator's machine, or name it with --contact or {VARIABLE}; "
         "on one machine: bellringer up FILE --dry-run",
     )

@@ -26,7 +26,9 @@ class Ownership:
         run: the run's name.
         connect: makes a client of the coordinator's control port.
         on_command: told of ``pause``, ``resume`` and ``abort``, each once, in our thread.
-        on_lost: told when ownership was lost or cannot be renewed any more.
+        on_lost: told why the run must end: ownership was lost or cannot be renewed, or what is owned is dark and stays
+            so (e-stop, a fault, a node out of reach).
+        epoch_tai_s: from which TAI second the run counts hardware time; its driver processes do the same.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class Ownership:
         connect: Callable[[], Client],
         on_command: Callable[[str], object],
         on_lost: Callable[[BellringerError], object],
+        epoch_tai_s: int = 0,
     ) -> None:
-        self._own = Own(0, run, tuple(instruments), HELD_S)
+        self._own = Own(0, run, tuple(instruments), HELD_S, epoch_tai_s)
         self._connect, self._on_command, self._on_lost = connect, on_command, on_lost
         self._command = ""
         self._stop = threading.Event()
@@ -50,7 +53,11 @@ class Ownership:
             BellringerError: another run has one of them, a node is out of reach, or the coordinator is.
         """
         with self._connect() as client:
-            self._take(client.request(self._own))
+            answer = client.request(self._own)
+            if answer["trouble"]:
+                client.request(Release(0, self._own.run))
+                raise _end_of_run(answer)
+            self._take(answer)
         self._thread.start()
         return self
 
@@ -66,7 +73,7 @@ class Ownership:
             self._thread.join()
 
     def _keep(self) -> None:
-        failed_s = 0.0
+        failed_s, troubled = 0.0, False
         with self._connect() as client:
             while not self._stop.wait(RENEW_S):
                 try:
@@ -76,6 +83,9 @@ class Ownership:
                         return
                     self._take(answer)
                     failed_s = 0.0
+                    if answer["trouble"] and not troubled:
+                        troubled = True
+                        self._on_lost(_end_of_run(answer))
                 except BellringerError as error:
                     failed_s += RENEW_S
                     if failed_s > HELD_S:
@@ -90,3 +100,11 @@ class Ownership:
         if answer["command"] != self._command:
             self._command = answer["command"]
             self._on_command(self._command)
+
+
+def _end_of_run(answer: dict[str, Any]) -> BellringerError:
+    return BellringerError(
+        answer["trouble"],
+        where=f"run {answer['run']}",
+        hint="bellringer status shows more; after you looked: bellringer ack",
+    )

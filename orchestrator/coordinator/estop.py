@@ -97,6 +97,13 @@ class Latch:
         elif name == "ack":
             self.presses.clear()
 
+    def kept(self) -> list[Change]:
+        """Return changes that lead here when they are made again."""
+        if self.latched or not self.number:
+            return [Change("estop", press) for press in self.presses]
+        gone = {"number": self.number, "who": "", "key": "", "reason": "", "utc": ""}
+        return [Change("estop", gone), Change("ack", {"node": "", "number": self.number, "who": "", "key": ""})]
+
     def _add(self, press: dict[str, Any]) -> None:
         self.presses.append(press)
         if len(self.presses) > SHOWN:

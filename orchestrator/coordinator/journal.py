@@ -3,11 +3,12 @@
     {"n": 17, "utc": "2026-01-31T12:05:00+00:00", "epoch": 3, "what": "estop", "body": {"who": "anna", ...}}
 
 A record counts when its newline is on disk. A last line that is torn (the machine died while it was written) was never
-acknowledged to anybody and is cut off; damage anywhere else, or a gap in the numbers, is refused. The file only grows.
+acknowledged to anybody and is cut off; damage anywhere else, or a gap in the numbers, is refused. A running coordinator
+only appends; a long file is written anew at a start (``compact``).
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 
 from ...testbed.errors import BellringerError
 from .epoch import sync_folder
-from .terms import Ending
+from .terms import Change, Ending
 
 FILE = "journal.jsonl"
 
@@ -79,6 +80,29 @@ class Journal:
             raise self._unusable(error) from error
         self._next += 1
 
+    def compact(self, epoch: int, changes: Iterable[Change]) -> None:
+        """Replace all records by ``changes``, which lead to the same state; a kill leaves the old file or the new one.
+
+        Raises:
+            Ending: the disk did not take it.
+        """
+        utc = self._utc()
+        records = [Record(n, utc, epoch, change.name, change.body) for n, change in enumerate(changes, 1)]
+        temporary = self.path.with_name(FILE + ".part")
+        try:
+            with open(temporary, "wb", opener=_private) as file:
+                file.writelines(msgspec.json.encode(record) + b"\n" for record in records)
+                file.flush()
+                os.fsync(file.fileno())
+            descriptor = os.open(temporary, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            os.close(self._descriptor)
+            self._descriptor = descriptor
+            os.replace(temporary, self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._next = len(records) + 1
+
     def damaged(self, number: int, why: str) -> BellringerError:
         """Return the error of a record (from 1) that cannot be used."""
         return BellringerError(
@@ -120,3 +144,7 @@ class Journal:
             where=str(self.path),
             hint="free or repair the disk; without its journal no coordinator runs, and the nodes go dark",
         )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

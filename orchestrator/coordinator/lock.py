@@ -60,3 +60,18 @@ class FolderLock:
     ) -> None:
         os.close(self._descriptor)  # the file stays: removing it would let two processes lock two files of one name
         self._descriptor = -1
+
+
+def held(folder: Path) -> bool:
+    """Return whether some process holds the lock of ``folder`` now."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

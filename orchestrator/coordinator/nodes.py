@@ -197,6 +197,18 @@ class Nodes:
             node = self.table[body["node"]]
             node.acknowledged, node.fault = node.fault, ""
 
+    def kept(self) -> list[Change]:
+        """Return changes that lead here when they are made again, as after a restart."""
+        changes = []
+        for node in self.table.values():
+            changes.append(Change("registered", _registration(node)))
+            if node.acknowledged:
+                changes.append(Change("fault", {"node": node.name, "fault": node.acknowledged}))
+                changes.append(Change("ack", {"node": node.name, "fault": node.acknowledged, "who": "", "key": ""}))
+            if node.fault:
+                changes.append(Change("fault", {"node": node.name, "fault": node.fault}))
+        return changes
+
     def _latch(self, node: Node, fault: str) -> None:
         node.fault = fault
         self._report(Change("fault", {"node": node.name, "fault": fault}))

@@ -7,6 +7,7 @@ with its addresses when its ports are open, and runs until SIGTERM or Ctrl-C, or
 ``leave_at_end`` is set. Ends with status 1 and a readable error if it could not start or must not go on.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -83,7 +84,8 @@ def _print_ports(ports: Ports) -> None:
 
 
 def _stop_at_end(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 4096):  # not through sys.stdin, whose lock a daemon thread holds to the last
+        pass
     stop.set()
 
 

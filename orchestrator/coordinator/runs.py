@@ -33,6 +33,7 @@ class Run:
         instruments: what it owns, sorted.
         since_utc: since when, for people.
         until_s: until when it owns them, unless it asks again.
+        epoch_tai_s: the TAI second from which it counts hardware time, 0 if it did not say.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     until_s: float
     state: str = "running"
     command: str = ""
+    epoch_tai_s: int = 0
 
     @property
     def ended(self) -> bool:
@@ -101,6 +103,7 @@ class Runs:
         self._free_for(message.run, wanted, now_s)
         if old is None or old.ended:
             run = Run(message.run, caller.key, caller.name, wanted, self.utc(), now_s, now_s + message.seconds)
+            run.epoch_tai_s = message.epoch_tai_s
             if old is not None and (old.state, old.key) == ("expired", caller.key) and old.command:
                 run.command, run.state = old.command, COMMANDS[old.command]  # it was silent when it was asked
             self.table.pop(message.run, None)  # so that it comes last
@@ -156,7 +159,13 @@ class Runs:
         """Return who owns which of these: run, key, and for how many seconds more."""
         found = ((name, self.owner(name)) for name in instruments)
         return {
-            name: {"run": run.name, "key": run.key, "who": run.who, "seconds_left": run.until_s - now_s}
+            name: {
+                "run": run.name,
+                "key": run.key,
+                "who": run.who,
+                "seconds_left": run.until_s - now_s,
+                "epoch_tai_s": run.epoch_tai_s,
+            }
             for name, run in found
             if run is not None
         }
@@ -175,6 +184,7 @@ class Runs:
                 until_s=now_s + GRACE_S,
                 state=body["state"],
                 command=body["command"],
+                epoch_tai_s=body.get("epoch_tai_s", 0),
             )
         elif name == "run_command":
             run = self.table[body["run"]]
@@ -184,6 +194,10 @@ class Runs:
             self._forget_oldest()
         else:
             raise LookupError(f"there is no change '{name}'")
+
+    def kept(self, now_s: float) -> list[Change]:
+        """Return changes that lead here when they are made again, as after a restart."""
+        return [Change("owned", _body(run, now_s)) for run in self.table.values()]
 
     def _free_for(self, run: str, wanted: tuple[str, ...], now_s: float) -> None:
         for name in wanted:
@@ -224,5 +238,6 @@ def _body(run: Run, now_s: float) -> dict[str, Any]:
         "since_utc": run.since_utc,
         "state": run.state,
         "command": run.command,
+        "epoch_tai_s": run.epoch_tai_s,
         "seconds_left": run.until_s - now_s,
     }

@@ -19,8 +19,9 @@ from ...testbed.errors import BellringerError
 from ..wire.audit import Audit
 from ..wire.enrolled import Enrolled
 from ..wire.gate import Incoming
+from ..wire.history import History, utc_now
 from ..wire.keys import KeyPair
-from ..wire.messages import Ack, EStop, Event, Nodes, Own, Register, Release, Renew, RunCommand, Status
+from ..wire.messages import Ack, EStop, Event, Log, Nodes, Own, Register, Release, Renew, RunCommand, Status
 from ..wire.nonces import elapsed_s
 from ..wire.publisher import Publisher
 from ..wire.server import Server
@@ -31,13 +32,15 @@ from .lock import FolderLock
 from .state import State
 from .terms import Caller, Ending
 
-CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, EStop)
+CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, Log, EStop)
 TURN_S = 0.1
 """How long a turn of the loop waits for messages at most: how late an expiry or a stop is noticed."""
 ANNOUNCE_S = 1.0
 """How often the epoch and the e-stop are published, for whoever missed the news."""
 AT_ONCE = 20
 """How many control requests are taken in before the next look at the clock."""
+COMPACT_ABOVE = 1000
+"""A journal with more records than that is written anew at the start."""
 FLUSH_S = 0.2
 """How long the last words have to leave the machine before the sockets are closed."""
 
@@ -87,6 +90,7 @@ class Coordinator:
             last = max((record.epoch for record in self._journal.records), default=0)
             self.state = State(claim_epoch(setup.folder, max(last, setup.above)), _utc, self._is_enrolled)
             self._started_s = self._announced_s = clock()
+            self._history = History("coordinator", lambda event: self._events.publish("events", event), clock)
             self._restore()
 
             context = stack.enter_context(zmq.Context())
@@ -106,6 +110,7 @@ class Coordinator:
             for server in (self._control, self._estop):
                 self._poller.register(server.socket, zmq.POLLIN)
             self.ports = Ports(self._control.endpoint, self._estop.endpoint, self._events.endpoint)
+            self._happened("started", {"restored": len(self.state.nodes.table)})
             self._open = stack.pop_all()
 
     def close(self) -> None:
@@ -137,13 +142,17 @@ class Coordinator:
         if self._events.subscribed() or now - self._announced_s >= ANNOUNCE_S:
             self._announced_s = now
             self._announce()
+            self._history.turned_away(self._control.counters + self._estop.counters, self.state.epoch)
 
     def _restore(self) -> None:
         for record in self._journal.records:
+            self._history.restore(Event(0, record.what, "coordinator", record.epoch, record.body, record.utc))
             try:
                 self.state.restore(record.what, record.body, self._started_s)
             except (LookupError, TypeError) as error:
                 raise self._journal.damaged(record.n, f"'{record.what}' makes no sense here ({error!r})") from error
+        if len(self._journal.records) > COMPACT_ABOVE:
+            self._journal.compact(self.state.epoch, self.state.kept(self._started_s))
         self._journal.records.clear()
 
     def _serve_estop(self) -> None:
@@ -161,6 +170,8 @@ class Coordinator:
             server.reply(incoming, value)
 
     def _answer(self, incoming: Incoming) -> Any:
+        if isinstance(incoming.message, Log):
+            return self._history.answer(incoming.message)
         try:
             value = self.state.answer(Caller(incoming.key, incoming.name), incoming.message, self._clock())
         finally:
@@ -171,6 +182,7 @@ class Coordinator:
         ports = {"control": self._control, "estop": self._estop}
         problem = self._enrolled.problem
         return {
+            "utc": utc_now(),
             "up_s": self._clock() - self._started_s,
             "counters": {name: dict(port.counters) for name, port in ports.items()},
             "problem": "" if problem is None else str(problem),
@@ -180,18 +192,19 @@ class Coordinator:
         """Journal and publish what changed."""
         changes = self.state.taken_changes()
         if any(change.name == "estop" for change in changes):
-            self._publish("estop", self.state.estop.described())
+            self._happened("estop", self.state.estop.described())
         for change in changes:
             if change.durable:
                 self._journal.append(self.state.epoch, change.name, change.body)
             if change.name != "estop":
-                self._publish(change.name, change.body)
+                self._happened(change.name, change.body)
 
     def _announce(self) -> None:
-        self._publish("epoch", {"estop": self.state.estop.described()})
+        body = {"estop": self.state.estop.described()}
+        self._events.publish("events", Event(0, "epoch", "coordinator", self.state.epoch, body))
 
-    def _publish(self, name: str, body: dict[str, Any]) -> None:
-        self._events.publish("events", Event(0, name, "coordinator", self.state.epoch, body))
+    def _happened(self, name: str, body: dict[str, Any]) -> None:
+        self._history.happened(name, body, self.state.epoch)
 
     def _is_enrolled(self, key: str) -> bool:
         return self._enrolled.find(key) is not None

@@ -109,6 +109,10 @@ class State:
         else:
             self.runs.restore(name, body, now_s)
 
+    def kept(self, now_s: float) -> list[Change]:
+        """Return the shortest list of changes that leads a restarted coordinator here."""
+        return [*self.estop.kept(), *self.nodes.kept(), *self.runs.kept(now_s)]
+
     def _check_epoch(self, node: str, seen: int) -> None:
         if seen > self.epoch:
             raise Outdated(
@@ -127,7 +131,19 @@ class State:
                     hint=f"start the agent of '{node.name}', or look at its network; nothing was taken",
                 )
         run = self.runs.own(caller, message, now_s)
-        return {**run.described(now_s), "kept": kept, "epoch": self.epoch, "estop": self.estop.described()}
+        trouble = self._trouble(sorted({self.nodes.node_of(name).name for name in run.instruments}), now_s)
+        return {**run.described(now_s), "kept": kept, "epoch": self.epoch, "trouble": trouble}
+
+    def _trouble(self, nodes: list[str], now_s: float) -> str:
+        """Return why a run on these nodes cannot go on, "" if it can."""
+        if self.estop.latched:
+            return self.estop.why()
+        for node in map(self.nodes.find, nodes):
+            if node.fault:
+                return f"node '{node.name}' is latched dark: {node.fault}"
+            if node.state == "lost":
+                return f"node '{node.name}' was not heard for {now_s - node.seen_s:.1f} s"
+        return ""
 
     def _lease(self, node: Node, asked_at: float, now_s: float) -> dict[str, Any]:
         """Return the answer to a renewal: seconds from ``asked_at`` on the node's clock, 0 with a reason if refused."""

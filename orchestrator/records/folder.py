@@ -11,9 +11,12 @@
         report.html     the same for people
 
 Every file is written to a temporary name and moved into place, except events.jsonl, which is appended and flushed
-line by line; a killed run leaves everything that was acknowledged.
+line by line; a killed run leaves everything that was acknowledged. Some room on the disk is taken at the start and
+given back at the end, or when the disk is full: so a run that filled it can still write how it ended.
 """
 
+import contextlib
+import errno
 import json
 import os
 import secrets
@@ -27,13 +30,19 @@ import numpy.typing as npt
 
 from ...testbed.errors import BellringerError, nearest
 
+RESERVE = ".reserve"
+RESERVE_BYTES = 1 << 20
+
 
 class RunFolder:
-    """The record of one run, being written."""
+    """The record of one run, being written.
+
+    Whatever writes raises a BellringerError if the disk does not take it; what was written before is still whole.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._events = None if not path.exists() else open(path / "events.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self._events = None if not path.exists() else open(path / "events.jsonl", "ab", buffering=0)  # noqa: SIM115
 
     @classmethod
     def create(cls, runs: Path, sequence: str, testbed_text: str, asked: Mapping[str, Any]) -> "RunFolder":
@@ -47,6 +56,8 @@ class RunFolder:
         try:
             (path / "tags").mkdir(parents=True)
             (path / "data").mkdir()
+            with open(path / RESERVE, "wb") as reserve:
+                os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)
         except OSError as error:
             raise BellringerError(
                 f"cannot make the run folder: {error}", where=str(path), hint="choose another folder with --runs"
@@ -65,15 +76,21 @@ class RunFolder:
     def event(self, time_ps: int, kind: str, **body: Any) -> None:
         """Append one event, stamped with hardware time in ps."""
         assert self._events is not None
-        self._events.write(json.dumps({"t_ps": time_ps, "event": kind, **_plain(body)}) + "\n")
-        self._events.flush()
+        line = (json.dumps({"t_ps": time_ps, "event": kind, **_plain(body)}) + "\n").encode()
+        with self._writing("events.jsonl"):
+            whole = os.fstat(self._events.fileno()).st_size
+            if self._events.write(line) != len(line):
+                os.ftruncate(self._events.fileno(), whole)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def add(self, **more: Any) -> None:
+        """Add to what ``run.json`` says."""
+        self.write_json("run.json", {**json.loads((self.path / "run.json").read_text()), **more})
 
     def finish(self, status: str, **more: Any) -> None:
         """Note how the run ended; the folder is complete then."""
-        asked = json.loads((self.path / "run.json").read_text())
-        self.write_json(
-            "run.json", {**asked, **_plain(more), "status": status, "ended_utc": datetime.now(UTC).isoformat()}
-        )
+        self.give_room()
+        self.add(**more, status=status, ended_utc=datetime.now(UTC).isoformat())
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -84,7 +101,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""
-        with _whole(self.path / name) as temporary:
+        with self._writing(name), _whole(self.path / name) as temporary:
             temporary.write_bytes(text.encode())
 
     def write_tags(
@@ -97,18 +114,53 @@ class RunFolder:
     ) -> str:
         """Write one recording's tags (int64 ps of the tagger's own clock, uint8 input) and return the file's name."""
         name = f"tags/{number:04d}-{node}.npz"
-        write_tags_whole(self.path / name, times_ps, channels, about)
+        with self._writing(name):
+            _write_tags(self.path / name, times_ps, channels, about)
         return name
+
+    def give_room(self) -> None:
+        """Give the room back that was kept for the end of the run; may be called twice."""
+        with contextlib.suppress(OSError):  # of a disk that takes nothing any more
+            (self.path / RESERVE).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.give_room()
+            raise _not_written(self.path / name, error) from error
 
 
 def write_tags_whole(
     path: Path, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]
 ) -> None:
-    """Write tags to ``path``; the file is on disk, complete, when this returns, or it is not there."""
+    """Write tags to ``path``; the file is on disk, complete, when this returns, or it is not there.
+
+    Raises:
+        BellringerError: the disk did not take it.
+    """
+    try:
+        _write_tags(path, times_ps, channels, about)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _write_tags(
+    path: Path, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]
+) -> None:
     with _whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, times_ps=times_ps, channels=channels, about=np.array(json.dumps(_plain(about))))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _not_written(path: Path, error: OSError) -> BellringerError:
+    return BellringerError(
+        f"the record cannot be written: {error.strerror or error}",
+        where=str(path),
+        hint="free or repair the disk; what was written before is whole",
+    )
 
 
 class _whole:

@@ -189,7 +189,7 @@ class Client:
 
     def _send_surely(self, message: Message, arrays: tuple[Array, ...], end: float) -> int:
         """Send, over a new connection if the old one breaks just now: what did not leave may be sent again."""
-        self._session.step()
+        self._session.look()
         while True:
             if not self._session.is_ready:
                 self._connect(end)

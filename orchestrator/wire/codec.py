@@ -12,7 +12,7 @@ import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +20,9 @@ from . import values
 from .errors import WireError
 from .messages import Message, kind_of
 from .values import Array, Slot
+
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ COMMANDS = Limits(header_bytes=64 << 10, frames=8, array_bytes=1 << 20)
 """For what a service takes from its clients."""
 
 
-class _Header(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    message: msgspec.Raw
+class _Header(msgspec.Struct, Generic[M], forbid_unknown_fields=True, frozen=True):
+    message: M
     arrays: tuple[Slot, ...] = ()
     beside: int = 0
     """How many of the arrays, the first ones, stand beside the message."""
@@ -59,7 +62,7 @@ class _PeekHeader(msgspec.Struct):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_header_decoder = msgspec.msgpack.Decoder(_Header)
+_header_decoder = msgspec.msgpack.Decoder(_Header[msgspec.Raw])
 _peek_decoder = msgspec.msgpack.Decoder(_PeekHeader)
 _index_decoder = msgspec.msgpack.Decoder(int)
 
@@ -72,8 +75,13 @@ def encode(message: Message, *arrays: Array, limits: Limits = ANSWERS) -> list[b
     """
     found = list(arrays)
     kind = kind_of(message)
-    fields = msgspec.structs.asdict(message)
     try:
+        if not found and values.PLAIN.issuperset(map(type, msgspec.structs.astuple(message))):
+            # Most messages: there is nothing in them to look into, so msgspec may walk over the fields itself.
+            header = _encoder.encode({"message": message})
+            _check_limits([len(header)], limits)
+            return [header]
+        fields = msgspec.structs.asdict(message)
         packed = {"kind": kind, **{name: values.pack(value, found, limits.depth) for name, value in fields.items()}}
         slots, frames = zip(*map(values.lay_out, found)) if found else ((), ())
         header = _encoder.encode({"message": packed, "arrays": slots, "beside": len(arrays)})
@@ -130,6 +138,8 @@ def _decode(frames: list[memoryview], union: Any, limits: Limits) -> tuple[Any, 
     if not frames:
         raise WireError("a message without frames came")
     _check_limits([frame.nbytes for frame in frames], limits)
+    if len(frames) == 1:
+        return _decode_alone(frames[0], union, limits), []
     header = _header_decoder.decode(frames[0])
     if len(header.arrays) != len(frames) - 1:
         raise WireError(f"a message has {len(frames) - 1} array frames, its header names {len(header.arrays)}")
@@ -143,8 +153,20 @@ def _decode(frames: list[memoryview], union: Any, limits: Limits) -> tuple[Any, 
             raise WireError("a message has array frames that belong nowhere")
     finally:
         _arriving.arrays, _arriving.used = [], set()
-    values.inspect([getattr(message, name) for name in message.__struct_fields__], limits.depth)
+    values.inspect(msgspec.structs.astuple(message), limits.depth)
     return message, arrays[: header.beside]
+
+
+def _decode_alone(frame: memoryview, union: Any, limits: Limits) -> Any:
+    """Return the message of a header without arrays, in one pass: almost every command and its answer."""
+    _arriving.depth = limits.depth
+    header = _alone_decoder(union).decode(frame)
+    if header.arrays or header.beside:
+        raise WireError("the header of a message names arrays that did not come")
+    fields = msgspec.structs.astuple(header.message)
+    if not values.PLAIN.issuperset(map(type, fields)):
+        values.inspect(fields, limits.depth)
+    return header.message
 
 
 def _extension(code: int, data: memoryview) -> Any:
@@ -170,6 +192,11 @@ _fields_decoder = msgspec.msgpack.Decoder(tuple[str, dict[str, Any]], ext_hook=_
 @functools.cache
 def _decoder(union: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(union, ext_hook=_extension)
+
+
+@functools.cache
+def _alone_decoder(union: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(_Header[union], ext_hook=_extension)
 
 
 def _check_limits(sizes: Sequence[int], limits: Limits) -> None:

@@ -33,6 +33,11 @@ class KeyPair:
     public: str
     secret: str = field(repr=False)
 
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """Return name, public and secret half, as services take them on their standard input."""
+        return self.name, self.public, self.secret
+
     @classmethod
     def ephemeral(cls, name: str) -> "KeyPair":
         """Make a pair that lives in memory only."""

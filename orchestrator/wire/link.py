@@ -75,6 +75,9 @@ class Link:
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()
+        self._poller = zmq.Poller()
+        for socket in (self.socket, self._monitor):
+            self._poller.register(socket, zmq.POLLIN)
         try:
             self.socket.connect(self.endpoint)
         except zmq.ZMQError as error:
@@ -91,18 +94,16 @@ class Link:
 
     def wait(self, seconds: float) -> None:
         """Wait until a message came or the monitor tells something, at most ``seconds``."""
-        poller = zmq.Poller()
-        for socket in (self.socket, self._monitor):
-            poller.register(socket, zmq.POLLIN)
-        poller.poll(math.ceil(max(0.0, seconds) * 1000))
-        self.note()
+        ready = self._poller.poll(math.ceil(max(0.0, seconds) * 1000))
+        if len(ready) != 1 or ready[0][0] is not self.socket:  # most waits end with a message and no news
+            self.note()
 
     def note(self) -> None:
         """Take in what the monitor tells; start afresh if it is time."""
         assert self._monitor is not None
         if self._dead_since is not None and elapsed_s() - self._dead_since > REOPEN_S:
             self.reopen()
-        while self._monitor.poll(0):
+        while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             event = parse_monitor_message(self._monitor.recv_multipart())
             self._take(event["event"], event["value"])
 

@@ -15,7 +15,20 @@ PROTOCOL = "bellringer"
 VERSION = (1, 0)
 """Major versions must be equal to talk; a higher minor version only adds features."""
 
-FEATURES = ("get", "set", "call", "snapshot", "stream", "lease", "ownership", "estop")
+FEATURES = (
+    "get",
+    "set",
+    "call",
+    "snapshot",
+    "stream",
+    "lease",
+    "ownership",
+    "estop",
+    "tag_streams",
+    "describe",
+    "readings",
+    "log",
+)
 
 
 class Message(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, frozen=True):
@@ -75,13 +88,52 @@ class Call(Message, tag="call", frozen=True):
 
 
 class Do(Message, tag="do", frozen=True):
-    """One of the host's other verbs: open, apply, snapshot, identity, safe_state, close."""
+    """One of the host's other verbs: open, apply, snapshot, identity, describe, safe_state, close."""
 
     instrument: str
     verb: str
     nonce: int
     ttl_s: float = 2.0
     ticket: str = ""
+
+
+class Stream(Message, tag="stream", frozen=True):
+    """The owner of a time tagger has its tags published, block by block, until it gives the tagger back.
+
+    Attributes:
+        channels: inputs; none ends the stream.
+        record: also write every block to the node's disk.
+    """
+
+    instrument: str
+    channels: tuple[int, ...]
+    nonce: int
+    record: bool = False
+    ttl_s: float = 2.0
+
+
+class Subscribe(Message, tag="subscribe", frozen=True):
+    """Have values of an instrument read again and again and published on topic ``readings``, for ``for_s`` (s).
+
+    Attributes:
+        names: settings and readings; none means all.
+        period_s: how often, at least; somebody else may have asked for more.
+        for_s: asked again before they are over, it goes on; 0 ends it.
+        watcher: chosen by the sender; tells its subscriptions of one instrument apart.
+    """
+
+    instrument: str
+    names: tuple[str, ...] = ()
+    period_s: float = 1.0
+    for_s: float = 10.0
+    watcher: str = ""
+
+
+class Log(Message, tag="log", frozen=True):
+    """Ask a service what happened at it: the newest ``most`` of its events with a number above ``since``."""
+
+    since: int = 0
+    most: int = 1000
 
 
 class Status(Message, tag="status", frozen=True):
@@ -126,6 +178,8 @@ class Own(Message, tag="own", frozen=True):
     run: str
     instruments: tuple[str, ...]
     seconds: float
+    epoch_tai_s: int = 0
+    """The TAI second from which the run counts hardware time; its driver processes are told. 0: as they are."""
     nonce: int = 0
     ttl_s: float = 2.0
 
@@ -196,10 +250,29 @@ class Event(Message, tag="event", frozen=True):
     source: str
     epoch: int = 0
     body: dict[str, Any] = {}
+    utc: str = ""
+    """When, for people; by the clock of the service's host."""
 
 
 Request = (
-    Hello | Get | Set | Call | Do | Status | Renew | Register | Nodes | Own | Release | RunCommand | EStop | Ack | Keys
+    Hello
+    | Get
+    | Set
+    | Call
+    | Do
+    | Stream
+    | Subscribe
+    | Log
+    | Status
+    | Renew
+    | Register
+    | Nodes
+    | Own
+    | Release
+    | RunCommand
+    | EStop
+    | Ack
+    | Keys
 )
 Answer = Hello | Reply | Refusal
 

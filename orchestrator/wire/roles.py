@@ -12,6 +12,7 @@ from .messages import (
     Get,
     Hello,
     Keys,
+    Log,
     Message,
     Nodes,
     Own,
@@ -21,6 +22,8 @@ from .messages import (
     RunCommand,
     Set,
     Status,
+    Stream,
+    Subscribe,
 )
 
 ROLES = ("observer", "node", "operator", "admin")
@@ -32,11 +35,14 @@ NEEDED: dict[type[Message], str] = {
     Get: "observer",
     Status: "observer",
     Nodes: "observer",
+    Subscribe: "observer",
+    Log: "observer",
     Register: "node",
     Renew: "node",
     Set: "operator",
     Call: "operator",
     Do: "operator",
+    Stream: "operator",
     Own: "operator",
     Release: "operator",
     RunCommand: "operator",
@@ -44,7 +50,7 @@ NEEDED: dict[type[Message], str] = {
     Keys: "admin",
 }
 
-READING_VERBS = ("snapshot", "identity")
+READING_VERBS = ("snapshot", "identity", "describe")
 """Verbs of ``Do`` that change nothing; observers may use them."""
 
 

@@ -77,19 +77,30 @@ class Session:
 
     def step(self, wait_s: float = 0.0) -> None:
         """Take in what came, waiting for it at most ``wait_s``, and do what is due."""
-        self.link.note()
-        if self.link.is_up and self._hello_on != self.link.connections:
-            with contextlib.suppress(NotSent):  # it broke again already; some later step says hello
-                self.say_hello()
         if wait_s > 0:
+            self._greet_if_new()
             self.link.wait(min(wait_s, 0.5))
+        else:
+            self.look()
         while True:
             try:
                 frames = self.link.socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             self._take(frames)
+            if wait_s > 0 and not self._lost():
+                return  # who waits, waits for one answer; to learn that there is no other takes as long as to read one
         self._fail_lost()
+
+    def look(self) -> None:
+        """Note how the connection is and say hello on a new one; read nothing."""
+        self.link.note()
+        self._greet_if_new()
+
+    def _greet_if_new(self) -> None:
+        if self.link.is_up and self._hello_on != self.link.connections:
+            with contextlib.suppress(NotSent):  # it broke again already; some later step says hello
+                self.say_hello()
 
     def send(self, message: Message, *arrays: Array) -> int:
         """Send a request, with ``id`` and newest nonce filled in; return the id.
@@ -102,7 +113,10 @@ class Session:
         new = {"id": id, "nonce": self._nonce} if hasattr(message, "nonce") else {"id": id}
         frames = encode(msgspec.structs.replace(message, **new), *arrays, limits=self.request_limits)
         try:
-            self.link.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+            if len(frames) == 1:  # copying a lone header costs less than sharing it with ZeroMQ's thread
+                self.link.socket.send(frames[0], zmq.NOBLOCK)
+            else:
+                self.link.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
         except zmq.Again as error:
             raise NotSent(
                 "the service takes no more requests now; this one was not sent",
@@ -160,10 +174,13 @@ class Session:
         kind = type(error) if isinstance(error, LinkError) else LinkError
         self.refused = kind(error.what, where=self.link.endpoint, hint=error.hint)
 
+    def _lost(self) -> list[int]:
+        alive = self.link.connections if self.link.is_up else -1
+        return [id for id, connection in self._due.items() if connection != alive]
+
     def _fail_lost(self) -> None:
         """Answer every request whose connection is gone."""
-        alive = self.link.connections if self.link.is_up else -1
-        for id in [id for id, connection in self._due.items() if connection != alive]:
+        for id in self._lost():
             del self._due[id]
             if id != self._hello_id:
                 self.counters["lost"] += 1

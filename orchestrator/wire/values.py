@@ -6,6 +6,7 @@ checked field by field when it arrives: nothing is imported or called by a name 
 """
 
 import dataclasses
+import functools
 import math
 import typing
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ...drivers.interfaces import ClockMap, Identity, Recording
 from .errors import WireError
 
 Array = npt.NDArray[Any]
@@ -23,15 +23,25 @@ Array = npt.NDArray[Any]
 DTYPES = frozenset(["|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16"])
 """Plain numbers, little-endian; dtypes that could hold Python objects are not among them."""
 
-KNOWN: dict[str, type] = {kind.__name__: kind for kind in (Recording, ClockMap, Identity)}
+KNOWN = frozenset(["Recording", "TagBlock", "ClockMap", "Identity"])
+"""Names of the dataclasses that may travel; they are in drivers/interfaces."""
 
 ARRAY, DATACLASS = 1, 2
 """MessagePack extension types: the index of an array frame; name and fields of a known dataclass."""
 
-_PLAIN = {type(None), bool, int, float, str, bytes}
+PLAIN = frozenset([type(None), bool, int, float, str, bytes])
+"""Types of values that hold nothing else."""
 _CONTAINERS = {list, tuple, dict}
-_ARRIVING = {*_PLAIN, *_CONTAINERS, np.ndarray, *KNOWN.values()}
-_HINTS = {kind: typing.get_type_hints(kind) for kind in KNOWN.values()}
+_ARRIVING = {*PLAIN, *_CONTAINERS, np.ndarray}
+
+
+@functools.cache
+def _known() -> dict[str, tuple[type, dict[str, Any]]]:
+    """Return the known dataclasses and the types of their fields; only who meets one needs the drivers' package."""
+    from ...drivers import interfaces
+
+    kinds = {name: getattr(interfaces, name) for name in KNOWN}
+    return {name: (kind, typing.get_type_hints(kind)) for name, kind in kinds.items()}
 
 
 class Slot(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -51,7 +61,7 @@ def pack(value: Any, arrays: list[Array], depth: int) -> Any:
         WireError: something in it cannot be sent, or it is nested deeper than ``depth``.
     """
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if depth <= 0:
         raise WireError("the message is nested too deeply to be sent", hint="send flatter values, or arrays")
@@ -64,7 +74,7 @@ def pack(value: Any, arrays: list[Array], depth: int) -> Any:
         return msgspec.msgpack.Ext(ARRAY, msgspec.msgpack.encode(len(arrays) - 1))
     if isinstance(value, (np.bool_, np.integer)) or (isinstance(value, np.floating) and value.itemsize <= 8):
         return value.item()
-    if KNOWN.get(kind.__name__) is kind:
+    if _is_known(kind):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         packed = pack(fields, arrays, depth - 1)
         return msgspec.msgpack.Ext(DATACLASS, msgspec.msgpack.encode((kind.__name__, packed)))
@@ -125,10 +135,10 @@ def build(name: str, fields: dict[str, Any]) -> Any:
     """
     if name not in KNOWN:
         raise WireError(f"values of type {name!r:.80} are not accepted")
-    hints = _HINTS[KNOWN[name]]
+    kind, hints = _known()[name]
     if fields.keys() != hints.keys():
         raise WireError(f"a {name} has the fields {', '.join(hints)}, not {', '.join(map(str, fields))}"[:300])
-    return KNOWN[name](**{field: _checked(f"{name}.{field}", fields[field], hints[field]) for field in hints})
+    return kind(**{field: _checked(f"{name}.{field}", fields[field], hints[field]) for field in hints})
 
 
 def _checked(field: str, value: Any, hint: Any) -> Any:
@@ -159,11 +169,16 @@ def inspect(values: Sequence[Any], depth: int) -> None:
                 if not set(map(type, container)) <= {str, int}:
                     raise WireError("a dict with keys other than text or whole numbers is not accepted")
             kinds = set(map(type, items))
-            if not kinds <= _ARRIVING:
-                raise WireError(f"values of type {(kinds - _ARRIVING).pop().__name__} are not accepted")
+            strange = {kind.__name__ for kind in kinds - _ARRIVING if not _is_known(kind)}
+            if strange:
+                raise WireError(f"values of type {strange.pop()} are not accepted")
             if kinds & _CONTAINERS:
                 below.extend(item for item in items if type(item) in _CONTAINERS)
         if not below:
             return
         level = below
     raise WireError(f"the message is nested deeper than {depth}")
+
+
+def _is_known(kind: type) -> bool:
+    return kind.__name__ in KNOWN and _known()[kind.__name__][0] is kind

@@ -9,8 +9,11 @@ from ..twins import TWINS
 from .lab import Lab
 
 
-def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "") -> Lab:
+def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "", *, at_rest: bool = False) -> Lab:
     """Return a lab with all twins and the bench, ready to ``run``.
+
+    Args:
+        at_rest: begin as a lab that was in use yesterday, ovens warm as ``rest:`` says; else as after a power cut.
 
     Raises:
         BellringerError: an instrument has no twin, or no ``model:`` to build one from.
@@ -33,6 +36,8 @@ def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "") -> Lab:
         keywords = {"shares": at_resource[entry.resource]} if entry.resource in at_resource else {}
         twin = TWINS[entry.driver](lab, name, entry.model, entry.options, **keywords)
         at_resource.setdefault(entry.resource, twin)
+        if at_rest:
+            twin.begin_at_rest(entry.rest)
     lab.bench = Bench(lab, testbed, seed)
     return lab
 

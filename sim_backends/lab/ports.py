@@ -347,6 +347,11 @@ class StreamPort:
                 self._socket.poll(10)
         return None
 
+    @property
+    def waiting(self) -> int:
+        """Return how many messages the client has not made room for."""
+        return len(self._pending)
+
     def send(self, data: bytes, delay_s: float = 0.0) -> None:
         """Push one message after ``delay_s`` of lab time."""
         self.lab.at(self.lab.now_ps + round(delay_s * 1e12), lambda: self._queue(data), owner=self.name)

@@ -5,6 +5,7 @@ they come, answers as late as the real one, and refuses what the real one refuse
 optical bench looks at.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Twin:
     def own_fault(self, kind: str) -> None:
         """Start a fault of the instrument itself (``interlock``, ``overflow``, ...)."""
         raise ValueError(f"{self.name} has no fault '{kind}'")
+
+    def begin_at_rest(self, rest: Mapping[str, Any]) -> None:
+        """Begin as it was left yesterday, with the settings under ``rest:``; most instruments begin alike anyway."""
 
     def inspect(self) -> dict[str, Any]:
         """Return the physical state as plain values, for tests and ``lab up``: what a look at the bench would show."""

@@ -1,15 +1,19 @@
 """What a person writes after ``bellringer set NODE.INSTRUMENT.SETTING=`` as the plain value an agent takes."""
 
 import pytest
-from bellringer.console.values import plain_value, split
+from bellringer.console.values import split
 from bellringer.drivers.registry import driver_class
+from bellringer.orchestrator.agent.describe import described
+from bellringer.orchestrator.client.described import Described
 from bellringer.testbed.errors import BellringerError
+from bellringer.testbed.testbed import InstrumentEntry
 
-DECLARED = dict(driver_class("cobolt_06").readings())
+LASER = driver_class("cobolt_06")("serial:///dev/null", name="charlie.pump")
+PUMP = Described.of(described("charlie.pump", LASER, InstrumentEntry(driver="cobolt_06")))
 
 
 def test_a_quantity_becomes_a_number_in_the_declared_unit():
-    assert plain_value("10 mW", "charlie.pump", "power", DECLARED) == 0.01
+    assert PUMP.plain("power", "10 mW", needs_unit=True) == 0.01
 
 
 @pytest.mark.parametrize(
@@ -23,18 +27,20 @@ def test_a_quantity_becomes_a_number_in_the_declared_unit():
 )
 def test_what_cannot_be_set_is_refused_here(name, text, message):
     with pytest.raises(BellringerError, match=message):
-        plain_value(text, "charlie.pump", name, DECLARED)
+        PUMP.plain(name, text, needs_unit=True)
 
 
-@pytest.mark.parametrize(("text", "value"), [("0.01", 0.01), ("3", 3), ("true", True), ("HIRES", "HIRES")])
-def test_for_a_driver_that_is_not_installed_plain_values_are_sent(text, value):
-    sent = plain_value(text, "dora.box", "gain", {})
-    assert (sent, type(sent)) == (value, type(value))
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [("power", 0.01, "0.01 W"), ("emitting", True, "true"), ("fault", "none", "none"), ("power", None, "?")],
+)
+def test_values_are_shown_with_their_unit(name, value, text):
+    assert PUMP.shown(name, value) == text
 
 
-def test_for_a_driver_that_is_not_installed_a_unit_cannot_be_converted():
-    with pytest.raises(BellringerError, match="not installed on this machine"):
-        plain_value("10 mW", "dora.box", "gain", {})
+def test_a_value_that_does_not_exist_is_refused_with_the_nearest_one():
+    with pytest.raises(BellringerError, match="did you mean 'power_now'"):
+        PUMP.check_value("power_nou")
 
 
 def test_an_instrument_is_named_with_or_without_a_setting():

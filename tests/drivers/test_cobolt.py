@@ -56,11 +56,18 @@ def test_open_identifies_and_lights_nothing(peer, laser):
     assert b"l1" not in peer.heard
 
 
-def test_power_is_set_in_watts_with_six_decimals(peer, laser):
-    peer.expects((b"p 0.025000\r", b"OK\r\n"), (b"p?\r", b"0.0250\r\n"), (b"pa?\r", b"0.02497\r\n"))
+def test_power_is_set_in_watts_with_six_decimals_and_read_back(peer, laser):
+    asked = (b"p?\r", b"0.0250\r\n")
+    peer.expects((b"p 0.025000\r", b"OK\r\n"), asked, asked, (b"pa?\r", b"0.02497\r\n"))
     laser.power = 0.025
     assert laser.power == 0.025
     assert laser.power_now == 0.02497
+
+
+def test_a_setpoint_that_was_accepted_but_not_taken_is_an_error(peer, laser):
+    peer.expects((b"p 0.025000\r", b"OK\r\n"), (b"p?\r", b"0.0100\r\n"))
+    with pytest.raises(InstrumentError, match=r"0\.025 W was accepted, but the laser's setpoint is 0\.01 W"):
+        laser.power = 0.025
 
 
 def test_snapshot_asks_for_every_reading_and_leaves_out_what_this_head_does_not_know(peer, laser):
@@ -154,7 +161,7 @@ def test_the_testbed_file_narrows_the_rated_power(peer, make):
     laser = make(max_power=0.1, limits={"power": (0.0, 0.02)})
     with pytest.raises(LimitError, match="testbed file"):
         laser.power = 0.05
-    peer.expects((b"p 0.020000\r", b"OK\r\n"))
+    peer.expects((b"p 0.020000\r", b"OK\r\n"), (b"p?\r", b"0.0200\r\n"))
     laser.power = 0.02
 
 

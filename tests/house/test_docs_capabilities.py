@@ -8,12 +8,12 @@ import re
 from typing import Any
 
 import pytest
-from bellringer.drivers.interfaces import CAPABILITIES, ClockMap, Recording, capabilities
+from bellringer.drivers.interfaces import CAPABILITIES, ClockMap, Recording, TagBlock, capabilities
 from bellringer.drivers.registry import driver_class, names
 
 UNITS = {"W": "W", "°C": "degC", "degrees": "deg", "s": "s", "1/s": "1/s", "ps": "ps", "K": "K"}
 """Units as the docs spell them, and as declarations do."""
-DATA = (ClockMap, Recording)
+DATA = (ClockMap, Recording, TagBlock)
 STATED = re.compile(r"(?:(?<=[\s(,])|^)(?:W|°C|degrees|s|1/s|ps|K|dimensionless)(?=[\s).,:;]|$)")
 
 

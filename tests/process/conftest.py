@@ -165,6 +165,14 @@ class RunningLab:
         return float(self.inspect("charlie.pump")["power_w"])
 
 
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test meets a testbed that runs on this computer, nor another test's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("BELLRINGER_CONTACT", "BELLRINGER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def bellringer(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)

@@ -39,7 +39,7 @@ def bell_tests(bellringer_in, tmp_path_factory):
             started.append((bellringer, stack.enter_context(bellringer.started(*command))))
         done = []
         for bellringer, process in started:
-            out = process.communicate(timeout=50)[0]
+            out = process.communicate(timeout=150)[0]
             assert process.returncode == 0, bellringer.stderr()
             done.append((out, bellringer.stderr(), bellringer.run_folder()))
     return done

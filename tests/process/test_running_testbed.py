@@ -150,7 +150,7 @@ def test_an_estop_reaches_the_agents_even_if_the_coordinator_is_frozen(testbed):
 
 def test_sigterm_of_up_leaves_no_process_and_no_key_behind(testbed):
     testbed.look()
-    assert len(testbed.alive()) == 5 + 7
+    assert len(testbed.alive()) == 6 + 7
     folder = Path(testbed.told["contact"]).parent
     testbed.process.send_signal(signal.SIGTERM)
     assert testbed.process.wait(60) == 0
@@ -164,7 +164,7 @@ def test_even_a_killed_up_leaves_no_process_behind_and_can_be_started_again(test
     testbed.process.kill()
     testbed.process.wait()
     testbed.bellringer.wait_until(lambda: not testbed.alive())
-    assert "nobody listens there" in testbed.refused("status")
+    assert "there is no contact file" in testbed.refused("status")
     with testbed.bellringer.started("up", testbed.bellringer.example, "--dry-run", "--json") as process:
         assert json.loads(process.stdout.readline())["wrong"] == {}
         process.send_signal(signal.SIGTERM)

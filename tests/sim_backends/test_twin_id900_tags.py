@@ -184,6 +184,18 @@ def test_own_overflow_hits_the_next_recording_only(unit, stream, service, twin, 
     assert len(wire.receive(1)) == 1
 
 
+def test_a_client_that_does_not_read_is_reported_and_memory_does_not_grow(unit, service, twin, lab, monkeypatch):
+    monkeypatch.setattr("bellringer.sim_backends.twins.time_taggers.datalink._MOST_WAITING", 2)
+    number = twin.connection()["stream_ports"][0]
+    service(f"start-stream --address 127.0.0.1 --channel 1 --stream-port {number}")  # and nobody connects
+    unit.ask("RAW1:SEND ON;:REC:NUM INF")
+    unit.ask("REC:PLAY", 0.6)
+    status = service("status --id 127.0.0.1:5556")
+    assert status["acquisitions_count"] == 2
+    assert status["errors"][0] == {"description": "the client of channel 1 does not read"}
+    unit.ask("REC:STOP")
+
+
 # --- data service -------------------------------------------------------------------------------------------------
 
 

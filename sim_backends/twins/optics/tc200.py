@@ -5,10 +5,11 @@ It can only heat: below ambient nothing moves. Not modelled: the power limit's e
 ringing, the cycle mode's programme (its settings are kept, the setpoint holds).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ....testbed.models import OvenModel
+from ....testbed.units import parse
 from ...lab.traces import Trace
 from ..twin import Twin
 
@@ -50,6 +51,13 @@ class Tc200Twin(Twin):
         }
         self._buffer = b""
         self.main_port = lab.serial_port(name, self._on_bytes)
+
+    def begin_at_rest(self, rest: Mapping[str, Any]) -> None:
+        """Begin as an oven that was left on: at the setpoint under ``rest:``, if there is one."""
+        if "temperature_setpoint" in rest:
+            self._numbers["tset"] = parse(rest["temperature_setpoint"], "degC")
+            self._enabled = True
+            self.temperature = Trace(max(self.model.ambient, self._numbers["tset"] + self._sensor_error))
 
     # --- wire -------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ Times = npt.NDArray[np.int64]
 _LATENCY_S = 1e-3
 _FIRST_DATA_PORT = 5556
 _FLAGS = ("with-ref-index",)
+_MOST_WAITING = 100
+"""Messages that are kept for a client which does not read, besides those in ZeroMQ's queues."""
 
 
 class Failure(Exception):
@@ -64,6 +66,9 @@ class DataLink:
     def deliver(self, channel: int, times: Times, index: Times) -> None:
         """Send one sub-acquisition's tags, even if there are none."""
         for acquisition in self._on_channel(channel):
+            if acquisition.stream is not None and acquisition.stream.waiting >= _MOST_WAITING:
+                acquisition.errors.append({"description": f"the client of channel {channel} does not read"})
+                continue
             acquisition.messages += 1
             acquisition.tags += len(times)
             acquisition.began_ps = self._lab.now_ps

@@ -2,7 +2,7 @@
 
 import pytest
 from bellringer.orchestrator.agent.authority import Authority
-from bellringer.orchestrator.wire.messages import Call, Do, Get, Set
+from bellringer.orchestrator.wire.messages import Call, Do, Get, Set, Stream
 from bellringer.testbed.errors import BellringerError, InstrumentError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +102,20 @@ def test_an_owned_instrument_is_set_by_its_run_only_and_goes_dark_when_the_run_e
     assert authority.take_answer(answer(), asked_at=10.4) == {"alice.plate"}
     assert authority.take_answer(answer(), asked_at=10.5) == set()
     authority.check(SET, "other", 10.6)
+
+
+def test_only_the_owner_of_a_tagger_has_it_streamed():
+    start, end = Stream(1, "alice.tagger", (1, 2), 0), Stream(1, "alice.tagger", (), 0)
+    with pytest.raises(InstrumentError, match="only its owner"):
+        leased().check(start, "K", 10.2)
+    leased().check(end, "K", 10.2)
+    owned = leased(ownership={"alice.tagger": {"run": "r1", "key": "K", "who": "anna", "seconds_left": 5.0}})
+    owned.check(start, "K", 10.2)
+    for message in (start, end):
+        with pytest.raises(InstrumentError, match="belongs to run 'r1'"):
+            owned.check(message, "other", 10.2)
+        with pytest.raises(InstrumentError, match="no lease"):
+            owned.check(message, "K", 20.0)
 
 
 def test_what_an_agent_does_not_answer_is_refused():

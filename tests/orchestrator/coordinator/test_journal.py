@@ -1,8 +1,12 @@
 """What was acknowledged survives every crash; what was torn was never acknowledged; damage is refused, not skipped."""
 
+import os
+import signal
+
 import pytest
 from bellringer.orchestrator.coordinator import journal as journal_module
 from bellringer.orchestrator.coordinator.journal import Journal
+from bellringer.orchestrator.coordinator.terms import Change, Ending
 from bellringer.testbed.errors import BellringerError
 
 BODIES = [
@@ -92,3 +96,57 @@ def test_a_journal_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(BellringerError, match="cannot be used") as caught:
         Journal(tmp_path, utc)
     assert caught.value.where == str(tmp_path / "journal.jsonl")
+
+
+SHORT = [Change("estop", {"number": 7}), Change("owned", {"run": "r"})]
+
+
+def test_a_compacted_journal_holds_what_it_was_given_and_goes_on(tmp_path):
+    written(tmp_path)
+    with Journal(tmp_path, utc) as journal:
+        journal.compact(4, SHORT)
+        journal.append(4, "released", {"run": "r"})
+        assert journal.path.stat().st_mode & 0o777 == 0o600
+    assert contents(tmp_path) == [*((change.name, change.body) for change in SHORT), ("released", {"run": "r"})]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "close"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_it_is_compacted_the_journal_is_the_old_one_or_the_new_one(tmp_path, step, moment):
+    before = written(tmp_path)
+    child = os.fork()
+    if child == 0:  # the child never returns to pytest
+        plain = getattr(os, step)
+
+        def killed(*arguments):
+            if moment == "after":
+                plain(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        journal = Journal(tmp_path, utc)
+        setattr(journal_module.os, step, killed)
+        journal.compact(4, SHORT)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    after = (tmp_path / "journal.jsonl").read_bytes()
+    if after != before:
+        assert (step, moment) in {("replace", "after")}
+        assert contents(tmp_path) == [(change.name, change.body) for change in SHORT]
+    else:
+        assert contents(tmp_path) == BODIES
+        with Journal(tmp_path, utc) as journal:
+            journal.compact(5, SHORT)  # what the killed one left behind is in nobody's way
+        assert len(contents(tmp_path)) == len(SHORT)
+
+
+def test_a_journal_that_cannot_be_compacted_ends_the_coordinator(tmp_path, monkeypatch):
+    written(tmp_path)
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    with Journal(tmp_path, utc) as journal:
+        monkeypatch.setattr(journal_module.os, "replace", fails)
+        with pytest.raises(Ending, match="No space left"):
+            journal.compact(4, SHORT)

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from bellringer.orchestrator.coordinator import journal as journal_module
+from bellringer.orchestrator.coordinator import service as service_module
 from bellringer.orchestrator.coordinator.journal import Journal
 from bellringer.orchestrator.coordinator.lock import FolderLock
 from bellringer.orchestrator.coordinator.service import Coordinator, Ports
@@ -308,3 +309,24 @@ def test_a_stopped_coordinator_leaves_no_port_open(site):
         pytest.raises(LinkError),
     ):
         client.connect(timeout_s=0.3)
+
+
+def test_a_long_journal_is_written_anew_at_a_start_and_nothing_is_forgotten(site, monkeypatch):
+    monkeypatch.setattr(service_module, "COMPACT_ABOVE", 20)
+    with site.running():
+        site.client("alice").request(site.register())
+        anna = site.client("anna")
+        for number in range(15):
+            anna.request(site.own("alice.laser", run=f"r{number}"))
+            anna.request(Release(0, f"r{number}"))
+        anna.request(site.own("alice.laser", run="last"))
+        site.client("visitor", "estop").request(EStop(0, "smoke"))
+    lines = len((site.folder / "journal.jsonl").read_text().splitlines())
+    with site.running():
+        assert len((site.folder / "journal.jsonl").read_text().splitlines()) < lines
+        status = site.client("anna").request(Status(0))
+        assert status["epoch"] == 2
+        assert status["estop"]["presses"][0]["reason"] == "smoke"
+        assert [run["run"] for run in status["runs"] if run["state"] == "running"] == ["last"]
+    with site.running():
+        assert site.client("anna").request(Status(0))["epoch"] == 3

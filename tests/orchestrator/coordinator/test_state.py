@@ -432,7 +432,7 @@ def test_a_node_hears_who_owns_its_instruments_with_every_lease(two):
     two.ask(ANNA, own("alice.laser", "bob.laser", seconds=20.0))
     two.wait(1.0)
     assert two.ask(ALICE, renew())["ownership"] == {
-        "alice.laser": {"run": "r1", "key": ANNA.key, "who": "anna", "seconds_left": 19.0}
+        "alice.laser": {"run": "r1", "key": ANNA.key, "who": "anna", "seconds_left": 19.0, "epoch_tai_s": 0}
     }
 
 
@@ -532,6 +532,38 @@ def test_after_a_restart_a_node_registers_again_and_its_own_process_comes_first(
     assert two.ask(ALICE, register())["epoch"] == 2
     two.wait(1.1)
     assert [node["state"] for node in two.ask(ANNA, Nodes(1))] == ["here", "lost"]
+
+
+def busy(desk, estop):
+    """Have something of every kind happen."""
+    desk.ask(ALICE, register(fault="1: smoke"))
+    desk.ask(ANNA, Ack(1, "alice"))
+    desk.ask(ALICE, renew(fault="1: smoke"))
+    desk.ask(BOB, register(BOB, "bob", fault="1: fire"))
+    desk.ask(ANNA, own("alice.laser"))
+    desk.ask(BEN, own("bob.laser", run="r2"))
+    desk.ask(BEN, Release(1, "r2"))
+    desk.ask(ANNA, RunCommand(1, "r1", "pause"))
+    for reason in ("one", "two"):
+        desk.ask(BEN, EStop(1, reason))
+        desk.wait(1.5)
+    if estop == "acknowledged":
+        desk.ask(ANNA, Ack(1))
+
+
+@pytest.mark.parametrize("estop", ["latched", "acknowledged"])
+def test_the_short_story_leads_to_the_same_state_as_the_long_one(desk, estop):
+    busy(desk, estop)
+    desk.restart()
+    long, known = desk.state.status(desk.now), dict(desk.state.nodes.table)
+    desk.journal = [(change.name, change.body) for change in desk.state.kept(desk.now)]
+    desk.epoch -= 1
+    desk.now += 77.0
+    desk.restart()
+    assert desk.state.status(desk.now) == long
+    assert desk.state.nodes.table == known
+    assert desk.state.nodes.table["alice"].acknowledged == "1: smoke"
+    assert long["estop"]["latched"] is (estop == "latched")
 
 
 @pytest.mark.parametrize("message", [renew(epoch=2), register(epoch=2), register(boot="b9", epoch=2)])

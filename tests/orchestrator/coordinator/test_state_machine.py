@@ -145,7 +145,9 @@ class Histories(RuleBasedStateMachine):
         assert (reply is not None) == (not taken & set(names) and not unreachable and not theirs)
         if reply is not None:
             assert reply["kept"] == (run in living)
-            assert reply["estop"]["latched"] == self.estopped
+            nodes = {name.partition(".")[0] for name in names}
+            stuck = self.estopped or any(self.faults[node] or self.silent(node) for node in nodes)
+            assert bool(reply["trouble"]) == stuck
             self.owned[run] = (person.key, names, self.now + quarters / 4)
 
     @rule(run=runs, person=people)

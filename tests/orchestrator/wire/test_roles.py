@@ -11,11 +11,13 @@ from bellringer.orchestrator.wire.messages import (
     Get,
     Hello,
     Keys,
+    Log,
     Message,
     Renew,
     Request,
     Set,
     Status,
+    Subscribe,
 )
 from bellringer.orchestrator.wire.roles import NEEDED
 
@@ -27,6 +29,9 @@ EXAMPLES = {
         EStop(1),
         Do(1, "a", "snapshot", 1),
         Do(1, "a", "identity", 1),
+        Do(1, "a", "describe", 1),
+        Subscribe(1, "a"),
+        Log(1),
     ],
     "node": [Renew(1, "alice", "b", 0.0)],
     "operator": [Set(1, "a", "b", 1.0, 1), Call(1, "a", "b", 1), Do(1, "a", "open", 1), Do(1, "a", "safe_state", 1)],

@@ -1,0 +1,121 @@
+"""Where a run takes place: on a testbed that runs already, on this machine's instruments, or on a simulated lab."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..orchestrator.client import Network
+from ..orchestrator.client.contact import VARIABLE, default_file, default_state
+from ..orchestrator.coordinator.lock import held
+from ..orchestrator.wire import LinkError
+from ..orchestrator.wire.messages import Status
+from ..sequences.control import RunControl
+from ..testbed.clock import Clock, WallClock
+from ..testbed.errors import BellringerError
+from ..testbed.loader import LoadedTestbed
+from .correlators import rates_shown
+from .dry_run import simulated_lab
+from .local_testbed import Here, local_testbed
+from .progress import Bars
+from .services import LOOK_S, Service
+
+
+@dataclass(frozen=True)
+class Place:
+    """A testbed a run can take place on.
+
+    Attributes:
+        network: how the run reaches it, with the run's key.
+        clock: the run's.
+        about: for the record of what was asked.
+    """
+
+    network: Network
+    clock: Clock
+    about: dict[str, Any]
+
+
+def running_testbed(contact: Path | None, keys: Path | None, key: str) -> Network | None:
+    """Return the testbed that a run should join, None if none runs.
+
+    It is the one of the contact file, if there is one (then it must run), else that of ``up`` on this machine.
+
+    Raises:
+        BellringerError: there is a contact file, and nobody answers there.
+    """
+    named = contact is not None or bool(os.environ.get(VARIABLE)) or default_file().exists()
+    if not named and not held(default_state()):
+        return None
+    network = Network.found(contact, keys, key)
+    try:
+        network.ask(Status(0))
+    except LinkError as error:
+        raise BellringerError(
+            f"the testbed's coordinator does not answer: {error.what}",
+            where=error.where,
+            hint="start it (bellringer status tells more), or run on this computer's instruments alone with --here",
+        ) from error
+    return network
+
+
+def joined(network: Network) -> Place:
+    """Return a testbed that runs already."""
+    clock = WallClock()
+    about = {"dry_run": False, "epoch_tai_s": clock.epoch_tai_s, "coordinator": network.contact.control}
+    return Place(network, clock, about)
+
+
+@contextlib.contextmanager
+def own(
+    loaded: LoadedTestbed, overrides: Sequence[str], session: Path, control: RunControl, progress: Bars
+) -> Iterator[Place]:
+    """Run coordinator and agents for this machine's instruments as long as the context lasts."""
+    clock = WallClock()
+    progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
+    here = local_testbed(loaded, overrides, session)
+    with here as running, _watched(running, control), rates_shown(running.correlators, running.runner.keys, progress):
+        yield Place(running.runner, clock, {"dry_run": False, "epoch_tai_s": clock.epoch_tai_s})
+
+
+@contextlib.contextmanager
+def rehearsal(
+    loaded: LoadedTestbed, overrides: Sequence[str], session: Path, control: RunControl, progress: Bars, seed: int
+) -> Iterator[Place]:
+    """Run the same against a simulated lab in lockstep."""
+    progress.say(f"starting the simulated lab (seed {seed})")
+    with simulated_lab(loaded.path, overrides, seed) as lab:
+        progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
+        here = local_testbed(loaded, overrides, session, clock=lab.clock, simulated=lab.endpoints)
+        with (
+            here as running,
+            _watched(running, control),
+            rates_shown(running.correlators, running.runner.keys, progress),
+        ):
+            yield Place(running.runner, lab.clock, {"dry_run": True, "seed": seed})
+
+
+@contextlib.contextmanager
+def _watched(here: Here, control: RunControl) -> Iterator[None]:
+    """End the run when one of its services ends."""
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(here.services, stop, control), name="services", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _watch(services: Sequence[Service], stop: threading.Event, control: RunControl) -> None:
+    while not stop.wait(LOOK_S):
+        try:
+            for service in services:
+                service.check()
+        except BellringerError as error:
+            control.abort(error)
+            return

@@ -1,0 +1,133 @@
+"""Streams of tags: read from driver processes block by block and published, as long as the tagger has its owner.
+
+One read of a tagger is in flight at any time, asked for when the one before it has come; so nothing piles up here. A
+subscriber that does not keep up loses blocks at its high-water mark and knows how many from the numbers. Going dark
+ends a stream: the driver's safe state does, and the read that follows is refused.
+
+Published on topic ``tags``: ``tags`` with the stream's id, the block's number from 1, its stretch of device time,
+gaps and clock map, and beside it times and channels; ``stream_ended`` with the number of blocks and why.
+"""
+
+import itertools
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...drivers.interfaces import ClockMap, TagBlock
+from ...testbed.errors import InstrumentError
+from ..wire.messages import Call, Event, Refusal, Reply, Stream
+from ..wire.stream import Publisher
+from .children import Answer, Child
+from .recorder import TagRecorder
+
+READ_S = 0.3
+"""The longest a read waits for tags: how long other calls to the tagger may have to wait behind it."""
+
+
+@dataclass
+class _Running:
+    """One stream; ``stopping`` is told when it has ended, if somebody asked for its end."""
+
+    id: str
+    instrument: str
+    child: Child
+    record: bool
+    blocks: int = 0
+    clock_map: ClockMap | None = None
+    stopping: Answer | None = None
+
+
+class Streams:
+    """All streams of a node."""
+
+    def __init__(self, publisher: Publisher, recorder: TagRecorder) -> None:
+        self._publisher, self._recorder = publisher, recorder
+        self._running: dict[str, _Running] = {}
+        self._ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count(1))
+
+    def serve(self, message: Stream, child: Child, answer: Answer) -> None:
+        """Start or end a stream; ``answer`` is told its id and clock map when it runs, or that it has ended.
+
+        Raises:
+            InstrumentError: the tagger streams already.
+        """
+        running = self._running.get(message.instrument)
+        if not message.channels:
+            if running is None:
+                answer(Reply(0, {"stream": ""}))
+            else:
+                running.stopping = answer
+            return
+        if running is not None:
+            raise InstrumentError("it streams its tags already", where=message.instrument, hint="end the stream first")
+        stream = _Running(next(self._ids), message.instrument, child, message.record)
+        self._running[message.instrument] = stream
+
+        def started(clock_map: ClockMap) -> None:
+            stream.clock_map = clock_map
+            answer(Reply(0, {"stream": stream.id, "clock_map": clock_map}))
+            self._go_on(stream)
+
+        def refused(refusal: Refusal) -> None:
+            del self._running[stream.instrument]
+            answer(refusal)
+
+        self._ask(stream, "start_stream", started, refused, list(message.channels))
+
+    def described(self) -> dict[str, Any]:
+        """Return the streams that run, by instrument."""
+        return {name: {"stream": each.id, "blocks": each.blocks} for name, each in self._running.items()}
+
+    def _ask(
+        self,
+        stream: _Running,
+        method: str,
+        then: Callable[[Any], None],
+        otherwise: Callable[[Refusal], None],
+        *args: Any,
+    ) -> None:
+        def answered(message: Reply | Refusal) -> None:
+            if isinstance(message, Refusal):
+                otherwise(message)
+            else:
+                then(message.value)
+
+        stream.child.submit(lambda number: Call(number, stream.instrument, method, 0, args), answered)
+
+    def _go_on(self, stream: _Running) -> None:
+        """Read the next block, or stop if somebody wants that."""
+
+        def failed(refusal: Refusal) -> None:
+            self._ended(stream, "it was made dark" if refusal.error == "Aborted" else refusal.what)
+
+        if stream.stopping is None:
+            self._ask(stream, "read_stream", lambda block: self._take(stream, block), failed, READ_S)
+        else:
+            self._ask(stream, "stop_stream", lambda _: self._ended(stream, "it was stopped"), failed)
+
+    def _take(self, stream: _Running, block: TagBlock) -> None:
+        if block.end_ps > block.begin_ps:
+            stream.blocks += 1
+            body = {
+                "instrument": stream.instrument,
+                "stream": stream.id,
+                "block": stream.blocks,
+                "begin_ps": block.begin_ps,
+                "end_ps": block.end_ps,
+                "gaps_ps": block.gaps_ps.tolist(),
+                "clock_map": vars(stream.clock_map),
+            }
+            if stream.record:
+                body["number"] = self._recorder.write(stream.instrument, block.times_ps, block.channels, body)
+            event = Event(0, "tags", stream.instrument, 0, body)
+            self._publisher.publish("tags", event, block.times_ps, block.channels)
+        self._go_on(stream)
+
+    def _ended(self, stream: _Running, why: str) -> None:
+        del self._running[stream.instrument]
+        body = {"instrument": stream.instrument, "stream": stream.id, "blocks": stream.blocks, "why": why}
+        self._publisher.publish("tags", Event(0, "stream_ended", stream.instrument, 0, body))
+        if stream.stopping is not None:
+            stopped = Reply(0, {"stream": stream.id, "blocks": stream.blocks, "why": why})
+            stream.stopping(stopped)

@@ -1,0 +1,122 @@
+"""The e-stop as a client presses it, and the word of a person who looked that light is allowed again."""
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from ...testbed.errors import BellringerError
+from ..wire.messages import Ack, EStop, Nodes, Status
+from .contact import NodeContact
+from .network import TIMEOUT_S, Network, in_parallel, node_contact
+
+LOOK_S = 0.05
+DARK_S = 8.0
+"""How long a node may take to confirm dark: longer than a driver process that has to be replaced for it."""
+TOLD_S = 2.0
+"""How long nodes may take to tell the coordinator what latched them; they do four times a second."""
+COORDINATOR = "the coordinator"
+BY_ESTOP = re.compile(r"\d+: e-stop by ")
+"""The fault of a node whose agent was told of an e-stop directly."""
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """What an e-stop came to.
+
+    Attributes:
+        dark: nodes that confirmed dark.
+        failed: nodes, or the coordinator, that did not, and why.
+    """
+
+    dark: tuple[str, ...]
+    failed: dict[str, BellringerError]
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What was acknowledged, in words, and the faults that are still latched, by node."""
+
+    done: tuple[str, ...]
+    left: dict[str, str]
+
+
+def press(network: Network, reason: str) -> Pressed:
+    """Press the e-stop at the coordinator and at every known agent at once, and wait until they confirm dark."""
+    known = dict(network.contact.nodes)
+    confirmed = in_parallel(
+        [COORDINATOR, *known],
+        lambda name: _press(network, reason) if name == COORDINATOR else _darken(network, known[name], reason),
+    )
+    pressed = confirmed.pop(COORDINATOR)
+    if not isinstance(pressed, BellringerError):
+        others = {name: node for name, node in pressed.items() if name not in known}
+        confirmed |= in_parallel(others, lambda name: _darken(network, others[name], reason))
+    dark = {name for name, answer in confirmed.items() if not isinstance(answer, BellringerError)}
+    failed = {name: answer for name, answer in confirmed.items() if isinstance(answer, BellringerError)}
+    if isinstance(pressed, BellringerError):
+        failed[COORDINATOR] = pressed
+    else:
+        _wait_until_told(network, dark)
+    return Pressed(tuple(sorted(dark)), failed)
+
+
+def acknowledge(network: Network, node: str = "") -> Acknowledged:
+    """Acknowledge a node's fault, or the e-stop with what it latched at the nodes.
+
+    Raises:
+        BellringerError: nothing is latched.
+    """
+    status = network.ask(Status(0))
+    estop, done = status["estop"], []
+    if node:
+        network.ask(Ack(0, node))
+        done.append(node)
+    else:
+        if estop["latched"]:
+            network.ask(Ack(0, "", estop["number"]))
+            done += [f"e-stop by {press['who']} at {press['utc']}: {press['reason']}" for press in estop["presses"]]
+        for each in status["nodes"]:
+            if BY_ESTOP.match(each["fault"]):
+                network.ask(Ack(0, each["node"]))
+                done.append(each["node"])
+    left = {each["node"]: each["fault"] for each in network.ask(Status(0))["nodes"] if each["fault"]}
+    if not done:
+        hint = "acknowledge a node's fault: bellringer ack " + next(iter(left)) if left else "nothing to do"
+        raise BellringerError("no e-stop is latched", hint=hint)
+    return Acknowledged(tuple(done), left)
+
+
+def _press(network: Network, reason: str) -> dict[str, NodeContact]:
+    """Press the coordinator's e-stop and return the agents it knows of and that were heard lately."""
+    network.ask(EStop(0, reason), port="estop")
+    return {node["node"]: node_contact(node) for node in network.ask(Nodes(0)) if node["state"] != "lost"}
+
+
+def _wait_until_told(network: Network, names: set[str]) -> None:
+    """Wait until the coordinator has heard that these nodes are latched, so that an ``ack`` finds all of them."""
+    tick = threading.Event()
+    for _ in range(round(TOLD_S / LOOK_S)):
+        if names <= {node["node"] for node in network.ask(Nodes(0)) if node["fault"]}:
+            return
+        tick.wait(LOOK_S)
+
+
+def _darken(network: Network, node: NodeContact, reason: str) -> Any:
+    """Press one agent's e-stop and wait until it confirms dark.
+
+    Raises:
+        BellringerError: it did not.
+    """
+    network.ask_node(node, EStop(0, reason))
+    tick = threading.Event()
+    for _ in range(round(DARK_S / LOOK_S)):
+        status = network.ask_node(node, Status(0), TIMEOUT_S)
+        if status["dark"]:
+            return status
+        tick.wait(LOOK_S)
+    raise BellringerError(
+        f"not confirmed dark within {DARK_S:g} s" + (f": {status['fault']}" if status["fault"] else ""),
+        where=node.control,
+        hint="shut the beam by hand or press the hardware interlock",
+    )

@@ -1,0 +1,108 @@
+"""Instruments for a run from agents that are running already: found, compared with the run's file, owned.
+
+The testbed must be the one in the file: every node of it registered, healthy, and started with the same text of its
+part. Nothing is taken before that is known.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..orchestrator.agent.calls import Instruments
+from ..orchestrator.client import Network, Ownership, RemoteInstruments
+from ..orchestrator.wire.client import Client
+from ..orchestrator.wire.messages import Nodes, Status
+from ..orchestrator.wire.nonces import elapsed_s
+from ..testbed.clock import Clock, WallClock
+from ..testbed.errors import BellringerError, nearest
+from ..testbed.loader import LoadedTestbed
+from .control import RunControl
+
+READY_S = 30.0
+"""How long nodes may take to have a lease and to hear of the run."""
+LOOK_S = 0.05
+TIMEOUT_S = 10.0
+
+NodeStatus = Mapping[str, Any]
+
+
+def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callable[[str, RunControl], Instruments]:
+    """Return what ``run_sequence`` needs to run on the testbed behind ``network``, as the owner of its key."""
+
+    def take(run: str, control: RunControl) -> Instruments:
+        testbed = loaded.testbed
+        orders = {"pause": control.pause, "resume": control.resume, "abort": control.abort, "": control.resume}
+        clients = _clients(loaded, network, run)
+        try:
+            statuses = _wait_for(clients, "has no light lease", lambda status: status["leased"] and status["dark"])
+            _compare(loaded, statuses)
+            ownership = Ownership(
+                run,
+                list(testbed.instruments()),
+                lambda: network.client(name=f"run {run}", timeout_s=TIMEOUT_S),
+                lambda command: orders[command](),
+                control.abort,
+                clock.epoch_tai_s if isinstance(clock, WallClock) else 0,
+            ).__enter__()
+        except BaseException:
+            for client in clients.values():
+                client.close()
+            raise
+        about = {node: status["about"] for node, status in statuses.items()}
+        instruments = RemoteInstruments(testbed, clock, clients, ownership, about)
+        try:
+            _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values())
+        except BaseException:
+            instruments.close()
+            raise
+        return instruments
+
+    return take
+
+
+def _clients(loaded: LoadedTestbed, network: Network, run: str) -> dict[str, Client]:
+    wanted = [node for node, body in loaded.testbed.nodes.items() if body.instruments]
+    known = {node["node"]: node for node in network.ask(Nodes(0))}
+    will_register = network.contact.nodes.keys() >= set(wanted)  # their agents may have been started just now
+    end, pause = elapsed_s() + READY_S, threading.Event()
+    while will_register and not known.keys() >= set(wanted) and elapsed_s() < end:
+        pause.wait(LOOK_S)
+        known = {node["node"]: node for node in network.ask(Nodes(0))}
+    for node in wanted:
+        if node not in known:
+            raise BellringerError(
+                f"the running testbed has no node '{node}'",
+                where=f"coordinator at {network.contact.control}",
+                hint=f"{nearest(node, known)} Start its agent: bellringer agent {loaded.path} {node}",
+            )
+    return {node: network.node_client(known[node], name=f"run {run}", timeout_s=TIMEOUT_S) for node in wanted}
+
+
+def _compare(loaded: LoadedTestbed, statuses: Mapping[str, NodeStatus]) -> None:
+    """Refuse to run with a file that says something else than the one the agents were started with."""
+    other = [node for node, s in statuses.items() if s["about"]["testbed"] != loaded.testbed.fingerprint(node)]
+    if other:
+        raise BellringerError(
+            f"the agent of {', '.join(other)} was started with another text of this testbed",
+            where=str(loaded.path),
+            hint="use the file (and the --set) it was started with, or start it again with this one; nothing was taken",
+        )
+
+
+def _wait_for(
+    clients: Mapping[str, Client], else_what: str, ready: Callable[[NodeStatus], bool]
+) -> dict[str, NodeStatus]:
+    """Wait until the status of every node is ``ready``, and return them."""
+    end = elapsed_s() + READY_S
+    statuses: dict[str, NodeStatus] = {}
+    for node, client in clients.items():
+        while not ready(status := client.request(Status(0))):
+            if status["fault"] or status["estop"] or elapsed_s() > end:
+                why = status["fault"] or status["refused"] or status["coordinator"] or "its agent is not ready"
+                raise BellringerError(
+                    f"node '{node}' {else_what}: {why}",
+                    hint="bellringer status shows more; after you looked: bellringer ack",
+                )
+            client.receive(LOOK_S)
+        statuses[node] = status
+    return statuses

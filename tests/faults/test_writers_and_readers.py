@@ -1,0 +1,185 @@
+"""Rows 35 and 37: slow readers disturb nobody, and killed writers leave everything that was acknowledged."""
+
+import io
+import json
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+import zmq
+from bellringer.drivers.interfaces import ClockMap, Recording
+from bellringer.orchestrator.agent.recorder import TagRecorder
+from bellringer.orchestrator.records import list_runs
+from bellringer.orchestrator.wire import Enrolled, KeyPair, Publisher, Subscriber, Zap
+from bellringer.orchestrator.wire.messages import EStop, Set, Status
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+SEED = 20260131
+
+
+def test_row_35_a_slow_subscriber_loses_display_frames_and_knows_how_many_and_no_recording_is_lost(tmp_path):
+    """400 recordings of 90 kB, more than all buffers between the two hold."""
+    keys = KeyPair.ephemeral("agent"), KeyPair.ephemeral("display")
+    enrolled = Enrolled()
+    enrolled.enrol(keys[1].public, "display", "observer")
+    clock = ClockMap(0, 0.0, 0, 0.0, "host clock", True)
+    recording = Recording(np.arange(10_000), np.ones(10_000, np.uint8), 10_000, clock)
+    with zmq.Context() as context:
+        zap = Zap(context)
+        with (
+            Publisher("tcp://127.0.0.1:*", keys[0], zap, enrolled, name="stream", hwm=20) as publisher,
+            Subscriber(publisher.endpoint, keys[0].public, keys[1], context=context, hwm=20) as display,
+        ):
+            recorder = TagRecorder(tmp_path, publisher)
+            while not publisher.subscribed():
+                threading.Event().wait(0.01)
+            for _ in range(400):  # never waits for the display, which does not look
+                recorder.keep("alice.tagger", recording)
+            seen = []
+            while (published := display.receive(1.0)) is not None:
+                seen.append(published.number)
+            recorder.keep("alice.tagger", recording)  # the loss shows with the next one that arrives
+            seen.append(display.receive(20.0).number)
+        zap.close()
+    assert 0 < len(seen) < 401
+    assert seen[-1] == 401
+    assert display.lost["tags"] == 401 - len(seen), "the numbers tell exactly"
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 401
+    assert all(len(np.load(file)["times_ps"]) == 10_000 for file in (files[0], files[-1]))
+
+
+FROZEN = """
+    import json, sys
+    from bellringer.orchestrator.wire import KeyPair, Subscriber
+    endpoint, server, *pair = json.loads(sys.stdin.readline())
+    with Subscriber(endpoint, server, KeyPair(*pair), ("",), hwm=1) as subscriber:
+        while subscriber.receive(0.1) is None:
+            pass
+        print("here", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_row_35_a_frozen_subscriber_does_not_hold_up_commands_or_the_estop(site):
+    keys, where = site.keys["otto"], f"tcp://127.0.0.1:{site.ports['events']}"
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(FROZEN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as frozen:
+        frozen.stdin.write(json.dumps([where, site.keys["coordinator"].public, *keys.parts]) + "\n")
+        frozen.stdin.flush()
+        assert frozen.stdout.readline() == "here\n"
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            anna = site.light()
+            for power in range(1, 11):
+                anna.request(Set(0, site.pump, "power", power / 1000, 0))
+                site.to_coordinator().request(Status(0))
+            site.to_coordinator("otto", "estop").request(EStop(0, "smoke"))
+            site.until(lambda: not site.laser.lit)
+        finally:
+            frozen.kill()
+
+
+WRITER = """
+    import itertools, sys
+    import numpy as np
+    from pathlib import Path
+    from bellringer.orchestrator.records import RunFolder
+    folder = RunFolder.create(Path(sys.argv[1]), "scan", "bellringer: 1\\n", {"sequence": "scan"})
+    for n in itertools.count(1):
+        folder.event(n, "step", number=n, text="x" * (n % 500))
+        print("event", n, flush=True)
+        if n % 5 == 0:
+            folder.write_tags(n, "alice", np.arange(n), np.ones(n, np.uint8), {"n": n})
+            print("tags", n, flush=True)
+            folder.write_json("results.json", {"n": n})
+            print("results", n, flush=True)
+"""
+
+
+def killed_writer(runs, acknowledged):
+    """Start a writer, kill it after it acknowledged so many writes, and return what it had acknowledged by then."""
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(runs)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        said = [writer.stdout.readline() for _ in range(acknowledged)]
+        writer.kill()
+        said += writer.stdout.readlines()
+    last = {"event": 0, "tags": 0, "results": 0}
+    for line in said:
+        kind, _, number = line.partition(" ")
+        if line.endswith("\n"):
+            last[kind] = int(number)
+    return last
+
+
+@pytest.mark.parametrize("attempts", [6, pytest.param(200, marks=pytest.mark.soak)])
+def test_row_37_a_killed_writer_leaves_every_record_that_was_acknowledged(tmp_path, attempts):
+    chance = random.Random(SEED)
+    for attempt in range(attempts):
+        runs = tmp_path / str(attempt)
+        last = killed_writer(runs, chance.randrange(1, 400))
+        (folder,) = runs.iterdir()
+        *whole, torn = (folder / "events.jsonl").read_bytes().split(b"\n")
+        numbers = [json.loads(line)["number"] for line in whole]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) >= last["event"] > 0
+        assert torn == b"", "a line is written at once or not at all"
+        for number in range(5, last["tags"] + 1, 5):
+            with np.load(folder / "tags" / f"{number:04d}-alice.npz") as tags:
+                assert len(tags["times_ps"]) == number
+        if last["results"]:
+            assert json.loads((folder / "results.json").read_text())["n"] >= last["results"]
+        (listed,) = list_runs(runs)
+        assert listed["status"] == "running"
+
+
+RECORDER = """
+    import itertools, sys
+    import numpy as np
+    from pathlib import Path
+    from bellringer.orchestrator.agent.recorder import TagRecorder
+    recorder = TagRecorder(Path(sys.argv[1]), None)
+    while True:
+        n = recorder.write("alice.tagger", np.arange(1000), np.ones(1000, np.uint8), {})
+        print(n, flush=True)
+"""
+
+
+def test_row_37_a_killed_agent_leaves_every_recording_it_answered_with_and_counts_on(tmp_path):
+    last = 0
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(RECORDER), str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            first = int(writer.stdout.readline())
+            assert first > last, "a number is never used twice"
+            said = [writer.stdout.readline() for _ in range(30)]
+            writer.send_signal(signal.SIGKILL)
+            said += writer.stdout.readlines()
+        last = max(int(line) for line in said if line.endswith("\n"))
+        for number in range(1, last + 1):
+            with np.load(io.BytesIO((tmp_path / f"{number:06d}-alice.tagger.npz").read_bytes())) as tags:
+                assert len(tags["times_ps"]) == 1000
+
+
+def test_row_37_a_torn_tail_of_the_journal_is_cut_off_and_the_coordinator_starts(cold_site):
+    site = cold_site
+    first = site.start_coordinator()
+    site.to_coordinator("otto", "estop").request(EStop(0, "smoke"))
+    first.send(signal.SIGKILL)
+    first.end()
+    journal = site.folder / "coordinator" / "journal.jsonl"
+    whole = journal.read_bytes()
+    with open(journal, "ab") as file:
+        file.write(b'{"n":2,"utc":"2026-01-31T12')
+    site.start_coordinator()
+    assert journal.read_bytes() == whole
+    assert site.to_coordinator().request(Status(0))["estop"]["latched"], "what was acknowledged is kept"
