@@ -2,9 +2,14 @@
 
     python benchmarks/command_latency.py [--json]
 
-``ratio_loop_p50``: a command that the agent's own loop answers, over a pyzmq DEALER/ROUTER echo of as many bytes.
+``ratio_loop_p50``: a command that the agent answers from its own loop after every check that a set goes through (key,
+rate, role, freshness, e-stop, lease, ownership), over a pyzmq DEALER/ROUTER echo of as many bytes with the same
+security. The command is "check": may I set this instrument now? Nothing is kept from one answer to the next.
 ``ratio_driver_p50``: a reading through the agent, its driver process and the driver of an Elliptec mount, to a mount on
 TCP that answers at once, over a bare chain of the same hops: DEALER/ROUTER, a pipe to a spawned process, TCP.
+
+Ours and bare take turns, a few requests each; a figure is the median of the rounds' ratios of the median times. Times
+in us stand beside them. An agent takes 1000 requests a second from one key, and 2000 at once: no more is asked here.
 """
 
 import argparse
@@ -75,6 +80,11 @@ def round_of(all_ways: dict[str, WAY], requests: int) -> dict[str, list[float]]:
     return {name: sorted(values) for name, values in times.items()}
 
 
+def ratio(rounds: list[dict[str, list[float]]], name: str) -> float:
+    """Return the median of the rounds' ratios of p50, ours over bare."""
+    return statistics.median(statistics.median(each[name]) / statistics.median(each[f"bare_{name}"]) for each in rounds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -90,10 +100,7 @@ def main() -> None:
         for number in range(options.rounds):
             rounds.append(round_of(all_ways, options.requests))
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
-    figures = {}
-    for name in ("loop", "driver"):
-        ratios = [statistics.median(each[name]) / statistics.median(each["bare_" + name]) for each in rounds]
-        figures[f"ratio_{name}_p50"] = statistics.median(ratios)
+    figures = {"ratio_loop_p50": ratio(rounds, "loop"), "ratio_driver_p50": ratio(rounds, "driver")}
     for name in all_ways:
         times = sorted(value for each in rounds for value in each[name])
         figures |= {f"{name}_p50_us": statistics.median(times), f"{name}_p99_us": times[int(0.99 * len(times))]}

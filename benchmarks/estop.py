@@ -3,8 +3,8 @@
     python benchmarks/estop.py [--json]
 
 ``estop_ms_p50``, ``estop_ms_p99`` and ``estop_ms_max``: from just before the press is sent to the coordinator's e-stop
-socket until ``l0`` arrives at a Cobolt laser on TCP, which notes the time: press, coordinator, its events, the agent,
-its driver process, the driver. One busy process per core runs beside them at the same priority. The laser is lit
+socket until the command l0 arrives at a Cobolt laser on TCP, which notes the time: press, coordinator, its events, the
+agent, its driver process, the driver. One busy process per core runs beside them at the same priority. The laser is lit
 before every press and has been left alone since for longer than the 100 ms that its maker wants between two commands:
 that wait, if there is one, comes on top.
 """
@@ -54,7 +54,7 @@ def press_and_see(site: Site, wire: Connection, wait_s: float) -> float:
     while wire.poll(0):
         wire.recv()  # an ``l0`` of before
     estop = site.client("otto", "estop")
-    estop.connect()
+    estop.connect()  # a press over a connection that is there; one that is not takes a handshake more
     start_ns = time.monotonic_ns()
     estop.request(EStop(0, "benchmark"))
     if not wire.poll(PATIENCE_S):
@@ -75,9 +75,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         wire = stack.enter_context(process(laser))
-        site = stack.enter_context(
-            Site.running(folder, {"pump": ("cobolt_06", f"socket://127.0.0.1:{wire.recv()}")})
-        )
+        site = stack.enter_context(Site.running(folder, {"pump": ("cobolt_06", f"socket://127.0.0.1:{wire.recv()}")}))
         stack.enter_context(busy(cores))
         for number in range(options.presses):
             times.append(press_and_see(site, wire, rng.uniform(*AFTER_LIGHT_S)))

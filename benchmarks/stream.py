@@ -2,10 +2,10 @@
 
     python benchmarks/stream.py [--json]
 
-``throughput_ratio``: bytes a second through ``Publisher`` and ``Subscriber`` over bytes a second through a pyzmq PUB/SUB
-pair with the same security, on this machine, in turns (median of the rounds' ratios). Both send the frames without
-copying, and with room for a whole round in their queues, so that nothing is dropped for want of room; a round counts
-from the first byte sent to the last array received and looked into. Lost arrays are counted and printed: ``lost``.
+``throughput_ratio``: bytes a second through our publisher and subscriber over bytes a second through a bare pyzmq
+pair, PUB and SUB with the same security on this machine, in turns (median of the rounds' ratios). Both send without
+copying, and have room for a whole round in their queues, so that nothing is dropped for want of room. A round lasts
+from the order to send to the last array received and looked into. ``lost`` counts arrays that did not arrive.
 """
 
 import argparse
@@ -60,11 +60,12 @@ def publish_bare(pipe: Connection, secret: bytes, size: int) -> None:
 def ours(size: int) -> Iterator[tuple[Connection, Subscriber]]:
     """Run our publisher; give the pipe that orders arrays, and a subscriber."""
     keys, reader = KeyPair.ephemeral("stream"), KeyPair.ephemeral("anna")
-    with process(publish_ours, keys.parts, (reader.public, reader.name, "observer"), size) as pipe:
-        with Subscriber(pipe.recv(), keys.public, reader, ("tags",)) as subscriber:
-            subscriber.receive(0.1)
-            pipe.recv()
-            yield pipe, subscriber
+    with (
+        process(publish_ours, keys.parts, (reader.public, reader.name, "observer"), size) as pipe,
+        Subscriber(pipe.recv(), keys.public, reader, ("tags",)) as subscriber,
+    ):
+        pipe.recv()
+        yield pipe, subscriber
 
 
 @contextlib.contextmanager

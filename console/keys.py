@@ -1,15 +1,17 @@
 """``bellringer keys``: one's own key pairs, and whose public keys a service accepts."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ..orchestrator.client import Network, in_parallel, node_contact
 from ..orchestrator.wire import Enrolled, KeyFolder, fingerprint
+from ..orchestrator.wire.enrolled import LIST
+from ..orchestrator.wire.messages import Keys, Nodes
 from ..testbed.errors import BellringerError
 from .main import emit_json
-
-LIST = "enrolled.json"
 
 
 def init_command(name: str, folder: Path | None) -> None:
@@ -20,19 +22,53 @@ def init_command(name: str, folder: Path | None) -> None:
     print(f"fingerprint: {fingerprint(pair.public)}")
 
 
-def enrol_command(key: str, name: str, role: str, at: Path) -> None:
-    """Accept a public key, given as text or as a ``.pub`` file, at the service whose state is in ``at``."""
+def enrol_command(
+    key: str, name: str, role: str, at: Path | None, contact: Path | None, keys: Path | None, own: str
+) -> None:
+    """Accept a public key, given as text or as a ``.pub`` file, at the service whose state is in ``at``, or at all."""
     public = public_key(key)
     if not name and not key.endswith(".pub"):
         raise BellringerError("whose key is it?", where=key, hint="give --name")
-    entry = Enrolled(at / LIST).enrol(public, name or Path(key).stem, role)
-    print(f"{entry.name} is enrolled as {entry.role} in {at / LIST}; fingerprint: {fingerprint(public)}")
+    name = name or Path(key).stem
+    if at is None:
+        where = _everywhere(Keys(0, "enrol", public, name, role), Network.found(contact, keys, own))
+    else:
+        Enrolled(at / LIST).enrol(public, name, role)
+        where = str(at / LIST)
+    print(f"{name} is enrolled as {role} in {where}; fingerprint: {fingerprint(public)}")
 
 
-def revoke_command(which: str, at: Path) -> None:
+def revoke_command(which: str, at: Path | None, contact: Path | None, keys: Path | None, own: str) -> None:
     """Refuse a key from now on; a running service notices at the key's next message."""
-    public = Enrolled(at / LIST).revoke(which)
-    print(f"revoked for good in {at / LIST}: {fingerprint(public)}")
+    if at is None:
+        where = _everywhere(Keys(0, "revoke", which), Network.found(contact, keys, own))
+    else:
+        which = fingerprint(Enrolled(at / LIST).revoke(which))
+        where = str(at / LIST)
+    print(f"revoked for good in {where}: {which}")
+
+
+def _everywhere(message: Keys, network: Network) -> str:
+    """Give every service of the testbed the same order, and return their names; nodes speak to the coordinator only.
+
+    Raises:
+        BellringerError: a service did not carry it out; the others did.
+    """
+    nodes = {f"node {node['node']}": node_contact(node) for node in network.ask(Nodes(0))}
+
+    def order(service: str) -> Any:
+        return network.ask_node(nodes[service], message) if service in nodes else network.ask(message)
+
+    is_node_key = message.command == "enrol" and message.role == "node"
+    done = in_parallel(["coordinator", *(() if is_node_key else nodes)], order)
+    failed = {service: answer for service, answer in done.items() if isinstance(answer, BellringerError)}
+    if failed:
+        raise BellringerError(
+            f"{message.command} was carried out by: {', '.join(done.keys() - failed.keys()) or 'none'}; not by all",
+            where="\n         ".join(f"{service}: {error.what}" for service, error in failed.items()),
+            hint="put that right, or use --at on the service's own machine",
+        )
+    return ", ".join(done)
 
 
 def list_command(folder: Path | None, at: Path | None, as_json: bool) -> None:

@@ -47,6 +47,7 @@ def agent_command(
     state: Path | None,
     bind: str,
     port: int,
+    stream_port: int,
     keys: Path | None,
     as_json: bool,
 ) -> None:
@@ -65,6 +66,7 @@ def agent_command(
         state=str(folder),
         overrides=parse_overrides(overrides),
         bind=f"tcp://{address(bind)}:{port or '*'}",
+        stream=f"tcp://{address(bind)}:{stream_port_of(port, stream_port)}",
         locks=str(port_locks()),
         leave_at_end=True,
     )
@@ -78,6 +80,11 @@ def agent_command(
             print("Ctrl-C ends it in the dark")
         sys.stdout.flush()
         attend([service], stop)
+
+
+def stream_port_of(port: int, stream_port: int) -> str:
+    """Return the stream's port: the wanted one, else the one after a chosen control port, else ``*`` for any."""
+    return str(stream_port or (port + 1 if port else "*"))
 
 
 def address(bind: str) -> str:

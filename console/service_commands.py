@@ -5,14 +5,22 @@ from typing import Annotated
 
 import typer
 
-from .testbed_commands import AsJson, Contact, Keys, Overrides, TestbedFile
+from .testbed_commands import AsJson, Contact, Key, Keys, Overrides, TestbedFile
 
 WrittenContact = Annotated[
     Path | None,
     typer.Option("--contact", metavar="FILE", help="Contact file to write; default ~/.config/bellringer/contact.json."),
 ]
 Bind = Annotated[str, typer.Option(metavar="ADDRESS", help="This machine's IPv4 address, as the others shall be told.")]
-At = Annotated[Path, typer.Option("--at", metavar="FOLDER", help="State folder of the service that shall accept it.")]
+At = Annotated[
+    Path | None,
+    typer.Option(
+        "--at",
+        metavar="FOLDER",
+        help="State folder of one service on this machine; default: every service of the running testbed, with your "
+        "admin key.",
+    ),
+]
 
 keys_app = typer.Typer(help="Key pairs, and whose keys a service accepts.", no_args_is_help=True)
 
@@ -54,6 +62,9 @@ def agent(
     ] = None,
     bind: Bind = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of its control socket; 0: the system chooses.")] = 0,
+    stream_port: Annotated[
+        int, typer.Option(help="Of its stream; 0: the one after --port, or else the system chooses.")
+    ] = 0,
     keys: Keys = None,
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
@@ -64,7 +75,7 @@ def agent(
     """
     from .serve import agent_command
 
-    agent_command(file, node, overrides, contact, state, bind, port, keys, as_json)
+    agent_command(file, node, overrides, contact, state, bind, port, stream_port, keys, as_json)
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------
@@ -84,17 +95,20 @@ def keys_init(name: Annotated[str, typer.Argument(show_default=False)], keys: Ke
 @keys_app.command("enrol")
 def keys_enrol(
     key: Annotated[str, typer.Argument(metavar="FILE.pub|KEY", help="A public key.", show_default=False)],
-    at: At,
+    at: At = None,
     name: Annotated[str, typer.Option(help="Whose it is; default the file's name.", show_default=False)] = "",
     role: Annotated[str, typer.Option(help="observer, node, operator or admin.")] = "observer",
+    contact: Contact = None,
+    keys: Keys = None,
+    own: Key = "",
 ) -> None:
-    """Let a service accept somebody's public key; a running service takes notice.
+    """Let a service, or the whole testbed, accept somebody's public key; running services take notice.
 
     Example: [bold]bellringer keys enrol alice.pub --role node --at ~/coordinator[/bold]
     """
     from .keys import enrol_command
 
-    enrol_command(key, name, role, at)
+    enrol_command(key, name, role, at, contact, keys, own)
 
 
 @keys_app.command("ls")
@@ -116,12 +130,16 @@ def keys_ls(
 
 @keys_app.command("revoke")
 def keys_revoke(
-    which: Annotated[str, typer.Argument(help="Name, fingerprint or the key itself.", show_default=False)], at: At
+    which: Annotated[str, typer.Argument(help="Name, fingerprint or the key itself.", show_default=False)],
+    at: At = None,
+    contact: Contact = None,
+    keys: Keys = None,
+    own: Key = "",
 ) -> None:
-    """Refuse a key from now on, for good; a running service takes notice.
+    """Refuse a key from now on, for good; running services take notice.
 
-    Example: [bold]bellringer keys revoke anna --at ~/coordinator[/bold]
+    Example: [bold]bellringer keys revoke anna[/bold]
     """
     from .keys import revoke_command
 
-    revoke_command(which, at)
+    revoke_command(which, at, contact, keys, own)

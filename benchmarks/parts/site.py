@@ -32,6 +32,7 @@ class Site:
 
     def __init__(self, folder: Path, instruments: dict[str, tuple[str, str]], stack: contextlib.ExitStack) -> None:
         self._stack = stack
+        self._clients: dict[tuple[str, str], Client] = {}
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", NODE, "anna", "otto")}
         file = folder / "testbed.yaml"
         lines = [f"      {name}: {{driver: {driver}, resource: '{resource}'}}\n"
@@ -40,13 +41,13 @@ class Site:
         people = tuple((self.keys[name].public, name, "operator") for name in ("anna", "otto"))
         nodes = ((self.keys[NODE].public, NODE, "node"),)
         start = Start(
-            _parts(self.keys["coordinator"]), str(folder / "coordinator"), people + nodes,
+            self.keys["coordinator"].parts, str(folder / "coordinator"), people + nodes,
             control=LOOPBACK, estop=LOOPBACK, events=LOOPBACK, leave_at_end=True,
         )  # fmt: skip
         self.where = self._start(Service("the coordinator", COORDINATOR, start))
         address = CoordinatorAddress(self.where["control"], self.where["events"], self.keys["coordinator"].public)
         setup = AgentSetup(
-            NODE, str(file), _parts(self.keys[NODE]), address, str(folder / NODE), enrolled=people, leave_at_end=True
+            NODE, str(file), self.keys[NODE].parts, address, str(folder / NODE), enrolled=people, leave_at_end=True
         )
         self.agent = self._start(Service("the agent", AGENT, setup))
         self.wait_until(lambda status: status["leased"] and status["dark"])
@@ -59,10 +60,13 @@ class Site:
             yield cls(folder, instruments, stack)
 
     def client(self, who: str = "anna", port: str = "agent") -> Client:
-        """Return a connection to the agent, or to the coordinator's ``control`` or ``estop``."""
-        endpoint = self.agent["control"] if port == "agent" else self.where[port]
-        server = self.keys[NODE if port == "agent" else "coordinator"].public
-        return self._stack.enter_context(Client(endpoint, server, self.keys[who], timeout_s=PATIENCE_S))
+        """Return a person's connection to the agent, or to the coordinator's ``control`` or ``estop``; one each."""
+        if (who, port) not in self._clients:
+            endpoint = self.agent["control"] if port == "agent" else self.where[port]
+            server = self.keys[NODE if port == "agent" else "coordinator"].public
+            client = Client(endpoint, server, self.keys[who], timeout_s=PATIENCE_S)
+            self._clients[who, port] = self._stack.enter_context(client)
+        return self._clients[who, port]
 
     def wait_until(self, settled: Callable[[dict[str, Any]], bool]) -> None:
         """Ask the agent for its status until it is ``settled``."""
@@ -76,10 +80,6 @@ class Site:
     def _start(self, service: Service) -> dict[str, Any]:
         self._stack.callback(service.stop)
         return service.ready()
-
-
-def _parts(pair: KeyPair) -> tuple[str, str, str]:
-    return pair.name, pair.public, pair.secret
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from ...testbed.testbed import InstrumentEntry
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import Do, EStop, Get, Log, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.messages import Do, EStop, Get, Keys, Log, Refusal, Reply, Status, Stream, Subscribe
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
@@ -225,6 +225,8 @@ class Agent:
                 self._server.reply(incoming, self._history.answer(message))
             elif isinstance(message, Subscribe):
                 self._server.reply(incoming, self._readings.subscribe(message, incoming.key, elapsed_s()))
+            elif isinstance(message, Keys):
+                self._server.reply(incoming, self._server.change_keys(message))
             elif isinstance(message, EStop):
                 self.authority.latch(f"e-stop by {incoming.name}: {message.reason}")
                 self._dark(f"e-stop by {incoming.name}")

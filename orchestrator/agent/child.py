@@ -28,6 +28,8 @@ from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
 Job = Get | Set | Call | Do
+ORDERS = Job | Dark | Ping | Epoch
+"""What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
 
 
@@ -89,7 +91,7 @@ class DriverProcess:
     def _read(self) -> None:
         while True:
             try:
-                message = receive(self._connection, Job | Dark | Ping | Epoch)
+                message = receive(self._connection, ORDERS)
             except (EOFError, OSError):
                 message = LEFT
             if isinstance(message, Ping):

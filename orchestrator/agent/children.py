@@ -41,6 +41,9 @@ MOST_RESTARTS, WITHIN_S = 5, 60.0
 AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0
 """How long until darkness is tried again where it could not be confirmed: at first, and at most; doubled each time."""
 
+REPORTS = Reply | Refusal | Pong | Darkened
+"""What comes on the pipe."""
+
 Answer = Callable[[Reply | Refusal], None]
 
 
@@ -136,7 +139,7 @@ class Child:
     def take_in(self) -> None:
         """Take one message from the pipe; call it when ``connection`` is readable."""
         try:
-            message = receive(self._connection, Reply | Refusal | Pong | Darkened)
+            message = receive(self._connection, REPORTS)
         except (EOFError, OSError):
             self._replace("its driver process died")
             return

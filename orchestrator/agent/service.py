@@ -22,7 +22,7 @@ from ..wire.audit import Audit
 from ..wire.client import Client
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
-from ..wire.messages import Call, Do, EStop, Get, Log, Message, Register, Set, Status, Stream, Subscribe
+from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Register, Set, Status, Stream, Subscribe
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
@@ -32,7 +32,7 @@ from .desk import Endpoint
 from .link import CoordinatorLink
 from .recorder import TagRecorder
 
-ACCEPTS = (Get, Set, Call, Do, Stream, Subscribe, Log, Status, EStop)
+ACCEPTS = (Get, Set, Call, Do, Stream, Subscribe, Log, Status, Keys, EStop)
 PUBLISHED = 50
 """Events and blocks of tags that wait for one slow subscriber: ten seconds of a stream."""
 
@@ -52,7 +52,8 @@ class Setup(msgspec.Struct, frozen=True):
         keys: name, public and secret half of its own pair.
         state: folder for recordings, the audit log and, unless ``enrolled`` is given, the list of enrolled keys.
         enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
-        bind: address of the control port; the stream gets a free port on the same interface.
+        bind: address of the control port.
+        stream: address of the stream, "" for a free port on the control port's interface.
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: participants under which the groups are first made dark; see ``Agent``.
@@ -67,6 +68,7 @@ class Setup(msgspec.Struct, frozen=True):
     overrides: dict[str, str] = {}
     enrolled: tuple[tuple[str, str, str], ...] = ()
     bind: str = "tcp://127.0.0.1:*"
+    stream: str = ""
     endpoints: dict[str, tuple[str, dict[str, object]]] = {}
     clock_endpoint: str = ""
     boot_tickets: dict[str, str] = {}
@@ -90,13 +92,9 @@ def run_agent(setup: Setup) -> None:
     state.mkdir(parents=True, exist_ok=True)
     keys = KeyPair(*setup.keys)
     testbed = load(setup.testbed, setup.overrides).testbed
-    entries = {
-        name: entry
-        for name, entry in testbed.instruments().items()
-        if name.partition(".")[0] == setup.node
-    }
+    entries = {name: entry for name, entry in testbed.instruments().items() if name.partition(".")[0] == setup.node}
     boot, authority = secrets.token_hex(8), Authority()
-    enrolled = _enrolled(setup, state)
+    enrolled = Enrolled.of_service(state, setup.enrolled)
     with contextlib.ExitStack() as stack:
         zap = Zap()
         stack.callback(zap.close)
@@ -107,8 +105,10 @@ def run_agent(setup: Setup) -> None:
                 setup.bind, keys, zap, enrolled, name=f"agent {setup.node}", accepts=ACCEPTS, audit=audit, emits=_emits
             )
         )
-        stream = setup.bind.rpartition(":")[0] + ":*"
-        publisher = stack.enter_context(Publisher(stream, keys, zap, enrolled, name=f"stream {setup.node}", hwm=PUBLISHED))
+        stream = setup.stream or setup.bind.rpartition(":")[0] + ":*"
+        publisher = stack.enter_context(
+            Publisher(stream, keys, zap, enrolled, name=f"stream {setup.node}", hwm=PUBLISHED)
+        )
         where = setup.coordinator
         events = stack.enter_context(Subscriber(where.events, where.public_key, keys, topics=("events",)))
         endpoints = (server.endpoint, publisher.endpoint)
@@ -151,15 +151,6 @@ def run_agent(setup: Setup) -> None:
 
 def _emits(message: Message) -> bool:
     return isinstance(message, (Set, Call))
-
-
-def _enrolled(setup: Setup, state: Path) -> Enrolled:
-    if not setup.enrolled:
-        return Enrolled(state / "enrolled.json")
-    enrolled = Enrolled()
-    for public_key, name, role in setup.enrolled:
-        enrolled.enrol(public_key, name, role)
-    return enrolled
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
             threading.Thread(target=_stop_at_end, args=(stop,), name="end of input", daemon=True).start()
         state = Path(start.state)
         ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
-        setup = Setup(state, KeyPair(*start.keys), _enrolled(start, state), ports, audit, start.above)
+        enrolled = Enrolled.of_service(state, start.enrolled)
+        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, start.above)
         run_coordinator(setup, stop, ready)
     finally:
         for number, handler in before.items():
@@ -87,15 +88,6 @@ def _stop_at_end(stop: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):  # not through sys.stdin, whose lock a daemon thread holds to the last
         pass
     stop.set()
-
-
-def _enrolled(start: Start, state: Path) -> Enrolled:
-    if not start.enrolled:
-        return Enrolled(state / "enrolled.json")
-    enrolled = Enrolled()
-    for public_key, name, role in start.enrolled:
-        enrolled.enrol(public_key, name, role)
-    return enrolled
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from ..wire.enrolled import Enrolled
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
 from ..wire.keys import KeyPair
-from ..wire.messages import Ack, EStop, Event, Log, Nodes, Own, Register, Release, Renew, RunCommand, Status
+from ..wire.messages import Ack, EStop, Event, Keys, Log, Nodes, Own, Register, Release, Renew, RunCommand, Status
 from ..wire.nonces import elapsed_s
 from ..wire.publisher import Publisher
 from ..wire.server import Server
@@ -32,7 +32,7 @@ from .lock import FolderLock
 from .state import State
 from .terms import Caller, Ending
 
-CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, Log, EStop)
+CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, Log, Keys, EStop)
 TURN_S = 0.1
 """How long a turn of the loop waits for messages at most: how late an expiry or a stop is noticed."""
 ANNOUNCE_S = 1.0
@@ -160,8 +160,9 @@ class Coordinator:
             self._serve(self._estop, incoming)
 
     def _serve(self, server: Server, incoming: Incoming) -> None:
+        message = incoming.message
         try:
-            value = self._answer(incoming)
+            value = server.change_keys(message) if isinstance(message, Keys) else self._answer(incoming)
         except BellringerError as error:
             server.refuse(incoming, error)
             if isinstance(error, Ending):

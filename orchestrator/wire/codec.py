@@ -21,7 +21,6 @@ from .errors import WireError
 from .messages import Message, kind_of
 from .values import Array, Slot
 
-
 M = TypeVar("M")
 
 
@@ -73,23 +72,23 @@ def encode(message: Message, *arrays: Array, limits: Limits = ANSWERS) -> list[b
     Raises:
         WireError: a value cannot be sent, or a limit is broken.
     """
-    found = list(arrays)
-    kind = kind_of(message)
+    frames: Sequence[memoryview] = ()
     try:
-        if not found and values.PLAIN.issuperset(map(type, msgspec.structs.astuple(message))):
+        if not arrays and values.PLAIN.issuperset(map(type, msgspec.structs.astuple(message))):
             # Most messages: there is nothing in them to look into, so msgspec may walk over the fields itself.
             header = _encoder.encode({"message": message})
-            _check_limits([len(header)], limits)
-            return [header]
-        fields = msgspec.structs.asdict(message)
-        packed = {"kind": kind, **{name: values.pack(value, found, limits.depth) for name, value in fields.items()}}
-        slots, frames = zip(*map(values.lay_out, found)) if found else ((), ())
-        header = _encoder.encode({"message": packed, "arrays": slots, "beside": len(arrays)})
+        else:
+            found, fields = list(arrays), msgspec.structs.asdict(message)
+            packed = {name: values.pack(value, found, limits.depth) for name, value in fields.items()}
+            slots, frames = zip(*map(values.lay_out, found)) if found else ((), ())
+            body = {"kind": kind_of(message), **packed}
+            header = _encoder.encode({"message": body, "arrays": slots, "beside": len(arrays)})
     except (ValueError, OverflowError) as error:  # text that is no Unicode, a number beyond 64 bits
         raise WireError(
-            f"the message '{kind}' cannot be sent: {error}", hint="whole numbers have at most 64 bits"
+            f"the message '{kind_of(message)}' cannot be sent: {error}", hint="whole numbers have at most 64 bits"
         ) from error
-    _check_limits([len(header), *(frame.nbytes for frame in frames)], limits)
+    if frames or len(header) > limits.header_bytes:
+        _check_limits([len(header), *(frame.nbytes for frame in frames)], limits)
     return [header, *frames]
 
 
@@ -102,6 +101,8 @@ def decode(frames: Sequence[Any], union: Any, limits: Limits = ANSWERS) -> tuple
         WireError: anything is wrong with the frames. Never anything else.
     """
     try:
+        if len(frames) == 1:
+            return _decode_alone(memoryview(frames[0]), union, limits), []
         return _decode([memoryview(frame) for frame in frames], union, limits)
     except WireError:
         raise
@@ -138,8 +139,6 @@ def _decode(frames: list[memoryview], union: Any, limits: Limits) -> tuple[Any, 
     if not frames:
         raise WireError("a message without frames came")
     _check_limits([frame.nbytes for frame in frames], limits)
-    if len(frames) == 1:
-        return _decode_alone(frames[0], union, limits), []
     header = _header_decoder.decode(frames[0])
     if len(header.arrays) != len(frames) - 1:
         raise WireError(f"a message has {len(frames) - 1} array frames, its header names {len(header.arrays)}")
@@ -159,6 +158,8 @@ def _decode(frames: list[memoryview], union: Any, limits: Limits) -> tuple[Any, 
 
 def _decode_alone(frame: memoryview, union: Any, limits: Limits) -> Any:
     """Return the message of a header without arrays, in one pass: almost every command and its answer."""
+    if frame.nbytes > limits.header_bytes:
+        _check_limits([frame.nbytes], limits)
     _arriving.depth = limits.depth
     header = _alone_decoder(union).decode(frame)
     if header.arrays or header.beside:

@@ -7,7 +7,7 @@ revoked from the shell is refused at its next message. A damaged file changes no
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from .errors import KeyFileError
 from .files import locked, read_guarded, write_whole
 from .public_keys import fingerprint, is_key
 from .roles import ROLES
+
+LIST = "enrolled.json"
 
 
 class Enrolment(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -53,6 +55,18 @@ class Enrolled:
         self.refresh()
         if self.problem is not None:
             raise self.problem
+
+    @classmethod
+    def of_service(cls, folder: Path, given: Iterable[tuple[str, str, str]] = ()) -> "Enrolled":
+        """Return the list of a service: (public key, name, role) of those ``given``, in memory, or its folder's file.
+
+        Raises:
+            KeyFileError: as the file is, or what was given.
+        """
+        enrolled = cls(None if given else folder / LIST)
+        for public_key, name, role in given:
+            enrolled.enrol(public_key, name, role)
+        return enrolled
 
     def find(self, public_key: str) -> Enrolment | None:
         """Return the enrolment of a key that is good now."""

@@ -7,8 +7,9 @@ does its role allow it, is it fresh.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from . import roles
 from .codec import COMMANDS, Limits, decode, peek
@@ -21,8 +22,7 @@ from .rate import TokenBuckets
 from .values import Array
 
 
-@dataclass(frozen=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """A request that passed every check.
 
     Attributes:
@@ -39,7 +39,7 @@ class Incoming:
     role: str
     name: str
     message: Any
-    arrays: list[Array]
+    arrays: Sequence[Array]
 
     @property
     def who(self) -> str:
@@ -70,6 +70,7 @@ class Gate:
     ) -> None:
         self.enrolled, self.limits = enrolled, limits
         self.accepts: tuple[type[Message], ...] | None = None if accepts is None else (Hello, *accepts)
+        self._accepts = frozenset(self.accepts or ())
         self.nonces = Nonces(clock=clock)
         self._rate = TokenBuckets(per_s, burst, clock=clock)
         self._greeted: OrderedDict[tuple[bytes, str], None] = OrderedDict()
@@ -89,7 +90,7 @@ class Gate:
             )
         calm = self._rate.take(key)
         message, arrays = self._understand(frames)
-        if self.accepts is not None and not isinstance(message, self.accepts):
+        if self.accepts is not None and type(message) not in self._accepts:
             taken = ", ".join(map(kind_of, self.accepts))
             raise NotAllowed(f"this port does not take '{kind_of(message)}'", hint=f"it takes: {taken}")
         if not isinstance(message, EStop):

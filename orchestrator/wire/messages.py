@@ -88,7 +88,11 @@ class Call(Message, tag="call", frozen=True):
 
 
 class Do(Message, tag="do", frozen=True):
-    """One of the host's other verbs: open, apply, snapshot, identity, describe, safe_state, close."""
+    """One of the host's other verbs: open, apply, snapshot, identity, describe, safe_state, close, check.
+
+    ``check`` asks whether the instrument may be set now and by this key: it passes every check that a ``Set`` passes
+    and is answered from the agent's own loop; no instrument is asked, nothing changes, and it is not logged.
+    """
 
     instrument: str
     verb: str
@@ -216,10 +220,11 @@ class Ack(Message, tag="ack", frozen=True):
 
 
 class Keys(Message, tag="keys", frozen=True):
-    """Admin: ``enrol`` or ``revoke`` a public key."""
+    """Admin: ``enrol`` or ``revoke`` a public key; the answer is the whole list."""
 
     command: str
     public_key: str
+    """To revoke, also its fingerprint or its owner's name."""
     name: str = ""
     role: str = "observer"
     nonce: int = 0

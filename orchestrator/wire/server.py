@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import zmq
 
 from ...testbed.errors import BellringerError
 from .audit import Audit
 from .codec import COMMANDS, Limits, encode, peek
 from .enrolled import Enrolled
-from .errors import to_refusal
+from .errors import WireError, to_refusal
 from .gate import Gate, Incoming
 from .keys import KeyPair
-from .messages import Hello, Message, Reply
+from .messages import Hello, Keys, Message, Reply
 from .nonces import elapsed_s
-from .sockets import bind, close, serve_curve
+from .sockets import bind, close, receive, serve_curve
 from .trail import Trail
 from .values import Array
 from .zap import Knock, Zap
@@ -115,9 +116,7 @@ class Server:
         for _ in range(most):
             try:
                 peer = self.socket.recv(zmq.NOBLOCK)
-                frames = [self.socket.recv(zmq.NOBLOCK, copy=False)]
-                while frames[-1].more:
-                    frames.append(self.socket.recv(zmq.NOBLOCK, copy=False))
+                frames = receive(self.socket)
             except zmq.Again:
                 break
             incoming = self._admit(peer, frames)
@@ -139,6 +138,23 @@ class Server:
         """Answer that a request was not carried out, or failed."""
         self._send(incoming.peer, encode(to_refusal(error, incoming.message.id, self.gate.nonces.newest(), self.name)))
         self._trail.after(incoming, f"failed: {error}")
+
+    def change_keys(self, message: Keys) -> list[dict[str, str]]:
+        """Enrol or revoke a key as an admin asks, and return the list: public key, name, role, since, revoked.
+
+        It holds from the next message on, also of a connection that is there: the gate looks a key up every time.
+
+        Raises:
+            KeyFileError: as ``Enrolled.enrol`` and ``revoke``, or the list cannot be written.
+        """
+        enrolled = self.gate.enrolled
+        if message.command == "enrol":
+            enrolled.enrol(message.public_key, message.name, message.role)
+        elif message.command == "revoke":
+            enrolled.revoke(message.public_key)
+        else:
+            raise WireError(f"keys cannot be asked to {message.command!r:.40}", hint="enrol or revoke")
+        return [{"public_key": key, **msgspec.structs.asdict(entry)} for key, entry in enrolled.ls().items()]
 
     def _admit(self, peer: bytes, frames: list[zmq.Frame]) -> Incoming | None:
         self.counters["received"] += 1

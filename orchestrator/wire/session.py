@@ -19,6 +19,7 @@ from .gate import skew
 from .link import Link
 from .messages import VERSION, Answer, Hello, Message, Refusal, Reply
 from .nonces import elapsed_s
+from .sockets import receive
 from .values import Array
 
 
@@ -84,7 +85,7 @@ class Session:
             self.look()
         while True:
             try:
-                frames = self.link.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = receive(self.link.socket)
             except zmq.Again:
                 break
             self._take(frames)

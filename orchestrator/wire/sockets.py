@@ -59,6 +59,18 @@ def bind(socket: Socket, endpoint: str) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
+def receive(socket: Socket) -> list[zmq.Frame]:
+    """Return the frames of the next message; never waits.
+
+    Raises:
+        zmq.Again: there is none.
+    """
+    frames = [socket.recv(zmq.NOBLOCK, copy=False)]
+    while frames[-1].more:  # the others are there too: ZeroMQ hands a message over whole
+        frames.append(socket.recv(zmq.NOBLOCK, copy=False))
+    return frames
+
+
 def close(socket: Socket, monitor: Socket | None) -> None:
     """Close a socket and its monitor; may be called twice."""
     if not socket.closed:

@@ -1,8 +1,9 @@
 """What a port writes to the audit log, and when.
 
-Requests that could raise light, the e-stop and changes of keys are on disk before they are carried out; if that fails
-they are refused, save the e-stop. Other commands are written when they are answered. Reading and lease renewals are not
-written, unless they were refused. Somebody who knocks all day fills a counter, not the disk.
+Requests that could raise light and changes of keys are on disk before they are carried out; if that fails they are
+refused. An e-stop waits for no disk: it is written, durably, when it is answered. Other commands are written when they
+are answered; reading, lease renewals and "check" only if they were refused. Somebody who knocks all day fills a
+counter, not the disk.
 """
 
 from collections import Counter
@@ -47,22 +48,22 @@ class Trail:
         """Write down a request that must be on disk before it is carried out.
 
         Raises:
-            AuditError: it could not be written, and is no e-stop.
+            AuditError: it could not be written.
         """
-        if self._is_durable(incoming.message):
+        if isinstance(incoming.message, Keys) or self._emits(incoming.message):
             try:
-                self._write(incoming, "accepted")
+                self._write(incoming, "accepted", durable=True)
             except AuditError:
                 self.counters["audit failed"] += 1
-                if not isinstance(incoming.message, EStop):
-                    raise
+                raise
 
     def after(self, incoming: Incoming, result: str) -> None:
         """Write down how a request ended."""
         if result == "done" and _only_reads(incoming.message):
             return
         try:
-            self._write(incoming, result)
+            # What was on disk before needs no wait after: this loop may have an e-stop to carry out.
+            self._write(incoming, result, durable=isinstance(incoming.message, EStop))
         except AuditError:  # it is done and answered; the counter shows that the log has a hole
             self.counters["audit failed"] += 1
 
@@ -78,10 +79,7 @@ class Trail:
         bucket = knock.public_key if knock.accepted else "denied"  # a stranger has as many keys as he likes
         self._write_some(bucket, fingerprint(knock.public_key), "", "connect", result, knock.address)
 
-    def _is_durable(self, message: Message) -> bool:
-        return isinstance(message, (EStop, Keys)) or self._emits(message)
-
-    def _write(self, incoming: Incoming, result: str) -> None:
+    def _write(self, incoming: Incoming, result: str, *, durable: bool) -> None:
         if self.audit is not None:
             fields = msgspec.structs.asdict(incoming.message)
             self.audit.append(
@@ -91,7 +89,7 @@ class Trail:
                 arguments={name: value for name, value in fields.items() if name not in HIDDEN},
                 result=result,
                 cause=_cause(incoming.peer, incoming.message.id),
-                durable=self._is_durable(incoming.message),
+                durable=durable,
             )
 
     def _write_some(self, bucket: str, who: str, role: str, verb: str, result: str, cause: str) -> None:

@@ -8,9 +8,13 @@ import threading
 import msgspec
 import pytest
 import zmq
-from bellringer.orchestrator.wire import Enrolled, KeyPair, decode, encode, verify
-from bellringer.orchestrator.wire.errors import KeyRefused, NotAllowed, WireError
+from bellringer.console.keys import enrol_command, revoke_command
+from bellringer.orchestrator.client.contact import Contact, write_contact
+from bellringer.orchestrator.wire import Client, Enrolled, KeyPair, decode, encode, verify
+from bellringer.orchestrator.wire.errors import KeyFileError, KeyRefused, NotAllowed, WireError
+from bellringer.orchestrator.wire.files import write_whole
 from bellringer.orchestrator.wire.messages import Answer, Call, EStop, Get, Hello, Keys, Refusal, Set, Status
+from bellringer.testbed.errors import BellringerError
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -105,15 +109,59 @@ def test_row_30_a_key_revoked_in_mid_session_is_refused_from_its_next_message_on
     assert any("no longer" in json.dumps(line) for line in audit(site))
 
 
+@pytest.mark.parametrize("port", ["agent", "coordinator"])
+def test_row_30_an_admin_enrols_and_revokes_over_the_wire_and_a_live_connection_feels_it(shared_site, port):
+    site, guest = shared_site, KeyPair.ephemeral(f"guest of {port}")
+    root = site.client("root") if port == "agent" else site.to_coordinator("root")
+    listed = root.request(Keys(0, "enrol", guest.public, guest.name))
+    mine = next(line for line in listed if line["public_key"] == guest.public)
+    assert (mine["name"], mine["role"], mine["revoked"]) == (guest.name, "observer", "")
+    with Client(root.endpoint, site.keys["charlie" if port == "agent" else "coordinator"].public, guest) as client:
+        client.request(Status(0))
+        listed = root.request(Keys(0, "revoke", guest.name))
+        assert next(line for line in listed if line["public_key"] == guest.public)["revoked"]
+        assert "no longer" in site.refused(client, Status(0), KeyRefused).what
+    assert "no enrolled key" in site.refused(root, Keys(0, "revoke", guest.name), KeyFileError).what
+    assert "enrol or revoke" in site.refused(root, Keys(0, "forge", guest.public), WireError).hint
+    folder = site.folder / ("charlie" if port == "agent" else "coordinator")
+    logged = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+    keys = [(line["who"].split()[-1], line["result"][:8]) for line in logged if line["verb"] == "keys"]
+    assert keys.count(("root", "accepted")) == 4, "on disk before it is carried out"
+    assert keys.count(("root", "done")) == 2
+
+
+def test_row_30_one_command_enrols_and_revokes_at_coordinator_and_agents(shared_site, tmp_path, capsys):
+    site, emil = shared_site, KeyPair.ephemeral("emil")
+    where = {port: f"tcp://127.0.0.1:{site.ports[port]}" for port in ("control", "estop", "events")}
+    contact, folder = tmp_path / "contact.json", tmp_path / "keys"
+    write_contact(contact, Contact(**where, public_key=site.keys["coordinator"].public))
+    for name in ("root", "anna"):
+        write_whole(folder / f"{name}.key", site.keys[name].secret, 0o600)
+
+    def asks(endpoint, service):
+        with Client(endpoint, site.keys[service].public, emil) as client:
+            return client.request(Status(0))
+
+    services = ((where["control"], "coordinator"), (site.agent.where["control"], "charlie"))
+    with pytest.raises(BellringerError, match="carried out by: none") as refused:
+        enrol_command(emil.public, "emil", "observer", None, contact, folder, "anna")
+    assert refused.value.where.count("needs the role admin") == 2
+    enrol_command(emil.public, "emil", "observer", None, contact, folder, "root")
+    assert "in coordinator, node charlie" in capsys.readouterr().out
+    assert all(asks(*service) for service in services)
+    revoke_command("emil", None, contact, folder, "root")
+    for service in services:
+        with pytest.raises(KeyRefused):
+            asks(*service)
+
+
 def test_row_31_the_role_of_the_key_decides_whatever_a_message_says(shared_site, raw):
     site = shared_site
     otto, anna = site.client("otto"), site.client("anna")
     assert "needs the role operator" in site.refused(otto, Set(0, site.pump, "power", 0.01, 0), NotAllowed).what
     revoke = Keys(0, "revoke", site.keys["root"].public)
-    for client in (anna, site.to_coordinator("anna"), site.client("root")):
-        assert "does not take 'keys'" in site.refused(client, revoke, NotAllowed).what, (
-            "keys are managed at the service"
-        )
+    for client in (otto, anna, site.to_coordinator("anna")):
+        assert "needs the role admin" in site.refused(client, revoke, NotAllowed).what
 
     liar = raw("otto", identity=b"root")
     hello = liar.ask(Hello(1, name="root"))

@@ -39,6 +39,24 @@ def test_its_help_shows_the_docstring(path):
 
 @pytest.mark.process
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("command_latency.py --rounds 1 --requests 20", {"ratio_loop_p50", "ratio_driver_p50"}),
+        ("stream.py --rounds 1 --arrays 2 --megabytes 1", {"throughput_ratio"}),
+        ("estop.py --presses 1", {"estop_ms_p50", "estop_ms_p99", "estop_ms_max"}),
+    ],
+)
+def test_a_benchmark_of_the_running_testbed_runs_and_prints_its_figures(words, named):
+    script, *options = words.split()
+    figures = json.loads(output_of(str(ROOT / "benchmarks" / script), *options, "--json"))
+    assert named <= set(figures)
+    assert all(figures[name] > 0 for name in named)
+    assert figures.get("lost", 0) == 0
+
+
+@pytest.mark.process
+@pytest.mark.timeout(300)
 def test_the_pairs_benchmark_prints_its_two_figures():
     figures = json.loads(output_of(str(ROOT / "benchmarks" / "pairs.py"), "--json"))
     assert set(figures) == {"pairs_per_s", "cost_over_random_draws"}

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from bellringer.orchestrator.wire.client import Client
 from bellringer.orchestrator.wire.enrolled import Enrolled
 from bellringer.orchestrator.wire.errors import NotAllowed
 from bellringer.orchestrator.wire.keys import KeyPair
-from bellringer.orchestrator.wire.messages import Ack, Call, EStop, Get, Own, Release, Set, Status
+from bellringer.orchestrator.wire.messages import Ack, Call, Do, EStop, Get, Own, Release, Set, Status
 from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.errors import BellringerError, InstrumentError, LimitError
 from bellringer.testbed.loader import load
@@ -77,6 +78,8 @@ class Network:
 
     def start_agent(self):
         keys = self.keys["charlie"]
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            stream = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
         setup = Setup(
             node="charlie",
             testbed=str(EXAMPLE),
@@ -88,13 +91,16 @@ class Network:
                 (self.keys[name].public, name, role) for name, role in (("anna", "operator"), ("otto", "observer"))
             ),
             endpoints={name: (body["resource"], body["options"]) for name, body in endpoints(self.lab).items()},
+            stream=stream,
             leave_at_end=True,
         )
         command = [sys.executable, "-m", "bellringer.orchestrator.agent.service"]
         self.agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.agent.stdin.write(msgspec.json.encode(setup) + b"\n")
         self.agent.stdin.flush()
-        self.control = json.loads(self.agent.stdout.readline())["control"]
+        where = json.loads(self.agent.stdout.readline())
+        self.control = where["control"]
+        assert where["stream"] == stream
         until(lambda: self.status()["leased"] and self.status()["dark"])
 
     def client(self, who, endpoint=None, server="charlie"):
@@ -158,6 +164,29 @@ def test_an_operator_reads_and_sets_and_an_observer_only_reads(network):
     with pytest.raises(BellringerError, match=r"did you mean 'charlie\.pump'"):
         anna.request(Get(0, "charlie.pomp", "power", 0))
     assert otto.request(Get(0, PUMP, "power", 0)) == 0.02
+
+
+def test_check_tells_whether_a_set_would_be_allowed_and_asks_no_instrument(network):
+    anna, otto = network.client("anna"), network.client("otto")
+    commands, pump = [], network.lab.twins[PUMP]
+    execute = pump._execute
+    pump._execute = lambda command: (commands.append(command), execute(command))[1]
+    assert anna.request(Do(0, PUMP, "check", 0)) is None
+    with pytest.raises(NotAllowed, match="needs the role operator"):
+        otto.request(Do(0, PUMP, "check", 0))
+    with pytest.raises(BellringerError, match=r"did you mean 'charlie\.pump'"):
+        anna.request(Do(0, "charlie.pomp", "check", 0))
+    assert commands == []
+    anna.request(Get(0, PUMP, "power", 0))
+    assert commands == ["p?"]
+    network.client("otto", network.ports.estop, "coordinator").request(EStop(0, "smoke"))
+    until(lambda: network.status()["estop"])
+    with pytest.raises(InstrumentError, match="e-stop is latched"):
+        anna.request(Do(0, PUMP, "check", 0))
+    logged = [json.loads(line) for line in (network.folder / "charlie" / "audit.jsonl").read_text().splitlines()]
+    results = [line["result"].partition(":")[0] for line in logged if line["verb"] == "do"]
+    assert "done" not in results, "it changes nothing, so only what was refused is logged"
+    assert results.count("failed") == 2
 
 
 def test_an_estop_of_an_observer_makes_dark_and_nothing_can_be_set_until_it_is_acknowledged(network):
