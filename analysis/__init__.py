@@ -8,29 +8,53 @@ of histograms.
 from .alignment import find_clock, follow_clock, to_second_clock
 from .bell import FringeFit, chsh, fit_fringe, visibility
 from .clocks import ClockOffset, NoPeak, clock_offset
-from .correlation import Histogram, correlogram
+from .coincidences import CoincidenceCounter, coincidences
+from .correlation import CorrelationHistogram, Histogram, correlogram, delay_histogram
 from .counting import accidental_matrix, coincidence_matrix, count_coincidences, delayed_windows
 from .estimates import Estimate, rate
+from .g2 import Correlation, g2, heralded_g2
+from .pair_figures import PairFigures, accidentals_from_rates, pair_figures, singles
+from .sifting import Sifted, Tuples, coincident, heralded, in_slots
 from .tags import Tags
+from .tracking import ClockTracker, Lock, Wander
 
 __all__ = [
     "ClockOffset",
+    "ClockTracker",
+    "CoincidenceCounter",
+    "Correlation",
+    "CorrelationHistogram",
     "Estimate",
     "FringeFit",
     "Histogram",
+    "Lock",
     "NoPeak",
+    "PairFigures",
+    "Sifted",
     "Tags",
+    "Tuples",
+    "Wander",
     "accidental_matrix",
+    "accidentals_from_rates",
     "chsh",
     "clock_offset",
     "coincidence_matrix",
+    "coincidences",
+    "coincident",
     "correlogram",
     "count_coincidences",
+    "delay_histogram",
     "delayed_windows",
     "find_clock",
     "fit_fringe",
     "follow_clock",
+    "g2",
+    "heralded",
+    "heralded_g2",
+    "in_slots",
+    "pair_figures",
     "rate",
+    "singles",
     "to_second_clock",
     "visibility",
 ]

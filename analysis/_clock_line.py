@@ -25,12 +25,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Guess:
-    """A line known within ``offset_reach`` ps at time zero and ``drift_reach``, for |a| <= ``half_span`` ps."""
+    """A line known within ``offset_reach`` ps at time zero and ``drift_reach``, for |a| <= ``half_span`` ps.
+
+    ``sigmas`` is how far it stood out where it was first seen.
+    """
 
     line: Line
     offset_reach: float
     drift_reach: float
     half_span: float
+    sigmas: float = 0.0
 
 
 @dataclass(frozen=True)

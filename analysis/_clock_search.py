@@ -9,53 +9,66 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from ._arrays import Times, partners
+from ._arrays import Times
 from ._clock_coarse import coarse_guesses
 from ._clock_line import Guess, Line, Peak
 
-COARSE_PS = 2_000_000
-"""Width of a coarse bin: of 1 s, narrow enough to raise a 1 % peak from the background; wide enough to be quick."""
+COARSE_PS = (16_000_000, 4_000_000, 2_000_000)
+"""Widths of the coarse bins, look by look: a wide one finds 5 % of pairs in ``SHORT_PS``, the narrow one 1 % in 3 s."""
+SHORT_PS = 4e12
+LONG_PS = 20e12
 FINEST_PS = 1000
 """Window below which the fit of the line takes over."""
-_MOST_BINS = 2**22
+_MOST_BINS = 2**23
 """Bins in all FFTs of one look, which bounds its time and memory."""
 _HALF_BINS = 48
 _WINDOWS = (2, 4, 8, 16)
+_RIVAL_SIGMAS, _RIVAL_MARGIN = 6.5, 6.0
+"""A guess that stood out by so much may be as high a peak as the best, if it is less than the margin or half below."""
 
 
-def find_peak(a: Times, b: Times, reach: float, max_drift: float, half_span: float, enough: float) -> Peak | None:
-    """Return the first peak of at least ``enough`` sigma, else the best seen, or None where no two tags ever meet.
+def find_peaks(a: Times, b: Times, reach: float, max_drift: float, half_span: float, enough: float) -> list[Peak]:
+    """Return the first peak of at least ``enough`` sigma and those elsewhere that may be as high; else the best seen.
 
-    Cheap looks come first: a short stretch of the recording, then all of it (up to 20 s) with every slant, then
-    finer bins. ``reach`` bounds the offset in ps at time zero, ``half_span`` the recording in ps.
+    Empty where no two tags ever meet. Cheap looks come first: a short stretch of the recording in wide bins, then all
+    of it (up to 20 s) with every slant, then finer bins. ``reach`` bounds the offset in ps at time zero, ``half_span``
+    the recording in ps.
     """
     best: Peak | None = None
     for guesses, points in _looks(a, b, reach, max_drift, half_span):
-        for guess in guesses:
+        for number, guess in enumerate(guesses):
             peak = _close_in(a, b, guess, half_span, points, reach, max_drift)
             if peak is not None and (best is None or peak.significance > best.significance):
                 best = peak
             if best is not None and best.significance >= enough:
-                return best
-    return best
+                others = [other for n, other in enumerate(guesses) if n != number and _rivals(other, guess)]
+                seen = [_close_in(a, b, other, half_span, points, reach, max_drift) for other in others]
+                return [best, *(peak for peak in seen if peak is not None and peak.significance >= enough)]
+    return [] if best is None else [best]
+
+
+def _rivals(other: Guess, found: Guess) -> bool:
+    return other.sigmas > max(_RIVAL_SIGMAS, min(found.sigmas - _RIVAL_MARGIN, found.sigmas / 2))
 
 
 def _looks(a: Times, b: Times, reach: float, max_drift: float, half_span: float) -> Iterator[tuple[list[Guess], float]]:
     """Yield (guesses, how many pairs of tags may be looked at for each)."""
     reach = max(reach, 10.0 * FINEST_PS)  # leaves room for the peak's own width
-    whole = min(2 * half_span, 20e12)
-    short = min(whole, 0.5e12, COARSE_PS / max_drift if max_drift else math.inf)
-    if reach <= 8 * COARSE_PS:
+    whole = min(2 * half_span, LONG_PS)
+    wide, middling, narrow = COARSE_PS
+    if reach <= 8 * narrow:
+        short = min(whole, 0.5e12, narrow / max_drift if max_drift else math.inf)
         for span, points in ((short, 1.5e5), (whole, 4e6)):
             yield [Guess(Line(0.0, 0.0), reach, max_drift, span / 2)], points
         return
-    yield coarse_guesses(a, b, reach, max_drift, COARSE_PS, short, 3), 1.5e5
-    yield coarse_guesses(a, b, reach, max_drift, COARSE_PS, whole, 6), 4e6
-    finer = max(COARSE_PS // 20, math.ceil(max(2 * whole, whole + 2 * reach) / _MOST_BINS))
-    if finer < COARSE_PS:
-        yield coarse_guesses(a, b, reach, max_drift, finer, whole, 6), 4e6
+    short = min(whole, SHORT_PS, wide / max_drift if max_drift else math.inf)
+    yield coarse_guesses(a, b, reach, max_drift, wide, short, 3), 1.5e5
+    yield coarse_guesses(a, b, reach, max_drift, middling, whole, 6), 4e6
+    finest = math.ceil(max(2 * whole, whole + 2 * reach) / _MOST_BINS)
+    for finer in (max(narrow, finest), max(narrow // 20, finest)):
+        if finer < middling:
+            yield coarse_guesses(a, b, reach, max_drift, finer, whole, 6), 4e6
 
 
 def _close_in(
@@ -97,61 +110,21 @@ def _affordable(a: Times, b: Times, guess: Guess, points: float) -> Guess:
 def _look(a: Times, b: Times, guess: Guess, points: float) -> tuple[Line, float, float] | None:
     """Return the best line within a guess: (line, width of the window that shows it in ps, sigma above background).
 
-    Of more than ``points`` tags in ``a`` only every second, third, ... is used: that thins pairs and background alike.
+    Of more than ``points`` tags in ``a`` only one in two, three, ... is used: that thins pairs and background alike.
     """
+    from ._clock_kernels import best_slant, slanted_grid
+
     half = max(float(_HALF_BINS), guess.offset_reach + guess.drift_reach * guess.half_span)
     width = half / _HALF_BINS
     slant = guess.drift_reach * guess.half_span / width
     low, high = np.searchsorted(a, [-guess.half_span, guess.half_span])
-    grid = _grid(a[low : high : max(1, math.ceil((high - low) / points))], b, guess, width, 2 * math.ceil(slant) + 1)
-    if not grid.any():
+    step, slices = max(1, math.ceil((high - low) / points)), 2 * math.ceil(slant) + 1
+    line = guess.line.offset, guess.line.drift
+    grid = slanted_grid(a[low:high], b, step, *line, guess.half_span, half, width, slices, 2 * _HALF_BINS)
+    slants = np.linspace(-slant, slant, 2 * math.ceil(slant) + 1)
+    sigmas, way, first, window = best_slant(grid, slants, guess.offset_reach / width + 1, _WINDOWS)
+    if sigmas < 0:
         return None
-    drifts = np.linspace(-guess.drift_reach, guess.drift_reach, len(grid))
-    sums = np.pad(np.cumsum(_slanted(grid, drifts, slant), axis=1), ((0, 0), (1, 0)))
-    best = (-1.0, 0.0, 0.0, 0.0)
-    for window in _WINDOWS:
-        counts = sums[:, window:] - sums[:, :-window]
-        offsets = (np.arange(counts.shape[1]) + window / 2) * width - half
-        counts[:, np.abs(offsets) > guess.offset_reach + width] = 0.0
-        score = _sigmas(counts, window * (grid.sum() - counts + 1) / (grid.shape[1] - window))
-        row, column = divmod(int(score.argmax()), score.shape[1])
-        best = max(best, (float(score[row, column]), float(offsets[column]), float(drifts[row]), window * width))
-    sigmas, offset, drift, window_ps = best
-    return Line(guess.line.offset + offset, guess.line.drift + drift), window_ps, sigmas
-
-
-def _grid(a: Times, b: Times, guess: Guess, width: float, slices: int) -> npt.NDArray[np.float64]:
-    """Return [slices of the span, bins of ``width`` ps about the guess's line]: how many pairs of tags lie there."""
-    bins, half = 2 * _HALF_BINS, _HALF_BINS * width
-    grid = np.zeros(slices * bins)
-    expected = guess.line.predict(a)
-    for i, j in partners(expected, b, 1 - math.ceil(half), math.ceil(half) - 1):
-        column = ((b[j] - expected[i] + half) / width).astype(np.int64)
-        row = ((a[i] / guess.half_span + 1) * (slices / 2)).astype(np.int64)
-        grid += np.bincount(np.minimum(row, slices - 1) * bins + column, minlength=len(grid))
-    return grid.reshape(slices, bins)
-
-
-def _slanted(grid: npt.NDArray[np.float64], drifts: npt.NDArray[np.float64], slant: float) -> npt.NDArray[np.float64]:
-    """Return [drifts, bins]: the slices added along each drift; ``slant`` is the largest shift at the span's ends."""
-    slices, bins = grid.shape
-    pad = math.ceil(slant) + 1
-    padded = np.pad(grid, ((0, 0), (pad, pad)))
-    middles = (2 * np.arange(slices) + 1) / slices - 1
-    relative = drifts / drifts[-1] if drifts[-1] else drifts
-    shifts = np.rint(slant * relative[:, None] * middles[None, :]).astype(np.int64)
-    columns = np.arange(bins) + pad
-    total = np.zeros((len(drifts), bins))
-    for k in range(slices):
-        total += padded[k][columns[None, :] + shifts[:, k, None]]
-    return total
-
-
-def _sigmas(counts: npt.NDArray[np.float64], mean: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how unlikely ``counts`` are above a Poisson mean, in sigma: the signed root of the likelihood ratio.
-
-    Wilks' theorem; good to a few per cent at any mean, where (n - mean) / sqrt(mean) is far too generous below one.
-    """
-    ratio = counts * np.log(np.maximum(counts, 1e-300) / mean) - (counts - mean)
-    sigmas: npt.NDArray[np.float64] = np.where(counts > mean, np.sqrt(2 * np.maximum(ratio, 0.0)), 0.0)
-    return sigmas
+    offset = (first + window / 2) * width - half
+    drift = way * width / guess.half_span
+    return Line(guess.line.offset + offset, guess.line.drift + drift), window * width, sigmas

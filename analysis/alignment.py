@@ -4,6 +4,8 @@ Taggers are started by their hosts' clocks, good to milliseconds; the photons te
 the reference ("alice" in ``clocks``).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,22 +36,32 @@ def find_clock(first_ps: npt.ArrayLike, second_ps: npt.ArrayLike, expected_ps: i
     )
 
 
-def follow_clock(before: ClockOffset, first_ps: npt.ArrayLike, second_ps: npt.ArrayLike) -> ClockOffset:
-    """Return the clocks as these tags show them, near where ``before`` says.
+def follow_clock(
+    before: ClockOffset,
+    first_ps: npt.ArrayLike,
+    second_ps: npt.ArrayLike,
+    reach_ps: int = FOLLOW_REACH_PS,
+    max_drift: float = FOLLOW_DRIFT,
+) -> ClockOffset:
+    """Return the clocks as these tags alone show them, near where ``before`` says.
+
+    One fit without memory, and what ``tracking.ClockTracker`` is fed by.
+
+    Args:
+        before: the clocks as they were, or are predicted to be.
+        first_ps, second_ps: int64, ps, ascending; each end's own time.
+        reach_ps, max_drift: how far offset and drift may lie from there.
 
     Raises:
         NoPeak: the tags do not tell, or the clocks are somewhere else.
     """
-    rest = clock_offset(first_ps, before.to_alice(second_ps), FOLLOW_REACH_PS, FOLLOW_DRIFT)
+    rest = clock_offset(first_ps, before.to_alice(second_ps), reach_ps, max_drift)
     # t_second = x + O + D (x - T) where x = t + o + d (t - t0): the two lines as one, about t0
     since = rest.t_ref_ps - before.t_ref_ps + rest.offset_ps
-    return ClockOffset(
-        before.offset_ps + rest.offset_ps + before.drift * since,
-        before.drift + rest.drift + before.drift * rest.drift,
-        rest.offset_error_ps,
-        rest.drift_error,
-        rest.significance,
-        rest.t_ref_ps,
+    return replace(
+        rest,
+        offset_ps=before.offset_ps + rest.offset_ps + before.drift * since,
+        drift=before.drift + rest.drift + before.drift * rest.drift,
     )
 
 

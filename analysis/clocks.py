@@ -2,19 +2,25 @@
 
 Two recordings of one source have a correlation peak at the clocks' offset, and a drift slants it. The search works for
 any stationary source of pairs; the drift is taken as constant over the recording, so a clock that wanders by more than
-the peak's width needs shorter recordings. A pulsed source has a comb of peaks: the highest tooth is taken.
+the peak's width needs shorter recordings (``tracking`` follows it). A pulsed source has a comb of peaks: the highest
+tooth is taken, and none if two of them are as high.
+
+A line is believed from 7 sigma on, after the look-elsewhere discount. By Chernoff's bound of the Poisson tail and the
+union bound over all that was looked at, unrelated Poisson streams give a number once in exp(7^2 / 2) = 4e10 calls.
+Where tags come in clusters (afterpulses, bursts), a sigma is as much larger as that makes counts of pairs scatter more.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ._arrays import Times, sorted_times
-from ._clock_fit import fit_line
-from ._clock_line import Line
-from ._clock_search import find_peak
+from ._clock_fit import LineFit, fit_line
+from ._clock_line import Line, Peak
+from ._clock_rivals import rivals
+from ._clock_search import find_peaks
 
 THRESHOLD = 7.0
 """Sigma, after the look-elsewhere discount, from which a peak is believed."""
@@ -40,9 +46,11 @@ class ClockOffset:
         offset_ps: at ``t_ref_ps``. A float: beyond 2^50 ps (19 minutes) finer than 0.1 ps is lost.
         drift: relative frequency error of the clocks.
         offset_error_ps: standard deviation.
-        drift_error: standard deviation, independent of the offset's; 0 for a drift that was given.
+        drift_error: standard deviation; 0 for a drift that was given.
         significance: of the peak, in sigma, discounted for every offset and drift that was looked at.
-        t_ref_ps: on Alice's clock, the pairs' mean time (mid-data, if the drift was given).
+        t_ref_ps: on Alice's clock, the middle of what both recordings cover.
+        covariance_ps: of offset and drift, ps.
+        repeated_tags: tags that were told twice, with the same time at the same end; they counted once.
     """
 
     offset_ps: float
@@ -51,6 +59,20 @@ class ClockOffset:
     drift_error: float
     significance: float
     t_ref_ps: int
+    covariance_ps: float = 0.0
+    repeated_tags: int = 0
+
+    def at(self, t_ref_ps: int) -> "ClockOffset":
+        """Return the same clock with another reference time; the errors grow with the distance from the pairs."""
+        since, drift_variance = float(t_ref_ps - self.t_ref_ps), self.drift_error**2
+        variance = self.offset_error_ps**2 + 2 * since * self.covariance_ps + since**2 * drift_variance
+        return replace(
+            self,
+            offset_ps=self.offset_ps + self.drift * since,
+            offset_error_ps=math.sqrt(max(variance, 0.0)),
+            covariance_ps=self.covariance_ps + since * drift_variance,
+            t_ref_ps=t_ref_ps,
+        )
 
     def to_alice(self, bob_ps: npt.ArrayLike) -> Times:
         """Return Bob's times on Alice's clock, int64 ps."""
@@ -80,10 +102,12 @@ def clock_offset(
         drift: the drift if it is known; then only the offset is sought.
 
     Raises:
-        NoPeak: no peak of 7 sigma within the reach, or too few pairs to fit.
+        NoPeak: no peak of 7 sigma within the reach, too few pairs to fit, or two peaks of like height.
         ValueError: times out of order, or bounds that make no sense.
     """
-    alice, bob = sorted_times(alice_ps, "alice_ps"), sorted_times(bob_ps, "bob_ps")
+    (alice, told_alice), (bob, told_bob) = (
+        _once(sorted_times(times, name)) for times, name in ((alice_ps, "alice_ps"), (bob_ps, "bob_ps"))
+    )
     reach, expected = int(max_offset_ps), int(expected_offset_ps)
     if reach < 0:
         raise ValueError(f"max_offset_ps is {reach}; it must be zero or more")
@@ -97,25 +121,78 @@ def clock_offset(
     a, b = alice - middle, bob - (middle + expected)
     if drift is not None:
         a, max_drift = Line(0.0, drift).predict(a), 0.0
-    peak = find_peak(a, b, float(reach), max_drift, half_span, THRESHOLD)
-    significance = peak.significance if peak else 0.0
-    if peak is None or significance < THRESHOLD:
+    scatter = math.sqrt(_clustering(a) * _clustering(b))
+    peaks = find_peaks(a, b, float(reach), max_drift, half_span, THRESHOLD * scatter)
+    significance = peaks[0].significance / scatter if peaks else 0.0
+    if significance < THRESHOLD:
         raise NoPeak(
             f"no correlation peak within {reach * 1e-9:.6g} ms of the expected offset: the best stands out by "
             f"{significance:.1f} sigma, {THRESHOLD:g} are needed; record longer or widen the search",
             significance,
         )
-    fit = fit_line(a, b, peak, free_drift=drift is None)
-    if fit is None:
-        raise NoPeak("the correlation peak has fewer than 10 pairs; record longer", significance)
-    return ClockOffset(
+    fit = _highest(a, b, peaks, significance, drift is None, float(reach))
+    begin, end = max(float(a[0]), b[0] - fit.offset), min(float(a[-1]), b[-1] - fit.offset)
+    found = ClockOffset(
         expected + fit.offset,
         fit.drift if drift is None else drift,
-        fit.offset_error,
-        fit.drift_error,
+        math.sqrt(fit.covariance[0]),
+        math.sqrt(fit.covariance[2]),
         significance,
-        middle + fit.time,
+        middle + (round(fit.time) if drift is None else 0),
+        fit.covariance[1],
+        told_alice + told_bob,
     )
+    return found.at(middle + round((begin + end) / 2))
+
+
+def _once(times: Times) -> tuple[Times, int]:
+    """Return the times without repetitions, and how many those were."""
+    new = times[1:] != times[:-1]
+    repeated = len(new) - int(np.count_nonzero(new))
+    return (times[np.concatenate([[True], new])], repeated) if repeated else (times, 0)
+
+
+def _clustering(times: Times) -> float:
+    """Return how much larger than Poisson's the variance of counts is: 1 + 2 times the share of tags too soon.
+
+    Too soon is within 1 us of the one before, or a tenth of the mean gap, and beyond what chance brings.
+    """
+    mean = float(int(times[-1]) - int(times[0])) / max(1, len(times) - 1)
+    near = min(1e6, mean / 10)
+    soon = float(np.count_nonzero(times[1:] - times[:-1] <= near)) / max(1, len(times) - 1)
+    by_chance = -math.expm1(-near / mean) if mean else 0.0
+    return 1 + 2 * max(0.0, soon - by_chance)
+
+
+def _highest(a: Times, b: Times, peaks: list[Peak], significance: float, free_drift: bool, reach: float) -> LineFit:
+    """Return the line with most pairs; no other one may have as many.
+
+    Raises:
+        NoPeak: fewer than 10 pairs, no line, or another line with as many.
+    """
+    lines = []
+    for peak in peaks:
+        fit = fit_line(a, b, peak, free_drift)
+        if fit is None:
+            continue
+        try:
+            beside = rivals(a, b, fit, peak.half_span, reach)
+        except LookupError as error:
+            raise NoPeak(f"the correlation peak does not stand out: {error}; record longer", significance) from None
+        others = [fit_line(a, b, replace(peak, line=line, width=4 * fit.sigma), free_drift) for line in beside]
+        lines += [fit, *(other for other in others if other is not None)]
+    if not lines:
+        raise NoPeak("the correlation peak has fewer than 10 pairs, or is no line; record longer", significance)
+    first, *rest = sorted(lines, key=lambda line: -line.pairs)
+    for second in rest:
+        apart, fewer = abs(second.offset - first.offset), first.pairs - second.pairs
+        if apart > 4 * (first.sigma + second.sigma) and fewer < 4 * math.sqrt(first.pairs + second.pairs):
+            raise NoPeak(
+                f"ambiguous: two correlation peaks as high, {apart * 1e-6:.6g} us apart (a periodic source?); give a "
+                "closer expected offset and a smaller max_offset_ps",
+                significance,
+            )
+    return first
 
 
 def _overlap(alice: Times, bob: Times, reach: int, expected: int) -> tuple[int, float]:

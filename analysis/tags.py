@@ -1,9 +1,10 @@
 """One recording of a time tagger: times, channels, and the stretches in which tags were lost.
 
-Nothing is ever sorted silently: an unsorted recording is a fault somebody must hear of.
+Nothing is ever sorted silently: an unsorted recording is a fault somebody must hear of. Gaps (overflow, missed events,
+lost lock) stay with the tags through every cut and merge, and live time is what they leave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,23 +48,64 @@ class Tags:
         low, high = np.searchsorted(self.times_ps, [from_ps, to_ps], "left") if from_ps < to_ps else (0, 0)
         return Tags(self.times_ps[low:high], self.channels[low:high], self._gaps_in(from_ps, to_ps))
 
-    def live_time_ps(self, from_ps: int, to_ps: int) -> int:
-        """Return how many ps of [from_ps, to_ps) lie outside all gaps."""
-        gaps = self._gaps_in(from_ps, to_ps)
-        return max(0, to_ps - from_ps) - int((gaps[:, 1] - gaps[:, 0]).sum())
+    @property
+    def span_ps(self) -> tuple[int, int]:
+        """[from, to) of what is known: first to last tag, and gaps that reach further; (0, 0) if there is nothing."""
+        edges = [int(x) for x in (*self.times_ps[:1], *self.gaps[:1, 0])]
+        ends = [int(x) for x in (*(self.times_ps[-1:].tolist()), *self.gaps[-1:, 1].tolist())]
+        if len(self):
+            ends[0] += 1
+        return (min(edges), max(ends)) if edges else (0, 0)
+
+    def live_time_ps(self, from_ps: int | None = None, to_ps: int | None = None) -> int:
+        """Return how many ps of [from_ps, to_ps) lie outside all gaps; by default of ``span_ps``."""
+        low, high = self.span_ps
+        low, high = low if from_ps is None else from_ps, high if to_ps is None else to_ps
+        gaps = self._gaps_in(low, high)
+        return max(0, high - low) - sum((gaps[:, 1] - gaps[:, 0]).tolist())
+
+    def live_stretches(self, from_ps: int | None = None, to_ps: int | None = None) -> Times:
+        """Return int64[m, 2], [from, to) of what lies outside the gaps; by default of ``span_ps``."""
+        low, high = self.span_ps
+        low, high = low if from_ps is None else from_ps, high if to_ps is None else to_ps
+        edges = np.concatenate([[low], self._gaps_in(low, high).ravel(), [max(low, high)]]).astype(np.int64)
+        stretches: Times = edges.reshape(-1, 2)
+        return stretches[stretches[:, 0] < stretches[:, 1]]
+
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Return bool[n], True for the tags outside all gaps."""
+        edges = np.searchsorted(self.times_ps, self.gaps.ravel(), "left")
+        lengths = np.diff(np.concatenate([[0], edges, [len(self)]]))
+        return np.repeat(np.arange(len(lengths)) % 2 == 0, lengths)
 
     @staticmethod
-    def merge(parts: Sequence["Tags"]) -> "Tags":
+    def merge(parts: Sequence["Tags"], channels: Sequence[Mapping[int, int]] | None = None) -> "Tags":
         """Return all tags of several recordings on one clock; at equal times the earlier part comes first.
 
         A gap in any part is a gap of the whole, for the merged stream is complete only outside of it.
+
+        Args:
+            parts: the recordings.
+            channels: for each part the new number of each of its channels; by default they keep their numbers.
+
+        Raises:
+            ValueError: a part has tags on a channel its map does not name.
         """
-        if not parts:
-            return Tags([], [])
-        times = np.concatenate([part.times_ps for part in parts])
-        order = np.argsort(times, kind="stable")
-        channels = np.concatenate([part.channels for part in parts])
-        return Tags(times[order], channels[order], _union(np.concatenate([part.gaps for part in parts])))
+        from ._merge import merged
+
+        maps = [None] * len(parts) if channels is None else list(channels)
+        if len(maps) != len(parts):
+            raise ValueError(f"{len(maps)} channel maps for {len(parts)} recordings")
+        streams = [(part.times_ps, _renumbered(part, k, each)) for k, (part, each) in enumerate(zip(parts, maps))]
+        gaps = [part.gaps for part in parts] or [np.empty((0, 2), np.int64)]
+        return Tags._of(*merged(streams), union_of_gaps(np.concatenate(gaps)))
+
+    @staticmethod
+    def _of(times: Times, channels: npt.NDArray[np.uint8], gaps: Times) -> "Tags":
+        """Return a recording of arrays that are known to be right."""
+        tags = object.__new__(Tags)
+        tags.times_ps, tags.channels, tags.gaps = _frozen(times), _frozen(channels), _frozen(gaps)
+        return tags
 
     def _gaps_in(self, from_ps: int, to_ps: int) -> Times:
         inside = self.gaps[(self.gaps[:, 0] < to_ps) & (self.gaps[:, 1] > from_ps) & (from_ps < to_ps)]
@@ -93,8 +135,26 @@ def _checked_gaps(gaps: npt.ArrayLike | None) -> Times:
     return flat.reshape(-1, 2)
 
 
-def _union(gaps: Times) -> Times:
-    """Return overlapping and touching gaps as one."""
+def _renumbered(part: Tags, number: int, numbers: Mapping[int, int] | None) -> npt.NDArray[np.uint8]:
+    if numbers is None:
+        return part.channels
+    table = np.full(256, -1, np.int64)
+    for old, new in numbers.items():
+        if not (0 <= old <= 255 and 0 <= new <= 255):
+            raise ValueError(f"channel map {number} has {old}: {new}; channel numbers run from 0 to 255")
+        table[old] = new
+    counts = np.bincount(part.channels, minlength=256)
+    if (counts[table < 0] > 0).any():
+        lost = np.flatnonzero((table < 0) & (counts > 0)).tolist()
+        raise ValueError(f"recording {number} has tags on channels {lost}, which its channel map does not name")
+    renumbered: npt.NDArray[np.uint8] = np.maximum(table, 0).astype(np.uint8)[part.channels]
+    return renumbered
+
+
+def union_of_gaps(gaps: Times) -> Times:
+    """Return int64[m, 2]: overlapping and touching gaps as one, ascending."""
+    if len(gaps) < 2:
+        return gaps
     gaps = gaps[np.argsort(gaps[:, 0], kind="stable")]
     ends = np.maximum.accumulate(gaps[:, 1])
     fresh = np.flatnonzero(np.concatenate([[True], gaps[1:, 0] > ends[:-1]])) if len(gaps) else np.empty(0, np.intp)

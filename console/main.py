@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..testbed.errors import BellringerError
-from . import live_commands, people_commands, service_commands, testbed_commands
+from . import live_commands, people_commands, service_commands, tags_commands, testbed_commands
 
 app = typer.Typer(
     help="Run quantum-network testbeds: real instruments, or the same file on a simulated lab.",
@@ -27,6 +27,7 @@ testbed_commands.add_to(app)
 service_commands.add_to(app)
 live_commands.add_to(app)
 people_commands.add_to(app)
+tags_commands.add_to(app)
 
 TestbedFile = Annotated[Path, typer.Argument(metavar="FILE", help="Testbed file (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, coincidence_matrix, correlogram, find_clock
+from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, coincidence_matrix, delay_histogram, find_clock
 from ..analysis.alignment import LONGEST_PATH_PS
 from ..analysis.correlation import Histogram
 from ..drivers.interfaces import Recording
@@ -72,7 +72,7 @@ class Acquisition:
     def histogram(self, bin_ps: int, span_ps: int, delay_ps: int = 0) -> Histogram:
         """Return the correlation histogram of all detectors of one end with all of the other."""
         first, second = (np.sort(np.concatenate(end), kind="stable") for end in self.clicks)
-        return correlogram(first, second, bin_ps, span_ps, delay_ps)
+        return delay_histogram(first, second, bin_ps, span_ps, delay_ps)
 
 
 def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> Acquisition:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bellringer.analysis.correlation import correlogram
+from bellringer.analysis.correlation import delay_histogram
 from bellringer.analysis.counting import coincidence_matrix
 from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.loader import load
@@ -91,8 +91,8 @@ def test_dispersion_adds_over_both_arms(light):
     """Seed 11, 15 000 pairs: FWHM of the peak from its variance, against 226 ps of dispersion and two 50 ps jitters."""
     clicks = record(light())
     first, second = (np.sort(np.concatenate([clicks[p] for p in ports])) for ports in (INPUTS[:2], INPUTS[2:]))
-    histogram = correlogram(first, second, 10, 600, DELAY_PS)
-    background = np.mean(correlogram(first, second, 10, 600, DELAY_PS + 5000).counts)
+    histogram = delay_histogram(first, second, 10, 600, DELAY_PS)
+    background = np.mean(delay_histogram(first, second, 10, 600, DELAY_PS + 5000).counts)
     counts = histogram.counts - background
     sigma = np.sqrt(
         np.average(histogram.centres_ps**2, weights=counts) - np.average(histogram.centres_ps, weights=counts) ** 2

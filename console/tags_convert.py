@@ -1,0 +1,56 @@
+"""``bellringer tags convert`` and ``repair``."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from ..analysis.files import write_recording
+from ..analysis.tagfile import repair
+from .main import emit_json
+from .tags_files import Slow, opened, telling
+
+
+def convert_command(file: Path, target: Path, format: str, options: Sequence[str], as_json: bool) -> None:
+    """Convert, and tell what went where."""
+    with telling(target):
+        if target.exists():
+            raise FileExistsError(target)
+    recording = opened(file, format, options)
+    with telling(target), Slow(f"writing {target.name}"):
+        written = write_recording(target, recording)
+    size = target.stat().st_size
+    if as_json:
+        emit_json({"file": str(target), "format": written.name, "tags": len(recording.tags), "bytes": size,
+                   "gaps": len(recording.tags.gaps), "repairs": list(recording.repairs),
+                   "losses": list(recording.losses)})  # fmt: skip
+        return
+    out = Console(highlight=False)
+    each = f", {size / len(recording.tags):.2f} bytes a tag" if len(recording.tags) else ""
+    out.print(f"wrote {target}: {written.what}, {len(recording.tags)} tags, {len(recording.tags.gaps)} gaps{each}",
+              markup=False, soft_wrap=True)  # fmt: skip
+    for text in (*recording.repairs, *recording.losses):
+        out.print(f"{file.name}: {text}", style="yellow", markup=False)
+
+
+def repair_command(file: Path, target: Path | None, as_json: bool) -> None:
+    """Repair, and tell what is lost."""
+    target = target or file.with_name(file.name.removesuffix(".tags") + ".repaired.tags")
+    with telling(target):
+        if target.exists():
+            raise FileExistsError(target)
+    with telling(file):
+        size = file.stat().st_size
+        with Slow(f"copying sound blocks of {file.name}", size) as bar:
+            report = repair(file, target, bar.at)
+    if as_json:
+        emit_json({"file": str(target), **asdict(report)})
+        return
+    out = Console(highlight=False)
+    out.print(f"wrote {target}: {report.blocks} blocks, {report.tags} tags; {report.bytes_left_out} bytes left out",
+              markup=False, soft_wrap=True)  # fmt: skip
+    for loss in report.losses:
+        out.print(f"missing: {loss}", style="bold red", markup=False, soft_wrap=True)
+    if not report.losses:
+        out.print("nothing was damaged")
