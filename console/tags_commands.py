@@ -53,7 +53,7 @@ def info(
 
     Examples:
 
-    [bold]bellringer tags info runs/latest/tags/0001-alice.npz[/bold]
+    [bold]bellringer tags info runs/RUN/tags/0001-alice.tags[/bold]
 
     [bold]bellringer tags info dump.bin --format swabian --json[/bold]
     """

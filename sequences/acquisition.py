@@ -6,13 +6,14 @@ first end's clock. Where the tags show no common peak, the hosts' clocks are use
 still honest counts, but no coincidences can be expected among them.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, coincidence_matrix, delay_histogram, find_clock
+from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, coincidences, delay_histogram, find_clock
 from ..analysis.alignment import LONGEST_PATH_PS
 from ..analysis.correlation import Histogram
 from ..drivers.interfaces import Recording
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Times = npt.NDArray[np.int64]
 
+PAIRS = ((0, 2), (0, 3), (1, 2), (1, 3))
+"""Groups of ``Acquisition.merged``: every detector of the first end with every one of the second."""
 LEAD_S = 0.5
 """How long before the interval the taggers are told; they need that to be set up."""
 
@@ -37,6 +40,7 @@ class Acquisition:
         clicks: ((transmitted, reflected) of the first end, of the second end), each int64[n] ps, ascending, the second
             end already shifted so that coincidences lie at zero; first end cut to the interval, second a little wider.
         interval_ps: [from, to) of the interval.
+        gaps: int64[k, 2] ps of each end, stretches [from, to) in which tags may be missing, on the same clock.
         clock: how the second end's clock lies to the first one's, or None if the tags do not tell.
         reason: why ``clock`` is None.
     """
@@ -45,12 +49,21 @@ class Acquisition:
     ends: tuple[str, str]
     clicks: tuple[tuple[Times, Times], tuple[Times, Times]]
     interval_ps: tuple[int, int]
+    gaps: tuple[Times, Times]
     clock: ClockOffset | None
     reason: str
 
     @property
     def seconds(self) -> float:
-        return (self.interval_ps[1] - self.interval_ps[0]) * 1e-12
+        """How long both ends recorded in the interval, s: gaps of either end are not counted."""
+        return self.merged.live_time_ps(*self.interval_ps) * 1e-12
+
+    @functools.cached_property
+    def merged(self) -> Tags:
+        """All clicks in one stream: channels 0 and 1 the first end's, 2 and 3 the second's; with the gaps of both."""
+        times = [clicks for end in self.clicks for clicks in end]
+        parts = [Tags(each, np.full(len(each), channel, np.uint8)) for channel, each in enumerate(times)]
+        return Tags.merge([*parts, *(Tags([], [], gaps) for gaps in self.gaps)])
 
     @property
     def window_ps(self) -> int:
@@ -63,7 +76,8 @@ class Acquisition:
 
     def coincidences(self, delay_ps: int = 0) -> npt.NDArray[np.int64]:
         """Return int64[2, 2] raw coincidence counts by (first end's detector, second end's detector)."""
-        return coincidence_matrix(self.clicks[0], self.clicks[1], self.window_ps, delay_ps)
+        counts = coincidences(self.merged, PAIRS, self.window_ps, {0: delay_ps, 1: delay_ps})
+        return counts.reshape(2, 2)
 
     def accidentals(self, delay_ps: int = 0) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return (float64[2, 2] mean, float64[2, 2] error) of the same counts in delayed windows."""
@@ -97,13 +111,11 @@ def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> 
         run.folder.write_tags(
             number,
             node,
-            recording.times_ps,
-            recording.channels,
+            _tags(recording),
             {
                 "tagger": end.tagger,
                 "clock_map": vars(recording.clock_map),
                 "duration_ps": recording.duration_ps,
-                "gaps_ps": recording.gaps_ps,
                 "label": label,
             },
         )
@@ -136,7 +148,7 @@ def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, 
     offset, drift, middle = expected, run.clock_memory.get("drift", 0.0), margin_ps + duration_ps // 2
     if clock is not None:
         offset, drift, middle = round(clock.offset_ps), clock.drift, clock.t_ref_ps
-    tags = [Tags(recording.times_ps, recording.channels) for recording in recordings]
+    tags = [_tags(recording) for recording in recordings]
     low, high = margin_ps, margin_ps + duration_ps
     (name_a, end_a), (name_b, end_b) = link.ends.items()
     clicks_a = tuple(_between(tags[0].of(n), low, high) for n in (end_a.transmitted, end_a.reflected))
@@ -145,7 +157,13 @@ def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, 
         _between(_to_first_clock(tags[1].of(n), offset, drift, middle), low - wide, high + wide)
         for n in (end_b.transmitted, end_b.reflected)
     )
-    return Acquisition(link, (name_a, name_b), (clicks_a, clicks_b), (low, high), clock, reason)  # type: ignore[arg-type]
+    theirs = _to_first_clock(tags[1].gaps.ravel(), offset, drift, middle).reshape(-1, 2)
+    gaps = tags[0].gaps, theirs
+    return Acquisition(link, (name_a, name_b), (clicks_a, clicks_b), (low, high), gaps, clock, reason)  # type: ignore[arg-type]
+
+
+def _tags(recording: Recording) -> Tags:
+    return Tags(recording.times_ps, recording.channels, recording.gaps_ps)
 
 
 def _to_first_clock(times_ps: Times, offset_ps: int, drift: float, middle_ps: int) -> Times:

@@ -5,7 +5,7 @@
         testbed.yaml    the testbed file as it was
         snapshots.json  every instrument's values at the start
         events.jsonl    what happened, one line each, written as it happens, stamped with hardware time
-        tags/           time tags, one file per node and recording, complete or absent
+        tags/           time tags, one tag file (docs/time-tags.md) per node and recording, complete or absent
         data/           tables behind the figures
         results.json    what came out: values with errors and units
         report.html     the same for people
@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...analysis import Tags
+from ...analysis.tagfile import ClockState, TagFileWriter
 from ...testbed.errors import BellringerError, nearest
 
 RESERVE = ".reserve"
@@ -108,14 +110,21 @@ class RunFolder:
         self,
         number: int,
         node: str,
-        times_ps: npt.NDArray[np.int64],
-        channels: npt.NDArray[np.uint8],
+        tags: Tags,
         about: Mapping[str, Any],
     ) -> str:
-        """Write one recording's tags (int64 ps of the tagger's own clock, uint8 input) and return the file's name."""
-        name = f"tags/{number:04d}-{node}.npz"
-        with self._writing(name):
-            _write_tags(self.path / name, times_ps, channels, about)
+        """Write one recording's tags (times of the tagger's own clock) as a tag file and return the file's name.
+
+        Args:
+            about: kept in the file; the clock's source and state are taken from its ``clock_map``.
+        """
+        name = f"tags/{number:04d}-{node}.tags"
+        clock_map = about.get("clock_map", {})
+        clock = ClockState(clock_map.get("source", ""), clock_map.get("locked"))
+        with self._writing(name), _whole(self.path / name) as temporary:
+            temporary.unlink(missing_ok=True)  # of a writer that was killed
+            with TagFileWriter(temporary, _plain(about), fsync="block") as file:
+                file.append(tags, clock, ["not recorded"] * len(tags.gaps))
         return name
 
     def give_room(self) -> None:

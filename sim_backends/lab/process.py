@@ -3,8 +3,8 @@
     python -m bellringer.sim_backends.lab.process FILE --seed N [--clock ipc://...] [--set PATH=VALUE ...]
 
 Without ``--clock`` it is in step with the wall, and its ovens are warm already. Prints one JSON line with the resources
-of all instruments, then runs until its standard input ends. If the lab cannot be built, the line says why (``{"error": {"what", "where", "hint"}}``)
-and the exit code is 1.
+of all instruments, then runs until its standard input ends. If the lab cannot be built, the line says why
+(``{"error": {"what", "where", "hint"}}``) and the exit code is 1.
 """
 
 import argparse

@@ -64,9 +64,7 @@ def test_a_channel_map_gives_each_part_numbers_of_its_own():
     first, second = Tags([1, 5], [0, 1]), Tags([3, 5], [1, 0])
     whole = Tags.merge([first, second], [{0: 0, 1: 1}, {0: 10, 1: 11, 7: 12}])
     assert (whole.times_ps.tolist(), whole.channels.tolist()) == ([1, 3, 5, 5], [0, 11, 1, 10])
-    with pytest.raises(
-        ValueError, match=r"recording 1 has tags on channels \[1\], which its channel map"
-    ):
+    with pytest.raises(ValueError, match=r"recording 1 has tags on channels \[1\], which its channel map"):
         Tags.merge([first, second], [{0: 0, 1: 1}, {0: 10}])
     with pytest.raises(ValueError, match="channel map 0 has 1: 256"):
         Tags.merge([first], [{0: 0, 1: 256}])

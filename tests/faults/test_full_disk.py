@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bellringer.analysis import Tags
 from bellringer.drivers.interfaces import ClockMap, Recording
 from bellringer.orchestrator.agent.agent import Agent
 from bellringer.orchestrator.agent.recorder import TagRecorder
@@ -179,7 +180,7 @@ def test_row_36_what_does_not_fit_leaves_the_record_whole_and_the_room_kept_for_
     folder.event(1, "early")
     disk.fill()
     with pytest.raises(BellringerError, match="No space left on device"):
-        folder.write_tags(1, "alice", np.arange(10**6), np.ones(10**6, np.uint8), {})
+        folder.write_tags(1, "alice", Tags(np.arange(10**6), np.ones(10**6, np.uint8)), {})
     assert list((folder.path / "tags").iterdir()) == []
     folder.event(2, "failed")
     folder.finish("failed")

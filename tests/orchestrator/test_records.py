@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from bellringer.analysis import Tags
+from bellringer.analysis.files import read_recording
 from bellringer.orchestrator.records import RunFolder, find_run, list_runs
 from bellringer.testbed.errors import BellringerError
 
@@ -30,13 +32,13 @@ def test_events_are_on_disk_as_they_happen_and_values_are_plain(folder):
 
 
 def test_tags_come_back_bit_by_bit(folder):
-    times, channels = np.array([1, 2, 2**62], np.int64), np.array([1, 2, 1], np.uint8)
-    name = folder.write_tags(3, "alice", times, channels, {"label": "x"})
-    with np.load(folder.path / name) as stored:
-        assert stored["times_ps"].dtype == np.int64
-        assert (stored["times_ps"] == times).all()
-        assert (stored["channels"] == channels).all()
-        assert json.loads(str(stored["about"])) == {"label": "x"}
+    tags = Tags([1, 2, 2**62 - 1], [1, 2, 1], [[5, 9]])
+    clock_map = {"source": "host clock", "locked": True}
+    stored = read_recording(folder.path / folder.write_tags(3, "alice", tags, {"label": "x", "clock_map": clock_map}))
+    assert (stored.tags.times_ps == tags.times_ps).all()
+    assert (stored.tags.channels == tags.channels).all()
+    assert stored.tags.gaps.tolist() == [[5, 9]]
+    assert stored.about["label"] == "x"
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(folder):

@@ -5,9 +5,9 @@ import math
 import re
 import socket
 
-import numpy as np
 import pytest
 from bellringer.analysis import rate
+from bellringer.analysis.files import read_tags
 from bellringer.orchestrator.agent.host import Endpoint
 from bellringer.testbed.errors import IdentityError, LimitError, TransportError
 
@@ -247,8 +247,7 @@ def test_what_was_recorded_before_the_failure_is_kept(lab):
     outcome = lab.run(interrupted)
     assert outcome.status == "failed"
     for node in ("alice", "bob"):
-        with np.load(outcome.folder / "tags" / f"0001-{node}.npz") as tags:
-            assert len(tags["times_ps"]) > 100
+        assert len(read_tags(outcome.folder / "tags" / f"0001-{node}.tags")) > 100
     stored = json.loads((outcome.folder / "results.json").read_text())
     assert stored["results"]["clicks"]["value"] == outcome.results["clicks"].value > 0
     kinds = [event["event"] for event in lab.events(outcome.folder)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from bellringer.analysis.files import read_tags
 from bellringer.console.main import app
 from bellringer.drivers import names, open_instrument
 from bellringer.sequences.sequence import LIBRARY
@@ -48,9 +49,9 @@ def bell_tests(bellringer_in, tmp_path_factory):
 def tags_of(folder):
     """Return every array of every tag file of a run."""
     found = {}
-    for path in sorted((folder / "tags").glob("*.npz")):
-        with np.load(path) as arrays:
-            found |= {(path.name, name): arrays[name] for name in arrays.files}
+    for path in sorted((folder / "tags").glob("*.tags")):
+        tags = read_tags(path)
+        found |= {(path.name, name): getattr(tags, name) for name in ("times_ps", "channels", "gaps")}
     return found
 
 

@@ -192,7 +192,7 @@ def test_lost_tags_fail_the_run_and_none_of_them_are_kept(lab):
     assert isinstance(outcome.error, OverflowDetected)
     assert is_clear(outcome.error, "bob.tagger")
     assert lab.light_w() == 0.0
-    assert sorted(path.name for path in (outcome.folder / "tags").iterdir()) == ["0001-alice.npz", "0001-bob.npz"]
+    assert sorted(path.name for path in (outcome.folder / "tags").iterdir()) == ["0001-alice.tags", "0001-bob.tags"]
     assert [event["event"] for event in lab.events(outcome.folder)].count("acquisition") == 1
 
 
