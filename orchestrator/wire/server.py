@@ -23,7 +23,7 @@ from .enrolled import Enrolled
 from .errors import WireError, to_refusal
 from .gate import Gate, Incoming
 from .keys import KeyPair
-from .messages import Hello, Keys, Message, Reply
+from .messages import EStop, Hello, Keys, Message, Reply
 from .nonces import elapsed_s
 from .sockets import bind, close, receive, serve_curve
 from .trail import Trail
@@ -131,8 +131,12 @@ class Server:
         except BellringerError as error:
             self.refuse(incoming, error)
             return
-        self._send(incoming.peer, frames)
+        answered_first = not isinstance(incoming.message, EStop)  # an e-stop that was answered is on record
+        if answered_first:
+            self._send(incoming.peer, frames)
         self._trail.after(incoming, "done")
+        if not answered_first:
+            self._send(incoming.peer, frames)
 
     def refuse(self, incoming: Incoming, error: BaseException) -> None:
         """Answer that a request was not carried out, or failed."""

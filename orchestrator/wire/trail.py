@@ -1,9 +1,9 @@
 """What a port writes to the audit log, and when.
 
 Requests that could raise light and changes of keys are on disk before they are carried out; if that fails they are
-refused. An e-stop waits for no disk: it is written, durably, when it is answered. Other commands are written when they
-are answered; reading, lease renewals and "check" only if they were refused. Somebody who knocks all day fills a
-counter, not the disk.
+refused. An e-stop waits for no disk, only its answer does: it is written when it has been carried out. Other commands
+are written when they were answered; reading, lease renewals and "check" only if they were refused. Somebody who knocks
+all day fills a counter, not the disk.
 """
 
 from collections import Counter

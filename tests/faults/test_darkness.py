@@ -17,16 +17,18 @@ from bellringer.testbed.errors import InstrumentError
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
-GRACE_S = 2.0
+GRACE_S = 5.0
 """For a busy machine, on top of what is promised."""
+START_S = 15.0
+"""The same where a fresh process has to start first."""
 
 
-def dark_after(site, since_s, promised_s, what):
+def dark_after(site, since_s, promised_s, what, grace_s=GRACE_S):
     """Wait until the laser is commanded off and asked whether it is; that must be soon after ``since_s``."""
     off_s = site.laser.when("l0", since_s)
     site.until(lambda: not site.laser.lit)
     print(f"{what}: commanded off {1000 * (off_s - since_s):.0f} ms later (promised {1000 * promised_s:.0f})")
-    assert off_s - since_s < promised_s + GRACE_S
+    assert off_s - since_s < promised_s + grace_s
     site.until(lambda: "l?" in site.laser.commands(off_s), "darkness was not read back")
 
 
@@ -65,7 +67,7 @@ def test_row_03_a_frozen_driver_process_is_replaced_by_one_that_makes_dark(site)
     (frozen,) = site.drivers()
     frozen_s = time.monotonic()
     os.kill(frozen, signal.SIGSTOP)
-    dark_after(site, frozen_s, SILENT_S + 1.0, "driver process frozen")
+    dark_after(site, frozen_s, SILENT_S + 1.0, "driver process frozen", START_S)
     assert "did not answer" in site.heard(events, "child_died")["text"]
     site.until(site.well)
     assert site.drivers() != [frozen]
@@ -99,7 +101,7 @@ def test_row_03_a_driver_in_a_loop_without_end_is_replaced_by_one_that_makes_dar
     started_s = time.monotonic()
     error = site.refused(anna, Call(0, site.pump, "ponder", 0), InstrumentError, timeout_s=60.0)
     assert "did not answer" in error.what
-    dark_after(site, started_s, STUCK_S + SILENT_S + 1.0, "driver in a loop")
+    dark_after(site, started_s, STUCK_S + SILENT_S + 1.0, "driver in a loop", START_S)
     site.until(site.well)
     assert site.drivers() != looping
     assert anna.request(Get(0, site.pump, "emitting", 0)) is False
@@ -111,5 +113,5 @@ def test_row_03_an_order_to_go_dark_does_not_wait_for_a_loop(site_of_a_loop):
     anna.send(Call(0, site.pump, "ponder", 0))
     site.until(lambda: site.laser.lit and not anna.receive(0.2))
     frozen_s = site.coordinator.send(signal.SIGSTOP)
-    dark_after(site, frozen_s, LEASE_S + 3.0 + 1.0, "driver in a loop, lease out")
+    dark_after(site, frozen_s, LEASE_S + 3.0 + 1.0, "driver in a loop, lease out", START_S)
     site.coordinator.send(signal.SIGCONT)

@@ -18,7 +18,7 @@ from bellringer.testbed.loader import load
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
-GRACE_S = 2.0
+GRACE_S = 5.0
 """For a busy machine, on top of what is promised."""
 NODES = ("alice", "bob", "charlie")
 LAB = """
