@@ -3,8 +3,9 @@
     python benchmarks/time_tags.py [--json] [--only counting] [--tags 10000000]
 
 Each module of ``benchmarks/tags`` named in `PARTS` has `figures`, which returns them by name. The kernels of
-``tags/kernels.c`` are built with ``gcc -O3 -march=native`` and run in this process; rounds of ours and theirs take turns, time is that of
-the thread on the CPU, a figure is the median of the rounds' ratios, above 1 where ours is faster.
+``tags/kernels.c`` are built with ``gcc -O3 -march=native`` and run in this process; rounds of ours and theirs take
+turns, time is that of the thread on the CPU, a figure is the median of the rounds' ratios, above 1 where ours is
+faster.
 
 10 M tags, 1 Mcps a channel, 10 % correlated, 300 ps FWHM jitter a detector: ``two_fold`` (2 channels, +-500 ps),
 ``all_pairs`` (28 pairs of 8 channels, +-1 ns), ``four_fold`` (4 channels, span 1 ns), ``histogram`` (+-100 ns at

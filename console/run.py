@@ -1,6 +1,7 @@
 """``bellringer run``: a sequence on a testbed, with progress on stderr, a record, and a report."""
 
 import contextlib
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from .places import Place, joined, own, rehearsal, running_testbed
 from .progress import Bars
 from .report import headlines_first, write_report
 from .sessions import announce, run_session
+
+LINGER_S = 1.0
+"""So long a testbed of our own outlives a run that was ended: who pressed the e-stop is still being told it is dark."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ def run_command(
                 progress=progress,
                 about=place.about,
             )
+            if control.reason is not None:
+                threading.Event().wait(LINGER_S)
         progress.say("writing the report")
         report = write_report(outcome.folder)
     _print_outcome(outcome, report, to_stderr=as_json)

@@ -338,11 +338,11 @@ class StreamPort:
 
     def _bind(self, number: int) -> None:
         """Bind; ZeroMQ frees a port that was just closed in the background, so it may take a moment."""
-        for attempt in range(200):
+        for attempt in range(1000):
             try:
                 return self._socket.bind(f"tcp://127.0.0.1:{number}")
             except zmq.ZMQError as error:
-                if error.errno != zmq.EADDRINUSE or attempt == 199:
+                if error.errno != zmq.EADDRINUSE or attempt == 999:
                     raise
                 self._socket.poll(10)
         return None
