@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -59,10 +60,13 @@ def until(what: Callable[[], Any], message: str = "what the test waits for did n
 
 
 def free_ports(count: int) -> list[int]:
-    """Return numbers of TCP ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
+    """Return numbers of free TCP ports outside the range the system hands out, so that nobody is given them."""
+    chance, found = random.SystemRandom(), []
+    while len(found) < count:
+        number = chance.randrange(15_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", number)):
+            found.append(number)
+    return found
 
 
 class Process:
