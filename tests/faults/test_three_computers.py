@@ -19,7 +19,7 @@ import pytest
 import yaml
 from bellringer.console.main import main
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.soak, pytest.mark.timeout(300)]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
 SITES = ("charlie", "alice", "bob")
