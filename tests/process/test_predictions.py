@@ -74,7 +74,7 @@ def test_the_closed_form_is_the_textbooks_at_the_bell_state():
     assert prediction.results()["visibility_HV"] == pytest.approx(visibility, rel=1e-4)
 
 
-@pytest.mark.parametrize("theta", [0.0, 11.25, 30.0, 67.5])
+@pytest.mark.parametrize("theta", [0.0, 30.0, *(pytest.param(each, marks=pytest.mark.soak) for each in (11.25, 67.5))])
 def test_s_and_the_diagonal_visibility_follow_the_pump_plate(theta):
     """visibility_DA = V |sin 4 theta| and S = sqrt 2 V (1 + sin 4 theta); seed 2, 15 000 pairs a setting, 4 sigma."""
     results, prediction = bell_test(2, f"charlie.pump_plate.angle={theta} deg")
@@ -96,7 +96,7 @@ def test_a_product_state_has_full_fringes_and_no_diagonal_visibility():
     assert results["S"].value < 2
 
 
-@pytest.mark.parametrize("delay_ps", [0, 1_300, -250_000])
+@pytest.mark.parametrize("delay_ps", [0, *(pytest.param(each, marks=pytest.mark.soak) for each in (1_300, -250_000))])
 def test_background_alone_violates_nothing_at_any_delay(delay_ps):
     """Pump dark, 200 kHz of unpolarised light on each arm; seed 4, about 100 accidentals a setting: |S| < 3 sigma."""
     overrides = (
