@@ -7,7 +7,7 @@ demo: .venv/.installed
 	$(BIN)/bellringer run examples/bell_three_node.yaml chsh --dry-run --seed 1
 
 test: .venv/.installed
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
 
 soak: .venv/.installed
 	$(BIN)/pytest -m soak --timeout=3600
