@@ -1,10 +1,10 @@
 """``bellringer pause|resume|abort``: a word to a run, wherever it was started."""
 
 from pathlib import Path
-from typing import Any
 
 from ..orchestrator.client import Network
 from ..orchestrator.client.contact import find_contact, running_here
+from ..orchestrator.client.overview import running
 from ..orchestrator.wire.messages import RunCommand, Status
 from ..testbed.errors import BellringerError, nearest
 from .main import emit_json
@@ -52,7 +52,7 @@ def _find(run: str, networks: list[Network]) -> tuple[str, Network]:
     silent: list[BellringerError] = []
     for network in networks:
         try:
-            found |= {body["run"]: network for body in network.ask(Status(0))["runs"] if _is_on(body)}
+            found |= dict.fromkeys(running(network.ask(Status(0))), network)
         except BellringerError as error:
             silent.append(error)
     if run in found:
@@ -66,7 +66,3 @@ def _find(run: str, networks: list[Network]) -> tuple[str, Network]:
     if not run:
         raise BellringerError("several runs are on", hint="say which one: " + ", ".join(found))
     raise BellringerError(f"there is no run '{run}'", hint=nearest(run, found))
-
-
-def _is_on(body: dict[str, Any]) -> bool:
-    return body["state"] not in ("released", "expired")

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..orchestrator.agent.service import CoordinatorAddress
@@ -107,7 +107,7 @@ def address(bind: str) -> str:
 
 
 @contextlib.contextmanager
-def _running(service: Service):  # type: ignore[no-untyped-def]
+def _running(service: Service) -> Iterator[Service]:
     try:
         yield service
     finally:

@@ -86,9 +86,7 @@ def main() -> int:
 
 def run_correlator(setup: Setup) -> None:
     """Correlate until told to end."""
-    keys, enrolled = KeyPair(*setup.keys), Enrolled()
-    for public_key, name, role in setup.enrolled:
-        enrolled.enrol(public_key, name, role)
+    keys, enrolled = KeyPair(*setup.keys), Enrolled.in_memory(setup.enrolled)
     with contextlib.ExitStack() as stack:
         zap = Zap()
         stack.callback(zap.close)

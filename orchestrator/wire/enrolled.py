@@ -63,7 +63,16 @@ class Enrolled:
         Raises:
             KeyFileError: as the file is, or what was given.
         """
-        enrolled = cls(None if given else folder / LIST)
+        return cls.in_memory(given) if given else cls(folder / LIST)
+
+    @classmethod
+    def in_memory(cls, given: Iterable[tuple[str, str, str]]) -> "Enrolled":
+        """Return a list of (public key, name, role) that lives in memory only.
+
+        Raises:
+            KeyFileError: as what was given is.
+        """
+        enrolled = cls()
         for public_key, name, role in given:
             enrolled.enrol(public_key, name, role)
         return enrolled
