@@ -64,12 +64,12 @@ class Service:
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        answer = json.loads(line) if line else {}
+        answer: dict[str, Any] = json.loads(line) if line else {}
         if "error" in answer:
             raise BellringerError(**answer["error"])
         if not line:
             raise BellringerError(f"{self.name} did not start", hint="see its own message above")
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def check(self) -> None:
         """Raise if it has ended."""

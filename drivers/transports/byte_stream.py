@@ -1,6 +1,7 @@
 """Byte-stream transports: framing, bounded waits and counts, shared by serial ports, sockets and PyVISA resources."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from ...testbed.clock import Clock
 from ...testbed.errors import TransportError, TransportTimeout
@@ -129,7 +130,7 @@ class ByteTransport(ABC):
         del self._buffer[:count]
         return data
 
-    def _fill(self, enough, timeout_s: float, wanted: str) -> None:  # type: ignore[no-untyped-def]
+    def _fill(self, enough: Callable[[], bool], timeout_s: float, wanted: str) -> None:
         self._check_open()
         end = self.clock.monotonic_s() + timeout_s
         while not enough():

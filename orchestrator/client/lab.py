@@ -11,6 +11,7 @@ of an instrument asks the instrument, assigning sets it, and limits are checked 
 (see ``Connections``). Interrupting a cell does not stop what an instrument was told to do; ``lab.estop()`` does.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -49,16 +50,16 @@ def connect(contact: str | Path | None = None, key: str = "", keys: str | Path |
     return lab
 
 
-class _Names:
+class _Names(ABC):
     """Something whose attributes are names of the testbed; no others can be made."""
 
     _speaker: Speaker
 
-    def _names(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _names(self) -> list[str]: ...
 
-    def __getitem__(self, name: str) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def __getitem__(self, name: str) -> Any: ...
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

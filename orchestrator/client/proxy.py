@@ -120,7 +120,7 @@ def _method(each: Any) -> Callable[..., Any]:
 
     method.__name__, method.__qualname__, method.__doc__ = name, name, each["doc"]
     if signature is not None:
-        method.__signature__ = signature  # type: ignore[attr-defined]
+        vars(method)["__signature__"] = signature  # what help() and notebooks show
     return method
 
 

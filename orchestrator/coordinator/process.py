@@ -75,13 +75,14 @@ def main() -> int:
     try:
         serve(msgspec.json.decode(sys.stdin.buffer.readline(), type=Start), _print_ports)
     except (BellringerError, msgspec.MsgspecError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
 def _print_ports(ports: Ports) -> None:
-    print(msgspec.json.encode(ports).decode(), flush=True)  # noqa: T201
+    sys.stdout.write(msgspec.json.encode(ports).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _stop_at_end(stop: threading.Event) -> None:

@@ -11,10 +11,12 @@ import argparse
 import json
 import os
 import sys
+from typing import Any
 
 from ...testbed.errors import BellringerError
 from ...testbed.loader import load
 from .build import build_lab, endpoints
+from .lab import Lab
 
 
 def main() -> None:
@@ -32,14 +34,19 @@ def main() -> None:
         in_step_with_the_wall = not arguments.clock  # nobody wants to wait minutes for a simulated oven
         lab = build_lab(testbed, arguments.seed, arguments.clock, at_rest=in_step_with_the_wall)
     except BellringerError as error:
-        print(json.dumps({"error": {"what": error.what, "where": error.where, "hint": error.hint}}))  # noqa: T201
+        _tell({"error": {"what": error.what, "where": error.where, "hint": error.hint}})
         sys.exit(1)
     lab.watch(sys.stdin, lambda: _stop_at_end(lab))
-    print(json.dumps({"instruments": endpoints(lab)}), flush=True)  # noqa: T201 - read by the parent
+    _tell({"instruments": endpoints(lab)})
     lab.run()
 
 
-def _stop_at_end(lab) -> bool:  # type: ignore[no-untyped-def]
+def _tell(parent: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(parent) + "\n")
+    sys.stdout.flush()
+
+
+def _stop_at_end(lab: Lab) -> bool:
     if not os.read(sys.stdin.fileno(), 4096):
         lab.stop()
     return True
