@@ -6,7 +6,8 @@ link has a thread); so an order to go dark is carried out within one turn. Whate
 """
 
 import functools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from .authority import Authority
 from .children import Answer, Child
 from .desk import Endpoint, groups
 from .link import CoordinatorLink
+from .pressers import Pressers
 from .readings import Readings
 from .recorder import TagRecorder
 from .streams import Streams
@@ -82,6 +84,7 @@ class Agent:
         self._about = about
         self._lockstep = bool(clock_endpoint)
         self._children: dict[str, Child] = {}
+        self._pressers = Pressers()
         self._lit = False
         self._stopped = False
         self._look_s = 0.0
@@ -89,7 +92,7 @@ class Agent:
         self._named: dict[Any, Any] = {}
         """What is polled, by what the poller calls it: pipes by their descriptor."""
         self._poller = zmq.Poller()
-        self._watched: dict[int, Callable[[], object]] = {}
+        self._until_end: list[int] = []
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
@@ -107,22 +110,22 @@ class Agent:
     # --- the loop ---------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run until ``stop``; then every driver process makes dark, closes and leaves."""
+        """Run until ``stop``, and until who pressed an e-stop knows; then all driver processes go dark and leave."""
         self._link.start()
         try:
-            while not self._stopped:
+            while not self._stopped or self._pressers.waiting(elapsed_s()):
                 self.turn()
         finally:
             self._link.close()
             for child in self.children:
                 child.stop()
 
-    def watch(self, descriptor: int, action: Callable[[], object]) -> None:
-        """Call ``action`` whenever ``descriptor`` can be read."""
-        self._watched[descriptor] = action
+    def leave_at_end_of(self, descriptor: int) -> None:
+        """Stop when nothing more can come through ``descriptor``."""
+        self._until_end.append(descriptor)
 
     def stop(self) -> None:
-        """Make ``run`` return after the present turn."""
+        """Make ``run`` return as soon as nobody waits to hear that an e-stop made dark."""
         self._stopped = True
 
     def turn(self) -> None:
@@ -151,12 +154,13 @@ class Agent:
         if look or self._server.socket in ready:
             for incoming in self._server.receive():
                 self._serve(incoming)
-        for descriptor, action in self._watched.items():
-            if descriptor in ready:
-                action()
+        for descriptor in ready.intersection(self._until_end):
+            if not os.read(descriptor, 4096):
+                self._until_end.remove(descriptor)
+                self.stop()
 
     def _wait(self) -> set[Any]:
-        sources = [self._events.socket, self._server.socket, self._link.wake, *self._watched]
+        sources = [self._events.socket, self._server.socket, self._link.wake, *self._until_end]
         sources += [child.connection for child in self.children]
         if sources != self._sources:  # a driver process was replaced, or ZeroMQ's connection to the coordinator
             self._sources, self._poller = sources, zmq.Poller()
@@ -183,6 +187,8 @@ class Agent:
             event = published.message
             pressed = event.name == "estop" and event.body.get("latched", True)
             if pressed and self.authority.press_estop(event.body, event.epoch):
+                for press in event.body["presses"]:
+                    self._pressers.heard_of(press["key"], elapsed_s())
                 self._dark("an e-stop was pressed")
 
     def _keep_dark(self, now_s: float) -> None:
@@ -220,7 +226,9 @@ class Agent:
         message = incoming.message
         try:
             if isinstance(message, Status):
-                self._server.reply(incoming, self.status())
+                status = self.status()
+                self._server.reply(incoming, status)
+                self._pressers.told(incoming.peer, status["dark"], elapsed_s())
             elif isinstance(message, Log):
                 self._server.reply(incoming, self._history.answer(message))
             elif isinstance(message, Subscribe):
@@ -230,6 +238,7 @@ class Agent:
             elif isinstance(message, EStop):
                 self.authority.latch(f"e-stop by {incoming.name}: {message.reason}")
                 self._dark(f"e-stop by {incoming.name}")
+                self._pressers.pressed(incoming.key, incoming.peer, elapsed_s())
                 self._server.reply(incoming, {"latched": True})
             else:
                 self.authority.check(message, incoming.key, elapsed_s())
