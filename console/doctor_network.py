@@ -10,6 +10,7 @@ from typing import Any
 
 from ..orchestrator.client import Network, in_parallel
 from ..orchestrator.client.contact import find_contact, read_contact
+from ..orchestrator.client.network import node_contact
 from ..orchestrator.wire import Client, KeyFolder, fingerprint
 from ..orchestrator.wire.messages import VERSION, Status
 from ..testbed.errors import BellringerError
@@ -77,7 +78,7 @@ def testbed(network: Network) -> Iterator[Finding]:
     nodes = {node["node"]: node for node in status["nodes"]}
     if not nodes:
         yield Finding("nodes", WARN, "no node has registered", "start agents: bellringer agent FILE NODE")
-    answers = in_parallel(nodes, lambda name: hear(network.node_client(nodes[name], timeout_s=TIMEOUT_S)))
+    answers = in_parallel(nodes, lambda name: hear(network.node_client(node_contact(nodes[name]), timeout_s=TIMEOUT_S)))
     for name, answer in answers.items():
         if isinstance(answer, BellringerError):
             yield of_error(f"node {name}", answer)

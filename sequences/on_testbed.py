@@ -10,6 +10,7 @@ from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.client import Network, Ownership, RemoteInstruments
+from ..orchestrator.client.network import node_contact
 from ..orchestrator.wire.client import Client
 from ..orchestrator.wire.messages import Nodes, Status
 from ..orchestrator.wire.nonces import elapsed_s
@@ -75,7 +76,8 @@ def _clients(loaded: LoadedTestbed, network: Network, run: str) -> dict[str, Cli
                 where=f"coordinator at {network.contact.control}",
                 hint=f"{nearest(node, known)} Start its agent: bellringer agent {loaded.path} {node}",
             )
-    return {node: network.node_client(known[node], name=f"run {run}", timeout_s=TIMEOUT_S) for node in wanted}
+    found = {node: node_contact(known[node]) for node in wanted}
+    return {node: network.node_client(found[node], name=f"run {run}", timeout_s=TIMEOUT_S) for node in wanted}
 
 
 def _compare(loaded: LoadedTestbed, statuses: Mapping[str, NodeStatus]) -> None:

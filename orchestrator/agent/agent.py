@@ -6,14 +6,14 @@ link has a thread); so an order to go dark is carried out within one turn. Whate
 """
 
 import functools
+import os
+import select
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
-import zmq
 
 from ...drivers.registry import driver_class, source_digest
 from ...testbed.errors import BellringerError, nearest
@@ -21,7 +21,7 @@ from ...testbed.testbed import InstrumentEntry
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import Do, EStop, Get, Keys, Log, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.messages import Do, EStop, Get, Keys, Log, Message, Refusal, Reply, Status, Stream, Subscribe
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
@@ -29,6 +29,7 @@ from .authority import Authority
 from .children import Answer, Child
 from .desk import Endpoint, groups
 from .link import CoordinatorLink
+from .pressers import Pressers
 from .readings import Readings
 from .recorder import TagRecorder
 from .streams import Streams
@@ -82,14 +83,21 @@ class Agent:
         self._about = about
         self._lockstep = bool(clock_endpoint)
         self._children: dict[str, Child] = {}
+        self._pressers = Pressers()
         self._lit = False
         self._stopped = False
         self._look_s = 0.0
-        self._sources: list[Any] = []
-        self._named: dict[Any, Any] = {}
-        """What is polled, by what the poller calls it: pipes by their descriptor."""
-        self._poller = zmq.Poller()
-        self._watched: dict[int, Callable[[], object]] = {}
+        self._until_end: list[int] = []
+        self._poll = select.poll()
+        self._actions: dict[int, Callable[[], object]] = {}
+        """What to do when a descriptor can be read; what may have to make dark comes first."""
+        self._answers: dict[type[Message], Callable[[Incoming], object]] = {
+            Status: self._tell_status,
+            Log: lambda incoming: self._history.answer(incoming.message),
+            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
+            Keys: lambda incoming: self._server.change_keys(incoming.message),
+            EStop: self._pressed,
+        }
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
@@ -107,65 +115,69 @@ class Agent:
     # --- the loop ---------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run until ``stop``; then every driver process makes dark, closes and leaves."""
+        """Run until ``stop``, and until who pressed an e-stop knows; then all driver processes go dark and leave."""
         self._link.start()
+        self._watch()
         try:
-            while not self._stopped:
+            while not self._stopped or self._pressers.waiting(elapsed_s()):
                 self.turn()
         finally:
             self._link.close()
             for child in self.children:
                 child.stop()
 
-    def watch(self, descriptor: int, action: Callable[[], object]) -> None:
-        """Call ``action`` whenever ``descriptor`` can be read."""
-        self._watched[descriptor] = action
+    def leave_at_end_of(self, descriptor: int) -> None:
+        """Stop when nothing more can come through ``descriptor``."""
+        self._until_end.append(descriptor)
 
     def stop(self) -> None:
-        """Make ``run`` return after the present turn."""
+        """Make ``run`` return as soon as nobody waits to hear that an e-stop made dark."""
         self._stopped = True
 
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
-        ready = self._wait()
-        self._link.turned()
+        waiting = self._server.waiting
+        for descriptor, _ in self._poll.poll(0 if waiting else TURN_MS):
+            self._actions[descriptor]()
+        if waiting:
+            self._serve()
         now_s = elapsed_s()
-        look = now_s >= self._look_s  # to look everywhere costs more than a request, so not for each of them
-        if look:
-            self._look_s = now_s + TURN_MS / 1e3
-        if look or self._events.socket in ready:
-            self._hear_events()
-        if self._link.wake in ready:
-            self._hear_coordinator()
         self._keep_dark(now_s)
-        for child in self.children:
-            if child.connection in ready:
-                child.take_in()
-            if look:
-                if not self.authority.fault:
-                    child.revive()
-                child.watch()
-        if look:
-            self._readings.turn(now_s)
-            self._history.turned_away(self._server.counters, self.authority.epoch)
-        if look or self._server.socket in ready:
-            for incoming in self._server.receive():
-                self._serve(incoming)
-        for descriptor, action in self._watched.items():
-            if descriptor in ready:
-                action()
+        if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
+            self._look_s = now_s + TURN_MS / 1e3
+            self._look(now_s)
 
-    def _wait(self) -> set[Any]:
-        sources = [self._events.socket, self._server.socket, self._link.wake, *self._watched]
-        sources += [child.connection for child in self.children]
-        if sources != self._sources:  # a driver process was replaced, or ZeroMQ's connection to the coordinator
-            self._sources, self._poller = sources, zmq.Poller()
-            self._named = {}
-            for source in sources:
-                self._poller.register(source, zmq.POLLIN)
-                descriptor = source.fileno() if isinstance(source, Connection) else source
-                self._named[descriptor] = source
-        return {self._named[descriptor] for descriptor, _ in self._poller.poll(TURN_MS)}
+    def _watch(self) -> None:
+        """Poll what there is now; call it when a driver process or the coordinator's connection was replaced."""
+        actions: dict[int, Callable[[], object]] = {self._events.socket.FD: self._hear_events}
+        actions[self._link.wake] = self._hear_coordinator
+        actions |= {child.connection.fileno(): child.take_in for child in self.children}
+        actions |= {descriptor: functools.partial(self._hear_end, descriptor) for descriptor in self._until_end}
+        actions[self._server.socket.FD] = self._serve
+        for gone in self._actions.keys() - actions.keys():
+            self._poll.unregister(gone)
+        for descriptor in actions:
+            self._poll.register(descriptor, select.POLLIN)
+        self._actions = actions
+
+    def _look(self, now_s: float) -> None:
+        """See to everything that nothing wakes us for."""
+        self._link.turned()
+        self._hear_events()
+        for child in self.children:
+            if not self.authority.fault:
+                child.revive()
+            child.watch()
+        self._readings.turn(now_s)
+        self._history.turned_away(self._server.counters, self.authority.epoch)
+        self._serve()
+        self._watch()
+
+    def _hear_end(self, descriptor: int) -> None:
+        if not os.read(descriptor, 4096):
+            self._until_end.remove(descriptor)
+            self._watch()
+            self.stop()
 
     def _hear_coordinator(self) -> None:
         for answered in self._link.taken():
@@ -183,6 +195,8 @@ class Agent:
             event = published.message
             pressed = event.name == "estop" and event.body.get("latched", True)
             if pressed and self.authority.press_estop(event.body, event.epoch):
+                for press in event.body["presses"]:
+                    self._pressers.heard_of(press["key"], elapsed_s())
                 self._dark("an e-stop was pressed")
 
     def _keep_dark(self, now_s: float) -> None:
@@ -205,6 +219,8 @@ class Agent:
             self.authority.latch(f"not confirmed dark: {text}")
         if kind == "died":
             self._check_drivers()
+        if kind in ("died", "given_up"):
+            self._watch()
         self._publish(f"child_{kind}", {"text": text, "instruments": instruments})
 
     def _check_drivers(self) -> None:
@@ -216,26 +232,28 @@ class Agent:
 
     # --- requests ---------------------------------------------------------------------------------------------
 
-    def _serve(self, incoming: Incoming) -> None:
-        message = incoming.message
-        try:
-            if isinstance(message, Status):
-                self._server.reply(incoming, self.status())
-            elif isinstance(message, Log):
-                self._server.reply(incoming, self._history.answer(message))
-            elif isinstance(message, Subscribe):
-                self._server.reply(incoming, self._readings.subscribe(message, incoming.key, elapsed_s()))
-            elif isinstance(message, Keys):
-                self._server.reply(incoming, self._server.change_keys(message))
-            elif isinstance(message, EStop):
-                self.authority.latch(f"e-stop by {incoming.name}: {message.reason}")
-                self._dark(f"e-stop by {incoming.name}")
-                self._server.reply(incoming, {"latched": True})
-            else:
-                self.authority.check(message, incoming.key, elapsed_s())
-                self._forward(incoming)
-        except BellringerError as error:
-            self._server.refuse(incoming, error)
+    def _serve(self) -> None:
+        for incoming in self._server.receive():
+            try:
+                answer = self._answers.get(type(incoming.message))
+                if answer is not None:
+                    self._server.reply(incoming, answer(incoming))
+                else:
+                    self.authority.check(incoming.message, incoming.key, elapsed_s())
+                    self._forward(incoming)
+            except BellringerError as error:
+                self._server.refuse(incoming, error)
+
+    def _pressed(self, incoming: Incoming) -> dict[str, bool]:
+        self.authority.latch(f"e-stop by {incoming.name}: {incoming.message.reason}")
+        self._dark(f"e-stop by {incoming.name}")
+        self._pressers.pressed(incoming.key, incoming.peer, elapsed_s())
+        return {"latched": True}
+
+    def _tell_status(self, incoming: Incoming) -> dict[str, Any]:
+        status = self.status()
+        self._pressers.told(incoming.peer, status["dark"], elapsed_s())
+        return status
 
     def _forward(self, incoming: Incoming) -> None:
         """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""

@@ -20,6 +20,7 @@ from ...testbed.clock import Clock, Ticket, WallClock
 from ...testbed.errors import Aborted, BellringerError
 from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
+from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
 from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
 from .desk import Desk, Endpoint
@@ -28,7 +29,7 @@ from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
 Job = Get | Set | Call | Do
-ORDERS = Job | Dark | Ping | Epoch
+ORDERS = Decoder(Job | Dark | Ping | Epoch)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
+from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
 from ..wire.messages import Do, Get, Refusal, Reply
 from . import child
@@ -41,7 +42,7 @@ MOST_RESTARTS, WITHIN_S = 5, 60.0
 AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0
 """How long until darkness is tried again where it could not be confirmed: at first, and at most; doubled each time."""
 
-REPORTS = Reply | Refusal | Pong | Darkened
+REPORTS = Decoder(Reply | Refusal | Pong | Darkened)
 """What comes on the pipe."""
 
 Answer = Callable[[Reply | Refusal], None]

@@ -3,7 +3,7 @@
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ..wire.codec import decode, encode
+from ..wire.codec import Decoder, encode
 from ..wire.messages import Message
 
 
@@ -51,8 +51,8 @@ def send(connection: Connection, message: Message) -> None:
         connection.send_bytes(array)
 
 
-def receive(connection: Connection, kinds: Any) -> Any:
-    """Return the next message of one of ``kinds``; raises EOFError if the other side has gone."""
+def receive(connection: Connection, decoder: Decoder) -> Any:
+    """Return the next message; raises EOFError if the other side has gone."""
     first = memoryview(connection.recv_bytes())
     count = int.from_bytes(first[:2], "little")
-    return decode([first[2:], *(connection.recv_bytes() for _ in range(count))], kinds)[0]
+    return decoder.decode([first[2:], *(connection.recv_bytes() for _ in range(count))])[0]

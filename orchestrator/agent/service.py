@@ -7,7 +7,6 @@ with its addresses when its ports are open, and runs until SIGTERM, or until sta
 """
 
 import contextlib
-import os
 import secrets
 import signal
 import sys
@@ -143,7 +142,7 @@ def run_agent(setup: Setup) -> None:
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if setup.leave_at_end:
-            agent.watch(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 4096) else agent.stop())
+            agent.leave_at_end_of(sys.stdin.fileno())
         sys.stdout.write(msgspec.json.encode({"control": endpoints[0], "stream": endpoints[1]}).decode() + "\n")
         sys.stdout.flush()
         agent.run()

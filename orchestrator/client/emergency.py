@@ -10,7 +10,7 @@ from ...testbed.errors import BellringerError
 from ..wire import LinkError
 from ..wire.messages import Ack, EStop, Nodes, Status
 from .contact import NodeContact
-from .network import TIMEOUT_S, Network, in_parallel, node_contact
+from .network import Network, in_parallel, node_contact
 
 LOOK_S = 0.05
 DARK_S = 8.0
@@ -117,13 +117,15 @@ def _darken(network: Network, node: NodeContact, reason: str) -> Any:
     Raises:
         BellringerError: it did not.
     """
-    network.ask_node(node, EStop(0, reason))
     tick = threading.Event()
-    for _ in range(round(DARK_S / LOOK_S)):
-        status = network.ask_node(node, Status(0), TIMEOUT_S)
-        if status["dark"]:
-            return status
-        tick.wait(LOOK_S)
+    with network.node_client(node) as client:  # one connection: an agent that is to end waits for who pressed on it
+        client.connect()
+        client.request(EStop(0, reason))
+        for _ in range(round(DARK_S / LOOK_S)):
+            status = client.request(Status(0))
+            if status["dark"]:
+                return status
+            tick.wait(LOOK_S)
     raise BellringerError(
         f"not confirmed dark within {DARK_S:g} s" + (f": {status['fault']}" if status["fault"] else ""),
         where=node.control,

@@ -38,9 +38,9 @@ class Network:
         """Return a client of the coordinator, not yet connected."""
         return Client(self.contact.control, self.contact.public_key, self.keys, name=name, timeout_s=timeout_s)
 
-    def node_client(self, described: dict[str, Any], *, name: str = "", timeout_s: float = TIMEOUT_S) -> Client:
-        """Return a client of an agent, from the coordinator's description of its node; not yet connected."""
-        return Client(described["control"], described["public_key"], self.keys, name=name, timeout_s=timeout_s)
+    def node_client(self, node: NodeContact, *, name: str = "", timeout_s: float = TIMEOUT_S) -> Client:
+        """Return a client of an agent, not yet connected."""
+        return Client(node.control, node.public_key, self.keys, name=name, timeout_s=timeout_s)
 
     def ask(self, message: Message, *, port: str = "control", timeout_s: float = TIMEOUT_S) -> Any:
         """Ask the coordinator and return the value of its answer."""

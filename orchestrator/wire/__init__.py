@@ -6,7 +6,7 @@ makes ``Client`` and ``Subscriber``. Everybody has a ``KeyPair``. Errors are tho
 
 from .audit import Audit, Verified, verify
 from .client import Client
-from .codec import ANSWERS, COMMANDS, Limits, decode, encode
+from .codec import ANSWERS, COMMANDS, Decoder, Limits, encode
 from .enrolled import Enrolled, Enrolment
 from .errors import (
     AuditError,
@@ -44,6 +44,7 @@ __all__ = [
     "Audit",
     "AuditError",
     "Client",
+    "Decoder",
     "Enrolled",
     "Enrolment",
     "Incoming",
@@ -72,7 +73,6 @@ __all__ = [
     "WrongServerKey",
     "Zap",
     "allowed",
-    "decode",
     "elapsed_s",
     "encode",
     "fingerprint",

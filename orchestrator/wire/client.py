@@ -20,6 +20,9 @@ from .nonces import elapsed_s, needs_nonce
 from .session import Answered, Session
 from .values import Array
 
+RECENT_S = 0.1
+"""A connection that brought an answer within this time is not looked at before the next request."""
+
 
 class Client:
     """A connection to one service; connects at the first request, or with ``connect``.
@@ -189,7 +192,8 @@ class Client:
 
     def _send_surely(self, message: Message, arrays: tuple[Array, ...], end: float) -> int:
         """Send, over a new connection if the old one breaks just now: what did not leave may be sent again."""
-        self._session.look()
+        if elapsed_s() - self._session.nonce_at > RECENT_S:
+            self._session.look()
         while True:
             if not self._session.is_ready:
                 self._connect(end)

@@ -10,6 +10,7 @@ before anybody sees it: a socket's ``MAXMSGSIZE`` bounds one frame only.
 
 import functools
 import threading
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -92,25 +93,80 @@ def encode(message: Message, *arrays: Array, limits: Limits = ANSWERS) -> list[b
     return [header, *frames]
 
 
-def decode(frames: Sequence[Any], union: Any, limits: Limits = ANSWERS) -> tuple[Any, list[Array]]:
-    """Return the message, one of the types of ``union``, and the arrays that stand beside it.
+class Decoder:
+    """Reads messages of some kinds; made once, because to prepare one takes longer than to read a message.
 
-    Frames are anything with a buffer; arrays are views of them where possible, and read-only.
-
-    Raises:
-        WireError: anything is wrong with the frames. Never anything else.
+    Args:
+        kinds: a message type, or a union of several.
+        limits: how large a message may be.
     """
-    try:
-        if len(frames) == 1:
-            return _decode_alone(memoryview(frames[0]), union, limits), []
-        return _decode([memoryview(frame) for frame in frames], union, limits)
-    except WireError:
-        raise
-    except Exception as error:  # RecursionError, UnicodeDecodeError, MemoryError...: the sender's fault, whatever it is
-        raise WireError(
-            f"a message cannot be understood: {type(error).__name__}: {error!s:.200}",
-            hint="do both sides run the same version of bellringer?",
-        ) from error
+
+    def __init__(self, kinds: Any, limits: Limits = ANSWERS) -> None:
+        self.limits = limits
+        self._alone = msgspec.msgpack.Decoder(_Header[kinds], ext_hook=_extension)
+        self._message = msgspec.msgpack.Decoder(kinds, ext_hook=_extension)
+
+    def decode(self, frames: Sequence[Any]) -> tuple[Any, list[Array]]:
+        """Return the message, and the arrays that stand beside it.
+
+        Frames are anything with a buffer; arrays are views of them where possible, and read-only.
+
+        Raises:
+            WireError: anything is wrong with the frames. Never anything else.
+        """
+        try:
+            if len(frames) == 1:
+                return self._decode_alone(frames[0]), []
+            return self._decode([memoryview(frame) for frame in frames])
+        except WireError:
+            raise
+        except Exception as error:  # RecursionError, UnicodeDecodeError, MemoryError...: the sender's fault
+            raise WireError(
+                f"a message cannot be understood: {type(error).__name__}: {error!s:.200}",
+                hint="do both sides run the same version of bellringer?",
+            ) from error
+
+    def _decode_alone(self, frame: Any) -> Any:
+        """Return the message of a header without arrays, in one pass: almost every command and its answer."""
+        if len(frame) > self.limits.header_bytes:
+            _check_limits([len(frame)], self.limits)
+        _arriving.depth = self.limits.depth
+        header = self._alone.decode(frame)
+        if header.arrays or header.beside:
+            raise WireError("the header of a message names arrays that did not come")
+        message: Message = header.message
+        if not _is_flat(type(message)):
+            fields = msgspec.structs.astuple(message)
+            if not values.PLAIN.issuperset(map(type, fields)):
+                values.inspect(fields, self.limits.depth)
+        return message
+
+    def _decode(self, frames: list[memoryview]) -> tuple[Any, list[Array]]:
+        if not frames:
+            raise WireError("a message without frames came")
+        _check_limits([frame.nbytes for frame in frames], self.limits)
+        header = _header_decoder.decode(frames[0])
+        if len(header.arrays) != len(frames) - 1:
+            raise WireError(f"a message has {len(frames) - 1} array frames, its header names {len(header.arrays)}")
+        if not 0 <= header.beside <= len(header.arrays):
+            raise WireError("the header of a message miscounts its arrays")
+        arrays = [values.restore(slot, frame) for slot, frame in zip(header.arrays, frames[1:])]
+        _arriving.arrays, _arriving.used, _arriving.depth = arrays, set(range(header.beside)), self.limits.depth
+        try:
+            message = self._message.decode(header.message)
+            if len(_arriving.used) != len(arrays):
+                raise WireError("a message has array frames that belong nowhere")
+        finally:
+            _arriving.arrays, _arriving.used = [], set()
+        values.inspect(msgspec.structs.astuple(message), self.limits.depth)
+        return message, arrays[: header.beside]
+
+
+@functools.cache
+def _is_flat(kind: type[Message]) -> bool:
+    """Return whether the types of a message's fields leave nothing to look into; msgspec has checked them."""
+    hints = typing.get_type_hints(kind)
+    return all(set(typing.get_args(hints[name]) or (hints[name],)) <= values.PLAIN for name in kind.__struct_fields__)
 
 
 def peek(frames: Sequence[Any], limits: Limits = ANSWERS) -> tuple[str, int, tuple[int, int]]:
@@ -135,41 +191,6 @@ class _Arriving(threading.local):
 _arriving = _Arriving()
 
 
-def _decode(frames: list[memoryview], union: Any, limits: Limits) -> tuple[Any, list[Array]]:
-    if not frames:
-        raise WireError("a message without frames came")
-    _check_limits([frame.nbytes for frame in frames], limits)
-    header = _header_decoder.decode(frames[0])
-    if len(header.arrays) != len(frames) - 1:
-        raise WireError(f"a message has {len(frames) - 1} array frames, its header names {len(header.arrays)}")
-    if not 0 <= header.beside <= len(header.arrays):
-        raise WireError("the header of a message miscounts its arrays")
-    arrays = [values.restore(slot, frame) for slot, frame in zip(header.arrays, frames[1:])]
-    _arriving.arrays, _arriving.used, _arriving.depth = arrays, set(range(header.beside)), limits.depth
-    try:
-        message = _decoder(union).decode(header.message)
-        if len(_arriving.used) != len(arrays):
-            raise WireError("a message has array frames that belong nowhere")
-    finally:
-        _arriving.arrays, _arriving.used = [], set()
-    values.inspect(msgspec.structs.astuple(message), limits.depth)
-    return message, arrays[: header.beside]
-
-
-def _decode_alone(frame: memoryview, union: Any, limits: Limits) -> Any:
-    """Return the message of a header without arrays, in one pass: almost every command and its answer."""
-    if frame.nbytes > limits.header_bytes:
-        _check_limits([frame.nbytes], limits)
-    _arriving.depth = limits.depth
-    header = _alone_decoder(union).decode(frame)
-    if header.arrays or header.beside:
-        raise WireError("the header of a message names arrays that did not come")
-    fields = msgspec.structs.astuple(header.message)
-    if not values.PLAIN.issuperset(map(type, fields)):
-        values.inspect(fields, limits.depth)
-    return header.message
-
-
 def _extension(code: int, data: memoryview) -> Any:
     if code == values.ARRAY:
         index = _index_decoder.decode(data)
@@ -188,16 +209,6 @@ def _extension(code: int, data: memoryview) -> Any:
 
 
 _fields_decoder = msgspec.msgpack.Decoder(tuple[str, dict[str, Any]], ext_hook=_extension)
-
-
-@functools.cache
-def _decoder(union: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(union, ext_hook=_extension)
-
-
-@functools.cache
-def _alone_decoder(union: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(_Header[union], ext_hook=_extension)
 
 
 def _check_limits(sizes: Sequence[int], limits: Limits) -> None:

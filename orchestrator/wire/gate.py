@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from . import roles
-from .codec import COMMANDS, Limits, decode, peek
+from .codec import COMMANDS, Decoder, Limits, peek
 from .enrolled import Enrolled, Enrolment
 from .errors import KeyRefused, NoHello, NotAllowed, TooFast, VersionSkew, WireError
 from .messages import PROTOCOL, VERSION, EStop, Hello, Message, Request, kind_of
@@ -69,6 +69,7 @@ class Gate:
         clock: Callable[[], float] = elapsed_s,
     ) -> None:
         self.enrolled, self.limits = enrolled, limits
+        self._decoder = Decoder(Request, limits)
         self.accepts: tuple[type[Message], ...] | None = None if accepts is None else (Hello, *accepts)
         self._accepts = frozenset(self.accepts or ())
         self.nonces = Nonces(clock=clock)
@@ -104,7 +105,7 @@ class Gate:
 
     def _understand(self, frames: Sequence[Any]) -> tuple[Any, list[Array]]:
         try:
-            return decode(frames, Request, self.limits)
+            return self._decoder.decode(frames)
         except WireError:
             kind, _, version = peek(frames, self.limits)
             if kind == "hello" and version[0] != VERSION[0]:

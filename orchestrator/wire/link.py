@@ -20,7 +20,8 @@ from .sockets import Socket, call_curve, close
 BROKEN_OFF = 3
 """So many handshakes in a row must be broken off by the service before its key is taken to be another one: it also
 breaks one off when it is stopped at that moment."""
-
+SILENCE_MS = 20
+"""Who waits for an answer looks that often whether the connection is still up; looking for each takes too long."""
 
 REOPEN_S = 1.0
 """So long after ZeroMQ gave up we knock again."""
@@ -72,6 +73,7 @@ class Link:
         self.socket = call_curve(self._context.socket(self.kind), self._keys, self._server)
         if self.kind == zmq.DEALER:
             self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what is sent while there is nobody must not arrive later
+        self.socket.setsockopt(zmq.RCVTIMEO, SILENCE_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()

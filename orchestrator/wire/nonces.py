@@ -6,7 +6,6 @@ on its own clock, it gave it out.
 
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +16,12 @@ MAX_TTL_S = 30.0
 """No command may claim to live longer than this."""
 
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 def elapsed_s() -> float:
     """Return seconds that only ever grow, also while the machine is suspended (``time.monotonic`` may stand then)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
 class Nonces:
@@ -33,18 +35,19 @@ class Nonces:
     def __init__(self, interval_s: float = 0.25, clock: Callable[[], float] = elapsed_s) -> None:
         self.interval_s, self._clock = interval_s, clock
         self._issued: dict[int, float] = {}
-        self._order: deque[int] = deque()
+        """When each was first given out, oldest first."""
+        self._newest = 0
+        self._newest_s = float("-inf")
 
     def newest(self) -> int:
         """Return the number to give out now."""
         now = self._clock()
-        if not self._order or now - self._issued[self._order[-1]] >= self.interval_s:
-            nonce = secrets.randbits(62) + 1
-            self._issued[nonce] = now
-            self._order.append(nonce)
-        while now - self._issued[self._order[0]] > MAX_TTL_S:
-            del self._issued[self._order.popleft()]
-        return self._order[-1]
+        if now - self._newest_s >= self.interval_s:
+            self._newest, self._newest_s = secrets.randbits(62) + 1, now
+            self._issued[self._newest] = now
+            while now - self._issued[oldest := next(iter(self._issued))] > MAX_TTL_S:
+                del self._issued[oldest]
+        return self._newest
 
     def check(self, nonce: int, ttl_s: float) -> None:
         """Check that ``nonce`` was first given out at most ``ttl_s`` s ago; that must be more than ``interval_s``.

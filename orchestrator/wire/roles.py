@@ -54,6 +54,9 @@ READING_VERBS = ("snapshot", "identity", "describe")
 """Verbs of ``Do`` that change nothing; observers may use them."""
 
 
+_MAY = {needed: frozenset(ROLES[number:]) for number, needed in enumerate(ROLES)}
+
+
 def needed_role(message: Message) -> str:
     """Return the least role that may send ``message``; "admin" for what is not in the table."""
     if isinstance(message, Do) and message.verb in READING_VERBS:
@@ -63,4 +66,4 @@ def needed_role(message: Message) -> str:
 
 def allowed(role: str, message: Message) -> bool:
     """Return whether a key of this role may send ``message``; a role that does not exist may nothing."""
-    return role in ROLES and ROLES.index(role) >= ROLES.index(needed_role(message))
+    return role in _MAY[needed_role(message)]

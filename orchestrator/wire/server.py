@@ -25,13 +25,14 @@ from .gate import Gate, Incoming
 from .keys import KeyPair
 from .messages import EStop, Hello, Keys, Message, Reply
 from .nonces import elapsed_s
-from .sockets import bind, close, receive, serve_curve
+from .sockets import NOBLOCK, bind, close, receive, serve_curve
 from .trail import Trail
 from .values import Array
 from .zap import Knock, Zap
 
-MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
-"""As a plain number: putting flags together takes longer than sending."""
+MORE, POLLIN = NOBLOCK | int(zmq.SNDMORE), int(zmq.POLLIN)
+DOOR_S = 0.05
+"""How often it is looked who tried to connect."""
 
 
 class Server:
@@ -77,6 +78,7 @@ class Server:
         self.gate = Gate(enrolled, accepts=accepts, limits=limits, per_s=per_s, burst=burst, clock=clock)
         self._trail = Trail(audit, self.counters, emits, clock)
         self._zap = zap
+        self._door_s = 0.0
         self._knocks: deque[Knock] = deque(maxlen=1000)
         zap.add(name, enrolled, self._knocks.append)
         self.socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, name)
@@ -94,6 +96,8 @@ class Server:
 
     def close(self) -> None:
         """Close the port; may be called twice."""
+        if not self.socket.closed:
+            self._look_at_the_door()
         close(self.socket, self._monitor)
         self._zap.remove(self.name)
 
@@ -110,19 +114,27 @@ class Server:
     def receive(self, most: int = 100) -> Iterator[Incoming]:
         """Give the requests that are there, at most ``most``; never waits. Poll ``self.socket`` to know when.
 
-        Each is read when the one before it has been seen to: looking whether there is more, and at the door, costs as
-        much as a request, and nobody shall wait for that.
+        Each is read when the one before it has been seen to, and nobody waits while it is looked at the door.
         """
         for _ in range(most):
             try:
-                peer = self.socket.recv(zmq.NOBLOCK)
+                peer = self.socket.recv(NOBLOCK)
                 frames = receive(self.socket)
             except zmq.Again:
                 break
             incoming = self._admit(peer, frames)
             if incoming is not None:
                 yield incoming
-        self._note_handshakes()
+            if not self.waiting:
+                break
+        if (now_s := elapsed_s()) >= self._door_s:
+            self._door_s = now_s + DOOR_S
+            self._look_at_the_door()
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether a request is there. ZeroMQ's descriptor only tells of news: ask this before waiting for it."""
+        return int(self.socket.get(zmq.EVENTS)) & POLLIN != 0
 
     def reply(self, incoming: Incoming, value: Any = None, *arrays: Array) -> None:
         """Answer that a request was carried out; a value that cannot be sent becomes a refusal that says so."""
@@ -188,7 +200,7 @@ class Server:
             for frame in frames[:-1]:
                 self.socket.send(frame, MORE, copy=False)
             # Copying a lone header costs less than sharing it with ZeroMQ's thread; an array is shared.
-            self.socket.send(frames[-1], zmq.NOBLOCK, copy=len(frames) == 1)
+            self.socket.send(frames[-1], NOBLOCK, copy=len(frames) == 1)
         except zmq.Again:
             self.counters["undelivered"] += 1
         except zmq.ZMQError as error:
@@ -196,8 +208,8 @@ class Server:
                 raise
             self.counters["undelivered"] += 1
 
-    def _note_handshakes(self) -> None:
-        """Count and log what happened at the door since last time."""
+    def _look_at_the_door(self) -> None:
+        """Count and log who tried to connect since last time."""
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             self._monitor.recv_multipart()
             self.counters["handshakes failed"] += 1

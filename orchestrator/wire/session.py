@@ -7,24 +7,22 @@ in some later step.
 import contextlib
 import itertools
 from collections import Counter, deque
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import zmq
 
-from .codec import Limits, decode, encode, peek
+from .codec import Decoder, Limits, encode, peek
 from .errors import LinkError, LinkLost, NotSent, WireError, from_refusal, to_refusal
 from .gate import skew
-from .link import Link
+from .link import SILENCE_MS, Link
 from .messages import VERSION, Answer, Hello, Message, Refusal, Reply
 from .nonces import elapsed_s
-from .sockets import receive
+from .sockets import NOBLOCK, receive
 from .values import Array
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The answer to one request."""
 
     id: int
@@ -53,7 +51,8 @@ class Session:
     """
 
     def __init__(self, link: Link, name: str, limits: Limits, request_limits: Limits) -> None:
-        self.link, self.name, self.limits, self.request_limits = link, name, limits, request_limits
+        self.link, self.name, self.request_limits = link, name, request_limits
+        self._decoder = Decoder(Answer, limits)
         self.server: Hello | None = None
         self.answers: deque[Answered] = deque()
         self.counters: Counter[str] = Counter()
@@ -78,19 +77,15 @@ class Session:
 
     def step(self, wait_s: float = 0.0) -> None:
         """Take in what came, waiting for it at most ``wait_s``, and do what is due."""
-        if wait_s > 0:
+        if wait_s * 1000 >= SILENCE_MS and self.is_ready:
+            if self._take_next(0):
+                return  # nearly always: the answer is all there is to see to
+        elif wait_s > 0:
             self._greet_if_new()
             self.link.wait(min(wait_s, 0.5))
-        else:
-            self.look()
-        while True:
-            try:
-                frames = receive(self.link.socket)
-            except zmq.Again:
-                break
-            self._take(frames)
-            if wait_s > 0 and not self._lost():
-                return  # who waits, waits for one answer; to learn that there is no other takes as long as to read one
+        self.look()
+        while self._take_next(NOBLOCK):
+            pass
         self._fail_lost()
 
     def look(self) -> None:
@@ -115,9 +110,9 @@ class Session:
         frames = encode(msgspec.structs.replace(message, **new), *arrays, limits=self.request_limits)
         try:
             if len(frames) == 1:  # copying a lone header costs less than sharing it with ZeroMQ's thread
-                self.link.socket.send(frames[0], zmq.NOBLOCK)
+                self.link.socket.send(frames[0], NOBLOCK)
             else:
-                self.link.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+                self.link.socket.send_multipart(frames, NOBLOCK, copy=False)
         except zmq.Again as error:
             raise NotSent(
                 "the service takes no more requests now; this one was not sent",
@@ -143,13 +138,22 @@ class Session:
         self.refused = None
         self._fail_lost()
 
+    def _take_next(self, flags: int) -> bool:
+        """Take in one message, and return whether there was one."""
+        try:
+            frames = receive(self.link.socket, flags)
+        except zmq.Again:
+            return False
+        self._take(frames)
+        return True
+
     def _take(self, frames: list[zmq.Frame]) -> None:
         arrays: list[Array] = []
         try:
-            message, arrays = decode(frames, Answer, self.limits)
+            message, arrays = self._decoder.decode(frames)
         except WireError as error:
             self.counters["malformed"] += 1
-            message = to_refusal(error, peek(frames, self.limits)[1], where=self.called)
+            message = to_refusal(error, peek(frames, self._decoder.limits)[1], where=self.called)
         if self._due.pop(message.id, None) is None:
             self.counters["late"] += 1
             return
@@ -175,13 +179,10 @@ class Session:
         kind = type(error) if isinstance(error, LinkError) else LinkError
         self.refused = kind(error.what, where=self.link.endpoint, hint=error.hint)
 
-    def _lost(self) -> list[int]:
-        alive = self.link.connections if self.link.is_up else -1
-        return [id for id, connection in self._due.items() if connection != alive]
-
     def _fail_lost(self) -> None:
         """Answer every request whose connection is gone."""
-        for id in self._lost():
+        alive = self.link.connections if self.link.is_up else -1
+        for id in [id for id, connection in self._due.items() if connection != alive]:
             del self._due[id]
             if id != self._hello_id:
                 self.counters["lost"] += 1

@@ -7,6 +7,9 @@ from .keys import KeyPair
 
 Socket = zmq.Socket[bytes]
 
+NOBLOCK = int(zmq.NOBLOCK)
+"""As a plain number: to make one of a flag takes longer than much of what it is given to."""
+
 HANDSHAKE_MS = 3_000
 HEARTBEAT_MS = 1_000
 SILENCE_MS = 4_000
@@ -59,15 +62,15 @@ def bind(socket: Socket, endpoint: str) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
-def receive(socket: Socket) -> list[zmq.Frame]:
-    """Return the frames of the next message; never waits.
+def receive(socket: Socket, flags: int = NOBLOCK) -> list[zmq.Frame]:
+    """Return the frames of the next message; waits for it, as the socket is set, only if ``flags`` say so.
 
     Raises:
         zmq.Again: there is none.
     """
-    frames = [socket.recv(zmq.NOBLOCK, copy=False)]
+    frames = [socket.recv(flags, copy=False)]
     while frames[-1].more:  # the others are there too: ZeroMQ hands a message over whole
-        frames.append(socket.recv(zmq.NOBLOCK, copy=False))
+        frames.append(socket.recv(NOBLOCK, copy=False))
     return frames
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import zmq
 
-from .codec import ANSWERS, Limits, decode
+from .codec import ANSWERS, Decoder, Limits
 from .errors import LinkError, WireError
 from .keys import KeyPair
 from .link import Link
@@ -57,7 +57,7 @@ class Subscriber:
         hwm: int = 1000,
         limits: Limits = ANSWERS,
     ) -> None:
-        self.conflate, self.limits = conflate, limits
+        self.conflate, self._decoder = conflate, Decoder(Event, limits)
         self.lost: Counter[str] = Counter()
         """Events that were published and did not arrive, by topic."""
         self.malformed = 0
@@ -142,7 +142,7 @@ class Subscriber:
         self._last[topic] = (boot, number)
         self.lost[topic] += lost
         try:
-            message, arrays = decode(frames[2:], Event, self.limits)
+            message, arrays = self._decoder.decode(frames[2:])
         except WireError:
             self.malformed += 1
             return None

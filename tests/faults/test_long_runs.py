@@ -11,7 +11,7 @@ import time
 
 import pytest
 import zmq
-from bellringer.orchestrator.wire import decode, encode
+from bellringer.orchestrator.wire import Decoder, encode
 from bellringer.orchestrator.wire.errors import VersionSkew
 from bellringer.orchestrator.wire.messages import Ack, Answer, Hello, Refusal, Set
 from bellringer.testbed.errors import InstrumentError
@@ -150,7 +150,7 @@ def test_row_40_a_client_of_another_version_is_refused_by_an_agent_and_of_a_newe
             peer.connect(f"tcp://127.0.0.1:{site.agent_port}")
             peer.send_multipart(encode(Hello(1, version=version)))
             assert peer.poll(20_000)
-            said = decode(peer.recv_multipart(), Answer)[0]
+            said = Decoder(Answer).decode(peer.recv_multipart())[0]
             peer.close()
             assert isinstance(said, answer)
     assert site.well()

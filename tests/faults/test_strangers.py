@@ -10,7 +10,7 @@ import pytest
 import zmq
 from bellringer.console.keys import enrol_command, revoke_command
 from bellringer.orchestrator.client.contact import Contact, write_contact
-from bellringer.orchestrator.wire import Client, Enrolled, KeyPair, decode, encode, verify
+from bellringer.orchestrator.wire import Client, Decoder, Enrolled, KeyPair, encode, verify
 from bellringer.orchestrator.wire.errors import KeyFileError, KeyRefused, NotAllowed, WireError
 from bellringer.orchestrator.wire.files import write_whole
 from bellringer.orchestrator.wire.messages import Answer, Call, EStop, Get, Hello, Keys, Refusal, Set, Status
@@ -46,7 +46,7 @@ class Raw:
     def hear(self, patience_s=20.0):
         if not self.socket.poll(1000 * patience_s):
             return None
-        return decode(self.socket.recv_multipart(), Answer)[0]
+        return Decoder(Answer).decode(self.socket.recv_multipart())[0]
 
 
 @pytest.fixture

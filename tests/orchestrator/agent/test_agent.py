@@ -205,6 +205,18 @@ def test_an_estop_of_an_observer_makes_dark_and_nothing_can_be_set_until_it_is_a
     assert not network.lit
 
 
+def test_an_agent_that_is_told_to_end_waits_for_who_presses_the_estop_to_hear_that_it_is_dark(network):
+    light(network)
+    network.client("otto", network.ports.estop, "coordinator").request(EStop(0, "smoke"))
+    until(lambda: network.status()["estop"])
+    network.agent.stdin.close()
+    presser = network.client("otto")
+    presser.request(EStop(0, "smoke"))
+    until(lambda: presser.request(Status(0))["dark"])
+    network.agent.wait(PATIENCE_S)
+    assert not network.lit
+
+
 def test_a_lost_coordinator_ends_the_lease_in_the_dark_and_its_return_allows_light_again(network):
     anna = light(network)
     network.stop_coordinator()

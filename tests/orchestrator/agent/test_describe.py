@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bellringer.orchestrator.agent.desk import Desk
-from bellringer.orchestrator.wire.codec import decode, encode
+from bellringer.orchestrator.wire.codec import Decoder, encode
 from bellringer.orchestrator.wire.messages import Reply
 from bellringer.testbed.clock import WallClock
 from bellringer.testbed.loader import load
@@ -32,7 +32,7 @@ def test_every_instrument_of_the_example_is_described_before_it_is_opened(desk, 
     assert set(by_name(body["settings"])) == set(driver.settings())
     assert set(by_name(body["readings"])) == driver.readings().keys() - driver.settings().keys()
     assert {"open", "close", "abandon", "readings", "snapshot"}.isdisjoint(by_name(body["methods"]))
-    message, _ = decode([bytes(frame) for frame in encode(Reply(1, body))], Reply)
+    message, _ = Decoder(Reply).decode([bytes(frame) for frame in encode(Reply(1, body))])
     assert message.value == body, "it travels as it is"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
-from bellringer.orchestrator.wire import Client, Enrolled, KeyPair, Server, Zap, decode, encode
+from bellringer.orchestrator.wire import Client, Decoder, Enrolled, KeyPair, Server, Zap, encode
 from bellringer.orchestrator.wire.messages import Answer, Hello, kind_of
 
 PATIENCE_S = 20.0
@@ -112,7 +112,7 @@ class Raw:
         """Return the next answer, or None."""
         if not self.socket.poll(patience_s * 1000):
             return None
-        return decode(self.socket.recv_multipart(), Answer)[0]
+        return Decoder(Answer).decode(self.socket.recv_multipart())[0]
 
     def ask(self, message, *arrays):
         self.say(message, *arrays)

@@ -8,6 +8,7 @@ import pytest
 import zmq
 from bellringer.orchestrator.wire import (
     Client,
+    Decoder,
     KeyPair,
     KeyRefused,
     LinkError,
@@ -18,7 +19,6 @@ from bellringer.orchestrator.wire import (
     VersionSkew,
     WireError,
     WrongServerKey,
-    decode,
     encode,
 )
 from bellringer.orchestrator.wire.errors import KINDS, from_refusal, to_refusal
@@ -127,7 +127,7 @@ class Impostor:
             if self.socket.poll(0):
                 break
         peer, *said = self.socket.recv_multipart()
-        assert isinstance(decode(said, Request)[0], Hello)
+        assert isinstance(Decoder(Request).decode(said)[0], Hello)
         self.socket.send_multipart([peer, *frames])
 
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from bellringer.drivers.interfaces import ClockMap, Identity, Recording
-from bellringer.orchestrator.wire import COMMANDS, Limits, WireError, decode, encode
+from bellringer.orchestrator.wire import COMMANDS, Decoder, Limits, WireError, encode
 from bellringer.orchestrator.wire.codec import peek
 from bellringer.orchestrator.wire.messages import Answer, Call, Event, Hello, Refusal, Reply, Request, Set, Status
 from hypothesis import HealthCheck, example, given, settings
@@ -22,7 +22,7 @@ ANYTHING = Request | Reply | Refusal | Event
 
 def there_and_back(value, *arrays):
     frames = [bytes(frame) for frame in encode(Reply(7, value), *arrays)]
-    message, beside = decode(frames, Answer)
+    message, beside = Decoder(Answer).decode(frames)
     assert message.id == 7
     return message.value, beside
 
@@ -60,7 +60,7 @@ def test_every_kind_of_message_comes_back_equal():
             elif field.required:
                 fields[field.name] = 0.25
         message = kind(**fields)
-        assert decode(encode(message), ANYTHING) == (message, [])
+        assert Decoder(ANYTHING).decode(encode(message)) == (message, [])
 
 
 plain = st.recursive(
@@ -102,7 +102,7 @@ def test_numpy_numbers_arrive_as_python_ones_and_tuples_as_lists():
 
 def test_a_typed_field_takes_a_numpy_number():
     frames = encode(Set(1, "alice.plate", "angle", np.float64(22.5), 5))
-    assert decode(frames, Request)[0] == Set(1, "alice.plate", "angle", 22.5, 5)
+    assert Decoder(Request).decode(frames)[0] == Set(1, "alice.plate", "angle", 22.5, 5)
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"])
@@ -137,7 +137,7 @@ def test_arrays_are_copied_neither_when_sent_nor_when_received():
     header, frame = encode(Reply(1), array)
     assert np.shares_memory(np.frombuffer(frame, np.int64), array)
     buffer = bytearray(frame)
-    _, (back,) = decode([header, buffer], Answer)
+    _, (back,) = Decoder(Answer).decode([header, buffer])
     assert np.shares_memory(back, np.frombuffer(buffer, np.int64))
     assert not back.flags.writeable
 
@@ -145,7 +145,7 @@ def test_arrays_are_copied_neither_when_sent_nor_when_received():
 def test_an_array_at_an_odd_address_arrives_aligned():
     header, frame = encode(Reply(1), np.arange(10))
     odd = memoryview(b"x" + bytes(frame))[1:]
-    _, (back,) = decode([header, odd], Answer)
+    _, (back,) = Decoder(Answer).decode([header, odd])
     assert back.flags.aligned
     assert back.tolist() == list(range(10))
 
@@ -313,7 +313,7 @@ MALFORMED = {
 @pytest.mark.parametrize("frames", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_frames_are_a_wire_error(frames):
     with pytest.raises(WireError):
-        decode(frames, ANYTHING)
+        Decoder(ANYTHING).decode(frames)
 
 
 def test_dataclasses_inside_dataclasses_are_no_way_round_the_depth_limit():
@@ -321,17 +321,17 @@ def test_dataclasses_inside_dataclasses_are_no_way_round_the_depth_limit():
     for _ in range(40):
         value = inside("ClockMap", {**GOOD_MAP, "source": value})
     with pytest.raises(WireError, match="nested"):
-        decode([header(value)], Answer)
+        Decoder(Answer).decode([header(value)])
 
 
 def test_the_good_twin_of_the_malformed_ones_is_accepted():
     """Otherwise the table above could pass for a reason of no interest."""
-    message, (array,) = decode([header(inside("ClockMap", GOOD_MAP), [("<i8", (2,))], 1), b"x" * 16], Answer)
+    message, (array,) = Decoder(Answer).decode([header(inside("ClockMap", GOOD_MAP), [("<i8", (2,))], 1), b"x" * 16])
     assert message.value == ClockMap(**GOOD_MAP)
     assert array.shape == (2,)
     frames = [header(inside("Recording", GOOD_RECORDING), TWO_ARRAYS), b"x" * 8, b"x"]
-    assert decode(frames, Answer)[0].value.times_ps.shape == (1,)
-    assert decode([header(nested(13))], Answer)[0].value == nested(13)
+    assert Decoder(Answer).decode(frames)[0].value.times_ps.shape == (1,)
+    assert Decoder(Answer).decode([header(nested(13))])[0].value == nested(13)
 
 
 @pytest.mark.parametrize(
@@ -344,17 +344,17 @@ def test_the_good_twin_of_the_malformed_ones_is_accepted():
 )
 def test_receivers_limits_are_checked_before_anything_else(frames, what):
     with pytest.raises(WireError, match=what):
-        decode(frames, Answer, COMMANDS)
+        Decoder(Answer, COMMANDS).decode(frames)
 
 
 def only_a_wire_error(frames) -> None:
     depth = sys.getrecursionlimit()
     try:
-        message, arrays = decode(frames, ANYTHING)
+        message, arrays = Decoder(ANYTHING).decode(frames)
     except WireError:
         pass
     else:
-        again, _ = decode([bytes(frame) for frame in encode(message, *arrays)], ANYTHING)
+        again, _ = Decoder(ANYTHING).decode([bytes(frame) for frame in encode(message, *arrays)])
         assert type(again) is type(message)
     assert sys.getrecursionlimit() == depth
     kind, number, version = peek(frames)
