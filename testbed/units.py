@@ -9,20 +9,25 @@ import functools
 import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pint
 from annotated_types import GroupedMetadata
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from .errors import QuantityError
+from .unit_scale import decades, scaled
+
+if TYPE_CHECKING:
+    import pint
 
 _TEXT = re.compile(r"^\s*([-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 _THERMOMETERS = ("degree_Celsius", "degree_Fahrenheit")
 
 
 @functools.cache
-def _registry() -> pint.UnitRegistry[Any]:
+def _registry() -> "pint.UnitRegistry[Any]":
+    import pint  # a fifth of a second with its table, and rarely needed
+
     registry: pint.UnitRegistry[Any] = pint.UnitRegistry(cache_folder=None)
     registry.define("loss_dB = [optical_loss]")
     registry.define("pair = [pair_count]")
@@ -86,6 +91,18 @@ def _float(value: int | float) -> float:
 
 
 def _convert(number: float, given: str, unit: str, value: object, name: str, example: str) -> float:
+    power_of_ten = decades(given, unit)
+    if power_of_ten is not None:
+        result = scaled(number, power_of_ten)
+    else:
+        result = _convert_by_pint(number, given, unit, value, name, example)
+    # A round trip through base units leaves 1e-16 relative noise; drop it so that files and bytes stay tidy.
+    return float(f"{result:.15g}")
+
+
+def _convert_by_pint(number: float, given: str, unit: str, value: object, name: str, example: str) -> float:
+    from pint.errors import DimensionalityError
+
     try:
         if (
             unit == "K" and str(_unit(given)) in _THERMOMETERS
@@ -93,15 +110,13 @@ def _convert(number: float, given: str, unit: str, value: object, name: str, exa
             raise QuantityError(
                 f"{name} is {value!r}: a temperature difference in K is wanted", hint=f'write "{number:g} K"'
             )
-        result = float(_registry().Quantity(number, _unit(given)).to(_unit(unit)).magnitude)
+        return float(_registry().Quantity(number, _unit(given)).to(_unit(unit)).magnitude)
     except QuantityError:
         raise
-    except pint.errors.DimensionalityError:
+    except DimensionalityError:
         raise QuantityError(f"{name} is {value!r}: not a quantity in {unit or 'plain numbers'}", hint=example) from None
     except Exception as error:  # pint raises many kinds for text it cannot read
         raise QuantityError(f"{name} is {value!r}: unknown unit '{given}'", hint=example) from error
-    # A round trip through base units leaves 1e-16 relative noise; drop it so that files and bytes stay tidy.
-    return float(f"{result:.15g}")
 
 
 def from_text(value: object, kind: type, unit: str, choices: Sequence[str] = (), *, name: str = "value") -> Any:
