@@ -5,16 +5,18 @@ with a reason, or ``NoPeak``. The correlation E of one setting is ``bell.correla
 of histograms.
 """
 
+from ._delays import delayed
+from .accidentals import DelayedCounter, accidental, accidentals_from_rates
 from .alignment import find_clock, follow_clock, to_second_clock
 from .bell import FringeFit, chsh, fit_fringe, visibility
 from .clocks import ClockOffset, NoPeak, clock_offset
 from .coincidences import CoincidenceCounter, coincidences
-from .correlation import CorrelationHistogram, Histogram, correlogram, delay_histogram
-from .counting import accidental_matrix, coincidence_matrix, count_coincidences, delayed_windows
+from .correlation import CorrelationHistogram, Histogram, correlogram
 from .estimates import Estimate, rate
 from .g2 import Correlation, g2, heralded_g2
-from .pair_figures import PairFigures, accidentals_from_rates, pair_figures, singles
+from .pair_figures import PairFigures, pair_figures
 from .sifting import Sifted, Tuples, coincident, heralded, in_slots
+from .singles import SinglesCounter, singles
 from .tags import Tags
 from .tracking import ClockTracker, Lock, Wander
 
@@ -24,6 +26,7 @@ __all__ = [
     "CoincidenceCounter",
     "Correlation",
     "CorrelationHistogram",
+    "DelayedCounter",
     "Estimate",
     "FringeFit",
     "Histogram",
@@ -31,20 +34,18 @@ __all__ = [
     "NoPeak",
     "PairFigures",
     "Sifted",
+    "SinglesCounter",
     "Tags",
     "Tuples",
     "Wander",
-    "accidental_matrix",
+    "accidental",
     "accidentals_from_rates",
     "chsh",
     "clock_offset",
-    "coincidence_matrix",
     "coincidences",
     "coincident",
     "correlogram",
-    "count_coincidences",
-    "delay_histogram",
-    "delayed_windows",
+    "delayed",
     "find_clock",
     "fit_fringe",
     "follow_clock",

@@ -1,15 +1,10 @@
-"""Sorted picosecond times: the checks and the one search that everything else here is built on."""
-
-from collections.abc import Iterator
+"""Sorted picosecond times: the checks that everything else here is built on."""
 
 import numpy as np
 import numpy.typing as npt
 
 Times = npt.NDArray[np.int64]
 """int64[n], ps, ascending; equal times are allowed."""
-
-_ROWS = 1 << 16
-_PAIRS = 1 << 20
 
 
 def sorted_times(times: npt.ArrayLike, name: str) -> Times:
@@ -40,36 +35,3 @@ def check_reach(a: Times, *offsets: int) -> None:
         raise ValueError(
             f"times, delay and window add up to {largest} ps, beyond 64 bits; subtract a common start first"
         )
-
-
-def partners(a: Times, b: Times, low: int, high: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Yield (i, j) index arrays of all pairs with low <= b[j] - a[i] <= high, i ascending, then j.
-
-    Memory is bounded: at most about a million pairs at a time, or the partners of one single tag if those are more.
-    """
-    check_reach(a, low, high)
-    start = 0
-    while start < len(a):
-        rows = a[start : start + _ROWS]
-        first = np.searchsorted(b, rows + low, "left")
-        # Within a narrow window most tags have no partner: look for the last one only where there is a first one.
-        some = first < len(b)
-        some[some] = b[first[some]] <= rows[some] + high
-        index = np.flatnonzero(some)
-        first = first[index]
-        count = np.searchsorted(b, rows[index] + high, "right") - first
-        ends = np.cumsum(count)
-        taken = max(1, int(np.searchsorted(ends, _PAIRS, "right")))
-        if taken < len(index):
-            index, first, count, ends, step = (
-                index[:taken],
-                first[:taken],
-                count[:taken],
-                ends[:taken],
-                int(index[taken]),
-            )
-        else:
-            step = len(rows)
-        if len(index):
-            yield np.repeat(start + index, count), np.arange(ends[-1]) + np.repeat(first - ends + count, count)
-        start += step

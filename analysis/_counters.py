@@ -44,7 +44,7 @@ class AllTuples:
                 raise ValueError(f"too many tuples for 64 bits: too many tags lie within a window of {self.window} ps")
 
     def _count(self, times: Times, channels: Channels, pieces: Pieces) -> bool:
-        from . import _count_kernels as kernels
+        from . import _stream_kernels as kernels
 
         table = self._table
         if _crowd(times, pieces, self.window) > _CROWDED:

@@ -67,7 +67,7 @@ def rows_of(channels: Iterable[int]) -> tuple[list[int], npt.NDArray[np.uint8]]:
 
 
 class ClosingTable:
-    """For each row the groups it is in, and their other rows; the arrays of ``_count_kernels.count_groups``."""
+    """For each row the groups it is in, and their other rows; the arrays of ``_stream_kernels.count_groups``."""
 
     def __init__(self, groups: Sequence[Sequence[int]], place: npt.NDArray[np.uint8], rows: int) -> None:
         first, others = [0], []

@@ -38,7 +38,7 @@ class Differences:
         return [each[ids].sum(axis=0) for ids in self._asked]
 
     def __call__(self, times: Times, channels: Channels, pieces: Pieces, marks: Marks) -> None:
-        from ._histogram_kernels import add_differences
+        from ._stream_kernels import add_differences
 
         add_differences(
             times, channels, pieces, self.span, self.bin, self._factor, self._shift, self._place, self._later,

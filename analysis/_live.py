@@ -11,7 +11,7 @@ class LiveTime:
 
     def __init__(self) -> None:
         self._span: tuple[int, int] | None = None
-        self._dead = 0
+        self._closed: list[Times] = []
         self._open: Times = np.empty((0, 2), np.int64)
 
     def feed(self, times: Times, gaps: Times) -> None:
@@ -19,11 +19,18 @@ class LiveTime:
         edges = [*times[:1].tolist(), *(times[-1:] + 1).tolist(), *gaps[:1, 0].tolist(), *gaps[-1:, 1].tolist()]
         if edges:
             self._span = min([*edges, *(self._span or ())]), max([*edges, *(self._span or ())])
-        gaps = union_of_gaps(np.concatenate([self._open, gaps]))
-        self._dead += sum((gaps[:-1, 1] - gaps[:-1, 0]).tolist())
-        self._open = gaps[-1:]
+        if len(gaps):
+            gaps = union_of_gaps(np.concatenate([self._open, gaps]))
+            self._closed.append(gaps[:-1])
+            self._open = gaps[-1:]
+
+    def stretches(self) -> Times:
+        """Return int64[m, 2], [from, to) of what is live."""
+        low, high = self._span or (0, 0)
+        gaps = np.concatenate([*self._closed, self._open])
+        stretches: Times = np.concatenate([[low], gaps.ravel(), [high]]).astype(np.int64).reshape(-1, 2)
+        return stretches[stretches[:, 0] < stretches[:, 1]]
 
     @property
     def live_ps(self) -> int:
-        low, high = self._span or (0, 0)
-        return high - low - self._dead - sum((self._open[:, 1] - self._open[:, 0]).tolist())
+        return sum((stretch[1] - stretch[0] for stretch in self.stretches().tolist()), 0)

@@ -1,6 +1,6 @@
 """Compiled counting of tuples by the other rules: each tag used once, or each tuple known by its first or last tag.
 
-Arguments are those of ``_count_kernels``, for one group: ``place`` turns its channels into rows 0 to size - 1, and all
+Arguments are those of ``_stream_kernels``, for one group: ``place`` turns its channels into rows 0 to size - 1, and all
 others into row ``size``. ``marks`` uint64[n] is what is known of each tag; it is carried along with the tags.
 """
 

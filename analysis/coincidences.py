@@ -15,17 +15,14 @@ Tags of equal time stand in the order of the stream. Tags in gaps do not count, 
 clock may have jumped in it. A group of one channel counts its tags.
 """
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import Times
 from ._counters import AllTuples, Matched
-from ._delays import DelayLine
-from ._groups import checked_delays, checked_groups, checked_window
-from ._live import LiveTime
+from ._fed import Fed
+from ._groups import checked_groups, checked_window
 from ._stream import Stream
 from .tags import Tags
 
@@ -56,11 +53,10 @@ def coincidences(
     return counter.read()
 
 
-class CoincidenceCounter:
+class CoincidenceCounter(Fed):
     """``coincidences`` of a stream that comes in blocks: exact, whatever the blocks.
 
-    Arguments are those of ``coincidences``. Blocks follow each other in time; a block's gaps may reach beyond its last
-    tag, but not back before the last tag of the block before (they would hide tags that are counted).
+    Arguments are those of ``coincidences``; ``feed`` says how blocks follow each other.
     """
 
     def __init__(
@@ -78,11 +74,9 @@ class CoincidenceCounter:
         if len(windows) != count:
             raise ValueError(f"{len(windows)} windows for {count} groups")
         self.windows_ps = [checked_window(window) for window in windows]
-        self._channels = np.array(sorted({c for group in self.groups for c in group}), np.uint8)
-        delays = {c: d for c, d in checked_delays(delays_ps).items() if c in self._channels}
-        self._line = DelayLine(self._channels, delays) if delays else None
         self._counted = [(ids, each, Stream(each.window, each, each.marked)) for ids, each in self._counters(how)]
-        self._live = LiveTime()
+        channels = (channel for group in self.groups for channel in group)
+        super().__init__(channels, delays_ps, [stream for *_, stream in self._counted])
 
     def _counters(self, how: str) -> list[tuple[list[int], AllTuples | Matched]]:
         if how != "all":
@@ -92,17 +86,6 @@ class CoincidenceCounter:
             kinds.setdefault((window, min(len(group), 3)), []).append(k)
         return [(ids, AllTuples([self.groups[k] for k in ids], window)) for (window, _), ids in kinds.items()]
 
-    def feed(self, tags: Tags) -> None:
-        """Take the next block.
-
-        Raises:
-            ValueError: it begins before the last tag, or a gap of it before tags that are counted.
-        """
-        if self._line is None:
-            self._take(tags.times_ps, tags.channels, tags.gaps)
-        else:
-            self._take(*self._line.feed(tags))
-
     def read(self) -> npt.NDArray[np.int64]:
         """Return int64[groups], the counts of all that was fed, as if nothing followed. Feeding can go on."""
         counter = self._settled()
@@ -110,28 +93,3 @@ class CoincidenceCounter:
         for ids, each, _ in counter._counted:
             counts[ids] = each.counts
         return counts
-
-    @property
-    def live_time_ps(self) -> int:
-        """Time from the first to the last tag fed, less the gaps; ps."""
-        return self._settled()._live.live_ps
-
-    @property
-    def tags_in_gaps(self) -> int:
-        """Tags fed that lie in gaps and so count nowhere."""
-        return max((stream.in_gaps for *_, stream in self._settled()._counted), default=0)
-
-    def _take(self, times: Times, channels: npt.NDArray[np.uint8], gaps: Times) -> None:
-        for *_, stream in self._counted:
-            stream.feed(times, channels, gaps)
-        self._live.feed(times, gaps)
-
-    def _settled(self) -> "CoincidenceCounter":
-        """Return a counter that has counted the tags held back because of delays, too."""
-        if self._line is None:
-            return self
-        counter = copy.deepcopy(self)
-        assert counter._line is not None
-        times, channels = counter._line.flush()
-        counter._take(times, channels, np.empty((0, 2), np.int64))
-        return counter

@@ -9,21 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from ._delays import delayed
-from ._groups import checked_channels, checked_window
+from ._groups import checked_window
+from .accidentals import DelayedCounter, accidental, accidentals_from_rates
 from .coincidences import coincidences
-from .correlation import correlogram
-from .counting import count_coincidences
 from .estimates import ZERO_COUNTS_ERROR, Estimate, rate
-from .g2 import overlap_ps
 from .tags import Tags
-
-_NEAREST, _FARTHEST, _FEWEST = 20, 420, 40
-"""Delayed windows lie side by side, so many window widths from the peak: 800 of them, or fewer where tags are dense."""
-_MOST_HITS = 10
-"""Tags within the span of the delayed windows, mean number: the cost of looking at them."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +41,6 @@ class PairFigures:
     car: Estimate
 
 
-def singles(tags: Tags, channel: int | Sequence[int]) -> Estimate:
-    """Return the rate of a channel (or of several together), 1/s, outside the gaps."""
-    count = np.isin(tags.channels[tags.live()], checked_channels(channel)).sum()
-    return rate(int(count), tags.live_time_ps() * 1e-12)
-
-
 def pair_figures(
     tags: Tags,
     a: int = 0,
@@ -65,10 +51,8 @@ def pair_figures(
 ) -> PairFigures:
     """Return the figures of channels ``a`` and ``b``.
 
-    Accidentals are the counts in 800 windows 20 to 420 widths (2 window + 1 ps) from the peak on either side (in dense
-    streams fewer, at least 40), scaled from the live time they have to that of the peak. Their error is that of the
-    counts, 1.841 for none, and of the singles they are made of. From the rates alone they are R_a R_b (2 window + 1
-    ps), see ``accidentals_from_rates``.
+    Accidentals are the counts off the peak (``accidentals.DelayedCounter``), with the error of these counts and of the
+    singles. From the rates alone they are R_a R_b (2 window + 1 ps), see ``accidentals_from_rates``.
 
     The heralding efficiency of a is (C - A) / N_b (Klyshko, Sov. J. Quantum Electron. 10, 1112, 1980), with the
     binomial error of C out of N_b and that of A. Dark counts of b lower it; they are not corrected. CAR is C / A.
@@ -87,44 +71,51 @@ def pair_figures(
     if a == b:
         raise ValueError(f"channel {a} cannot be paired with itself")
     tags = delayed(tags, (a, b), delays_ps)
-    live = tags.live()
-    times_a, times_b = (tags.times_ps[live & (tags.channels == c)] for c in (a, b))
-    n_a, n_b = len(times_a), len(times_b)
-    stretches, live_s = tags.live_stretches(), tags.live_time_ps() * 1e-12
+    n_a, n_b = (int(np.count_nonzero(tags.channels[tags.live()] == c)) for c in (a, b))
+    live_s = tags.live_time_ps() * 1e-12
     if shifts_ps is None:
-        coincident, delayed_count, share = _side_by_side(tags, a, b, window, (n_a + n_b) / max(live_s * 1e12, 1.0))
+        counter = DelayedCounter([(a, b)], window, None, (n_a + n_b) / max(live_s, 1e-12))
+        counter.feed(tags)
+        off, exposure_s = int(counter.counts()[0]), counter.exposure_s()
     else:
-        coincident = int(coincidences(tags, [(a, b)], window)[0])
-        shifts = _checked_shifts(shifts_ps, window)
-        delayed_count = sum(count_coincidences(times_a, times_b, window, int(shift)) for shift in shifts)
-        share = _ratio(live_s * 1e12, sum(_common_ps(stretches, int(shift)) for shift in shifts))
-    accidental, error = delayed_count * share, _shared_error(delayed_count, n_a, n_b) * share
+        off, exposure_s = _at_shifts(tags, (a, b), window, _checked_shifts(shifts_ps, window))
+    return figures_of(int(coincidences(tags, [(a, b)], window)[0]), (n_a, n_b), live_s, off, exposure_s, window)
+
+
+def figures_of(
+    coincident: int, tags_each: tuple[int, int], live_s: float, off: int, exposure_s: float, window_ps: int
+) -> PairFigures:
+    """Return the figures that follow from counts.
+
+    Args:
+        coincident: within the window.
+        tags_each: of both channels.
+        live_s: in which these were counted.
+        off, exposure_s: counts off the peak, and for how long one window would have had to be open for them.
+        window_ps: its half width.
+    """
+    n_a, n_b = tags_each
+    rates = rate(n_a, live_s), rate(n_b, live_s)
+    each_s = accidental(off, exposure_s, n_a, n_b)
     return PairFigures(
         live_s,
-        (rate(n_a, live_s), rate(n_b, live_s)),
+        rates,
         rate(coincident, live_s),
-        _per_second(accidental, error, live_s),
-        accidentals_from_rates([rate(n_a, live_s), rate(n_b, live_s)], window),
-        (_heralding(coincident, accidental, error, n_b), _heralding(coincident, accidental, error, n_a)),
-        _car(coincident, accidental, error, delayed_count),
+        each_s,
+        accidentals_from_rates(rates, window_ps),
+        (_heralding(coincident, each_s, live_s, n_b), _heralding(coincident, each_s, live_s, n_a)),
+        _car(coincident, each_s, live_s),
     )
 
 
-def _side_by_side(tags: Tags, a: int, b: int, window: int, per_ps: float) -> tuple[int, int, float]:
-    """Return (coincidences, counts in delayed windows, live time of the peak over all of theirs)."""
-    width = 2 * window + 1
-    farthest = int(np.clip(_MOST_HITS / max(per_ps * width, 1e-9), _FEWEST, _FARTHEST))
-    # Moving b by the window puts differences of -window to window into one bin, the first one from zero.
-    counted = correlogram(tags, a, b, width, farthest * width, {b: window}).counts
-    number = np.arange(len(counted)) - farthest
-    overlap = overlap_ps(tags.live_stretches(), (number * width).astype(np.float64))
-    off = np.abs(number) >= _NEAREST
-    return int(counted[farthest]), int(counted[off].sum()), _ratio(float(overlap[farthest]), float(overlap[off].sum()))
-
-
-def _shared_error(pairs: int, n_a: int, n_b: int) -> float:
-    """Return the standard deviation of a number of pairs made of so many tags, each of which may be in many of them."""
-    return math.sqrt(pairs + pairs**2 * (1 / n_a + 1 / n_b)) if pairs else ZERO_COUNTS_ERROR
+def _at_shifts(tags: Tags, pair: tuple[int, int], window: int, shifts: Sequence[int]) -> tuple[int, float]:
+    """Return (counts in all the shifted windows, for how long one would have had to be open)."""
+    (low, high), total, exposure = tags.span_ps, 0, 0
+    for shift in shifts:
+        moved = delayed(tags, pair, {pair[1]: -shift})
+        total += int(coincidences(moved, [pair], window)[0])
+        exposure += moved.live_time_ps(max(low, low - shift), min(high, high - shift))
+    return total, exposure * 1e-12
 
 
 def _checked_shifts(shifts_ps: Sequence[int], window: int) -> Sequence[int]:
@@ -135,57 +126,17 @@ def _checked_shifts(shifts_ps: Sequence[int], window: int) -> Sequence[int]:
     return shifts
 
 
-def _common_ps(stretches: npt.NDArray[np.int64], shift: int) -> float:
-    """Return for how many live ps it is live ``shift`` later, too."""
-    lengths = np.concatenate([[0], np.cumsum(stretches[:, 1] - stretches[:, 0])])
-
-    def live_before(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        k = np.searchsorted(stretches[:, 0], times, "right") - 1
-        inside = np.minimum(times, stretches[k, 1]) - stretches[k, 0]
-        return np.where(k < 0, 0, lengths[k] + inside)
-
-    return float((live_before(stretches[:, 1] + shift) - live_before(stretches[:, 0] + shift)).sum())
-
-
-def _ratio(peak: float, off: float) -> float:
-    return peak / off if off > 0 else math.nan
-
-
-def accidentals_from_rates(rates: Sequence[Estimate], window_ps: int) -> Estimate:
-    """Return the rate of accidental n-folds of unrelated channels, 1/s, with the errors of the rates.
-
-    Tuples of a span of at most w count, so it is n w^(n-1) times the product of the rates (for n = 2: 2 w R_1 R_2,
-    Eckart & Shonka, Phys. Rev. 53, 752, 1938); times being whole ps, n w^(n-1) is ((w + 1)^n - w^n) here.
-
-    Args:
-        rates: 1/s, of each channel.
-        window_ps: as in ``coincidences``.
-    """
-    window, n = checked_window(window_ps), len(rates)
-    missing = [each.reason for each in rates if each.value is None]
-    if missing or not n:
-        return Estimate(None, None, "1/s", (missing or ["no channels"])[0])
-    volume = float((window + 1) ** n - window**n) * 1e-12 ** (n - 1)
-    values, errors = [each.value or 0.0 for each in rates], [each.error or 0.0 for each in rates]
-    slopes = [volume * math.prod(values[:k] + values[k + 1 :]) for k in range(n)]
-    return Estimate(volume * math.prod(values), math.hypot(*(s * e for s, e in zip(slopes, errors))), "1/s")
-
-
-def _per_second(count: float, error: float, seconds: float) -> Estimate:
-    if not seconds > 0 or math.isnan(count):
-        return Estimate(None, None, "1/s", "no live stretch is long enough for delayed windows")
-    return Estimate(count / seconds, error / seconds, "1/s")
-
-
-def _heralding(coincident: int, accidental: float, error: float, heralds: int) -> Estimate:
-    if not heralds or math.isnan(accidental):
-        return Estimate(None, None, "", "no heralds" if not heralds else "accidentals are not known")
+def _heralding(coincident: int, accidentals: Estimate, live_s: float, heralds: int) -> Estimate:
+    if not heralds or accidentals.value is None or accidentals.error is None:
+        return Estimate(None, None, "", accidentals.reason if heralds else "no heralds")
     spread = coincident * max(0.0, 1 - coincident / heralds) or ZERO_COUNTS_ERROR**2
-    return Estimate((coincident - accidental) / heralds, math.hypot(math.sqrt(spread), error) / heralds)
+    true = coincident - accidentals.value * live_s
+    return Estimate(true / heralds, math.hypot(math.sqrt(spread), accidentals.error * live_s) / heralds)
 
 
-def _car(coincident: int, accidental: float, error: float, delayed: int) -> Estimate:
-    if not delayed or math.isnan(accidental):
-        return Estimate(None, None, "", "no accidental coincidences were seen")
-    ratio, counting = coincident / accidental, math.sqrt(coincident) or ZERO_COUNTS_ERROR
-    return Estimate(ratio, math.hypot(counting, ratio * error) / accidental)
+def _car(coincident: int, accidentals: Estimate, live_s: float) -> Estimate:
+    if not accidentals.value or accidentals.error is None:
+        return Estimate(None, None, "", accidentals.reason or "no accidental coincidences were seen")
+    expected = accidentals.value * live_s
+    ratio, counting = coincident / expected, math.sqrt(coincident) or ZERO_COUNTS_ERROR
+    return Estimate(ratio, math.hypot(counting, ratio * accidentals.error * live_s) / expected)

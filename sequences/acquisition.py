@@ -7,13 +7,24 @@ still honest counts, but no coincidences can be expected among them.
 """
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..analysis import ClockOffset, NoPeak, Tags, accidental_matrix, coincidences, delay_histogram, find_clock
+from ..analysis import (
+    ClockOffset,
+    DelayedCounter,
+    NoPeak,
+    Tags,
+    accidental,
+    coincidences,
+    correlogram,
+    delayed,
+    find_clock,
+)
 from ..analysis.alignment import LONGEST_PATH_PS
 from ..analysis.correlation import Histogram
 from ..drivers.interfaces import Recording
@@ -26,6 +37,8 @@ Times = npt.NDArray[np.int64]
 
 PAIRS = ((0, 2), (0, 3), (1, 2), (1, 3))
 """Groups of ``Acquisition.merged``: every detector of the first end with every one of the second."""
+WIDE_PS = 1_000_000_000
+"""The second end's clicks are kept for so long before and after the interval, for delays and windows off the peak."""
 LEAD_S = 0.5
 """How long before the interval the taggers are told; they need that to be set up."""
 
@@ -76,17 +89,32 @@ class Acquisition:
 
     def coincidences(self, delay_ps: int = 0) -> npt.NDArray[np.int64]:
         """Return int64[2, 2] raw coincidence counts by (first end's detector, second end's detector)."""
-        counts = coincidences(self.merged, PAIRS, self.window_ps, {0: delay_ps, 1: delay_ps})
-        return counts.reshape(2, 2)
+        return coincidences(self._moved(delay_ps), PAIRS, self.window_ps).reshape(2, 2)
 
     def accidentals(self, delay_ps: int = 0) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return (float64[2, 2] mean, float64[2, 2] error) of the same counts in delayed windows."""
-        return accidental_matrix(self.clicks[0], self.clicks[1], self.window_ps, delay_ps)
+        """Return (float64[2, 2] mean, float64[2, 2] error) of how many of these are expected to be accidental.
+
+        From the counts off the peak (``analysis.accidentals``), scaled to the window and the live time of the interval;
+        without live time they are not numbers.
+        """
+        tags, starts = self._moved(delay_ps), (self.interval_ps[0] + delay_ps, self.interval_ps[1] + delay_ps)
+        counter = DelayedCounter(PAIRS, self.window_ps, tags_per_s=len(tags) / (starts[1] - starts[0]) * 1e12)
+        counter.feed(tags)
+        far = counter.where.far_ps
+        exposure_s = counter.exposure_s(tags.live_stretches(starts[0] - far, starts[1] + far), starts)
+        clicks = itertools.product(*self.singles().tolist())
+        found = [accidental(int(n), exposure_s, *each) for n, each in zip(counter.counts(), clicks)]
+        table = np.array([[each.value, each.error] for each in found], np.float64) * tags.live_time_ps(*starts) * 1e-12
+        return table[:, 0].reshape(2, 2), table[:, 1].reshape(2, 2)
 
     def histogram(self, bin_ps: int, span_ps: int, delay_ps: int = 0) -> Histogram:
-        """Return the correlation histogram of all detectors of one end with all of the other."""
-        first, second = (np.sort(np.concatenate(end), kind="stable") for end in self.clicks)
-        return delay_histogram(first, second, bin_ps, span_ps, delay_ps)
+        """Return the correlation histogram of all detectors of one end with all of the other, about ``delay_ps``."""
+        found = correlogram(self._moved(delay_ps), (0, 1), (2, 3), bin_ps, span_ps)
+        return Histogram(found.counts, found.edges_ps + delay_ps)
+
+    def _moved(self, delay_ps: int) -> Tags:
+        """Return ``merged`` with coincidences that are ``delay_ps`` off at zero; gaps grow by that."""
+        return delayed(self.merged, range(4), {0: delay_ps, 1: delay_ps})
 
 
 def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> Acquisition:
@@ -152,9 +180,8 @@ def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, 
     low, high = margin_ps, margin_ps + duration_ps
     (name_a, end_a), (name_b, end_b) = link.ends.items()
     clicks_a = tuple(_between(tags[0].of(n), low, high) for n in (end_a.transmitted, end_a.reflected))
-    wide = 1_000_000_000  # room for delayed windows on both sides
     clicks_b = tuple(
-        _between(_to_first_clock(tags[1].of(n), offset, drift, middle), low - wide, high + wide)
+        _between(_to_first_clock(tags[1].of(n), offset, drift, middle), low - WIDE_PS, high + WIDE_PS)
         for n in (end_b.transmitted, end_b.reflected)
     )
     theirs = _to_first_clock(tags[1].gaps.ravel(), offset, drift, middle).reshape(-1, 2)

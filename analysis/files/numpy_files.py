@@ -1,4 +1,4 @@
-"""Tags as numpy arrays: the ``.npz`` of run folders, and pairs of ``.npy`` files."""
+"""Tags as numpy arrays: ``.npz`` archives, and pairs of ``.npy`` files."""
 
 import json
 import zipfile
@@ -13,7 +13,7 @@ from .recording import Recording
 
 
 def read_npz(path: Path) -> Recording:
-    """Read ``times_ps``, ``channels`` and ``about`` (JSON with ``gaps_ps``), as run folders have them.
+    """Read ``times_ps``, ``channels`` and ``about`` (JSON with ``gaps_ps``).
 
     Raises:
         ValueError: other arrays, or a file that is not whole.
@@ -60,7 +60,7 @@ def about_of(recording: Recording) -> dict[str, Any]:
 
 
 def recording_of(path: Path, times: npt.ArrayLike, channels: npt.ArrayLike, about: dict[str, Any]) -> Recording:
-    """Return the recording of arrays and what ``about_of`` returned, or a run folder's ``about``."""
+    """Return the recording of arrays and what ``about_of`` returned, or plain JSON."""
     about = dict(about)
     gaps = about.pop("gaps_ps", [])
     told = {"reasons": tuple(about.pop("gap_reasons", ())), "missed": tuple(about.pop("gap_missed", ()))}

@@ -42,7 +42,7 @@ _FORMATS = (
     Format("tags", "bellringer tag file", (".tags",), (FILE_MAGIC, BLOCK_MAGIC), own.read_tagfile, own.write_tagfile),
     Format("ptu", "PicoQuant unified, T2 and T3", (".ptu",), (b"PQTTTR",), picoquant.read_ptu),
     Format("ht3", "PicoQuant HydraHarp T3", (".ht3",), (b"HydraHarp\0",), picoquant.read_ht3),
-    Format("npz", "numpy archive, as in run folders", (".npz",), (b"PK\x03\x04",),
+    Format("npz", "numpy archive", (".npz",), (b"PK\x03\x04",),
            numpy_files.read_npz, numpy_files.write_npz),
     Format("npy", "numpy arrays, NAME.times.npy and NAME.channels.npy", (".npy",), (b"\x93NUMPY",),
            numpy_files.read_npy),

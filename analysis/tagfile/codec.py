@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_NO_PLACE = 255
+"""Index of a channel that is not in the table, unless the table has all 256."""
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -31,37 +34,47 @@ class Packed:
 class Packer:
     """Packs the blocks of one recording; for one thread at a time.
 
-    It remembers the channels seen and hopes for short steps: most blocks are like that, and need one pass.
+    It remembers the channels seen and hopes for short steps: most blocks are like that. No compiled loops, so that a
+    process that only records need not load or compile any; these passes cost 1.5 ns a tag, compressing 1 ns.
     """
 
     def __init__(self) -> None:
-        self._buffer = np.empty(0, np.uint64)
-        self._seen = np.zeros(256, bool)
-        self._index = np.full(256, 256, np.uint16)
+        self._steps = np.empty(0, np.int64)
+        self._words = np.empty(0, np.uint64)
+        self._table, self._places = b"", bytes([_NO_PLACE] * 256)
 
     def pack(self, times: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8]) -> Packed:
         """Return the packed tags, at least one of them; times ascend and stay below 2^62 ps."""
-        from . import _kernels
+        count = len(times)
+        if len(self._steps) < count:
+            self._steps, self._words = np.empty(count, np.int64), np.empty(count, np.uint64)
+        steps = self._steps[:count]
+        steps[0] = 0
+        np.subtract(times[1:], times[:-1], out=steps[1:])
+        indices = self._indices(channels.tobytes())
+        bits = max(len(self._table) - 1, 0).bit_length()
+        longest = int(steps.max())
+        if longest >> (64 - bits):
+            cut = int(np.flatnonzero(steps >> (64 - bits))[0])
+            return self.pack(times[:cut], channels[:cut])
+        dtype: type[np.unsignedinteger[Any]] = np.uint64 if longest >> (32 - bits) else np.uint32
+        words = self._words.view(dtype)[:count]
+        words[:] = steps  # no step is negative: nothing is lost
+        np.left_shift(words, bits, out=words)
+        np.bitwise_or(words, indices, out=words)
+        return Packed(self._table, _compressed(words), words.itemsize, bits, count)
 
-        if len(self._buffer) < len(times):
-            self._buffer = np.empty(len(times), np.uint64)
-        dtype: type[np.unsignedinteger[Any]] = np.uint32
-        while True:
-            bits = max(int(self._seen.sum()) - 1, 0).bit_length()
-            words = self._buffer.view(dtype)[: len(times)]
-            steps, indices = _kernels.pack(times, channels, self._index, bits, words)
-            if int(indices) >= 256:
-                _kernels.survey(channels, self._seen)
-                self._index[self._seen] = np.arange(self._seen.sum())
-            elif dtype is np.uint32 and int(steps) >> (32 - bits):
-                dtype = np.uint64
-            elif int(steps) >> (64 - bits):
-                cut = int(np.flatnonzero(np.diff(times) >> (64 - bits))[0]) + 1
-                return self.pack(times[:cut], channels[:cut])
-            else:
-                break
-        table = np.flatnonzero(self._seen).astype(np.uint8).tobytes()
-        return Packed(table, _compressed(words), words.itemsize, bits, len(times))
+    def _indices(self, channels: bytes) -> npt.NDArray[np.uint8]:
+        """Return each tag's index in the table of channels, to which new ones are added."""
+        indices = np.frombuffer(channels.translate(self._places), np.uint8)
+        if len(self._table) < 256 and indices.max() == _NO_PLACE:
+            self._table = bytes(sorted({*self._table, *channels}))
+            places = bytearray([_NO_PLACE] * 256)
+            for index, channel in enumerate(self._table):
+                places[channel] = index
+            self._places = bytes(places)
+            indices = np.frombuffer(channels.translate(self._places), np.uint8)
+        return indices
 
 
 class Unpacker:

@@ -58,12 +58,14 @@ class TagFileWriter:
         self._packer = Packer()
         self._number = self._tags = self._end = 0
         self._last: int | None = None
-        self._synced = time.monotonic()
+        self._synced: float | None = None
         self._fd: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        self._write([header])
-        if fsync != "never":
-            self.sync()
-            _sync_folder(self.path.parent)
+        try:
+            self._write([header])
+        except BaseException:
+            os.close(self._fd)
+            self.path.unlink(missing_ok=True)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +116,8 @@ class TagFileWriter:
                 packed = self._packer.pack(times, channels) if len(times) else _NOTHING
                 self._block(DATA, times[: packed.taken], packed, gaps if start == 0 else gaps[:0], state)
                 start += max(packed.taken, 1)
-        if self._fsync == "block" or (self._fsync == "second" and time.monotonic() - self._synced >= 1.0):
+        late = self._synced is None or time.monotonic() - self._synced >= 1.0
+        if self._fsync == "block" or (self._fsync == "second" and late):
             self.sync()
         return self._number - 1
 
@@ -122,6 +125,8 @@ class TagFileWriter:
         """Return when everything appended is on the disk itself."""
         if self._fd is not None:
             os.fsync(self._fd)
+            if self._synced is None:
+                _sync_folder(self.path.parent)
             self._synced = time.monotonic()
 
     def close(self) -> None:

@@ -288,14 +288,16 @@ class Agent:
             if isinstance(message, Refusal):
                 self._server.refuse(incoming, from_refusal(message))
                 return
-            try:
-                self._recorder.keep(incoming.message.instrument, message.value)
-            except BellringerError as error:  # a full disk: what is not kept was not recorded
-                self._server.refuse(incoming, error)
-                return
-            if isinstance(incoming.message, (Get, Do)):
-                self._readings.passed(incoming.message, message.value)
-            self._server.reply(incoming, message.value)
+
+            def kept(error: BellringerError | None) -> None:
+                if error is not None:  # a full disk: what is not kept was not recorded
+                    self._server.refuse(incoming, error)
+                    return
+                if isinstance(incoming.message, (Get, Do)):
+                    self._readings.passed(incoming.message, message.value)
+                self._server.reply(incoming, message.value)
+
+            self._recorder.keep(incoming.message.instrument, message.value, kept)
 
         return answer
 

@@ -108,6 +108,8 @@ def run_agent(setup: Setup) -> None:
         publisher = stack.enter_context(
             Publisher(stream, keys, zap, enrolled, name=f"stream {setup.node}", hwm=PUBLISHED)
         )
+        recorder = TagRecorder(state / "tags", publisher)
+        stack.callback(recorder.close)
         where = setup.coordinator
         events = stack.enter_context(Subscriber(where.events, where.public_key, keys, topics=("events",)))
         endpoints = (server.endpoint, publisher.endpoint)
@@ -124,7 +126,7 @@ def run_agent(setup: Setup) -> None:
             entries,
             server,
             publisher,
-            TagRecorder(state / "tags", publisher),
+            recorder,
             events,
             CoordinatorLink(connect, registration),
             authority,
@@ -139,6 +141,7 @@ def run_agent(setup: Setup) -> None:
                 "links": {name: link.model_dump() for name, link in testbed.links.items()},
             },
         )
+        agent.watch(recorder.wake, recorder.turn)
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if setup.leave_at_end:

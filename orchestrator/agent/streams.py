@@ -5,7 +5,8 @@ subscriber that does not keep up loses blocks at its high-water mark and knows h
 ends a stream: the driver's safe state does, and the read that follows is refused.
 
 Published on topic ``tags``: ``tags`` with the stream's id, the block's number from 1, its stretch of device time,
-gaps and clock map, and beside it times and channels; ``stream_ended`` with the number of blocks and why.
+gaps and clock map, and beside it times and channels; ``stream_ended`` with the number of blocks and why. A stream that
+is recorded is one tag file; its number stands with each block, which is published when it is in the file.
 """
 
 import itertools
@@ -15,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...drivers.interfaces import ClockMap, TagBlock
-from ...testbed.errors import InstrumentError
+from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.messages import Call, Event, Refusal, Reply, Stream
 from ..wire.stream import Publisher
 from .children import Answer, Child
-from .recorder import TagRecorder
+from .recorder import StreamFile, TagRecorder
 
 READ_S = 0.3
 """The longest a read waits for tags: how long other calls to the tagger may have to wait behind it."""
@@ -35,6 +36,7 @@ class _Running:
     record: bool
     blocks: int = 0
     clock_map: ClockMap | None = None
+    file: StreamFile | None = None
     stopping: Answer | None = None
 
 
@@ -66,6 +68,8 @@ class Streams:
 
         def started(clock_map: ClockMap) -> None:
             stream.clock_map = clock_map
+            if stream.record:
+                stream.file = self._recorder.begin(stream.instrument, clock_map, stream.id)
             answer(Reply(0, {"stream": stream.id, "clock_map": clock_map}))
             self._go_on(stream)
 
@@ -97,35 +101,50 @@ class Streams:
 
     def _go_on(self, stream: _Running) -> None:
         """Read the next block, or stop if somebody wants that."""
-
-        def failed(refusal: Refusal) -> None:
-            self._ended(stream, "it was made dark" if refusal.error == "Aborted" else refusal.what)
-
         if stream.stopping is None:
-            self._ask(stream, "read_stream", lambda block: self._take(stream, block), failed, READ_S)
+            self._ask(stream, "read_stream", lambda block: self._take(stream, block), self._failed(stream), READ_S)
         else:
-            self._ask(stream, "stop_stream", lambda _: self._ended(stream, "it was stopped"), failed)
+            self._stop(stream, "it was stopped")
+
+    def _stop(self, stream: _Running, why: str) -> None:
+        self._ask(stream, "stop_stream", lambda _: self._ended(stream, why), self._failed(stream))
+
+    def _failed(self, stream: _Running) -> Callable[[Refusal], None]:
+        return lambda refusal: self._ended(stream, "it was made dark" if refusal.error == "Aborted" else refusal.what)
 
     def _take(self, stream: _Running, block: TagBlock) -> None:
-        if block.end_ps > block.begin_ps:
-            stream.blocks += 1
-            body = {
-                "instrument": stream.instrument,
-                "stream": stream.id,
-                "block": stream.blocks,
-                "begin_ps": block.begin_ps,
-                "end_ps": block.end_ps,
-                "gaps_ps": block.gaps_ps.tolist(),
-                "clock_map": vars(stream.clock_map),
-            }
-            if stream.record:
-                body["number"] = self._recorder.write(stream.instrument, block.times_ps, block.channels, body)
-            event = Event(0, "tags", stream.instrument, 0, body)
-            self._publisher.publish("tags", event, block.times_ps, block.channels)
+        if block.end_ps <= block.begin_ps:
+            self._go_on(stream)
+        elif stream.file is None:
+            self._publish(stream, block)
+        else:
+            stream.file.append(block, lambda error: self._publish(stream, block, error))
+
+    def _publish(self, stream: _Running, block: TagBlock, lost: BellringerError | None = None) -> None:
+        """Publish a block and go on, or end the stream if its file could not take it."""
+        if lost is not None:
+            self._stop(stream, lost.what)
+            return
+        stream.blocks += 1
+        body = {
+            "instrument": stream.instrument,
+            "stream": stream.id,
+            "block": stream.blocks,
+            "begin_ps": block.begin_ps,
+            "end_ps": block.end_ps,
+            "gaps_ps": block.gaps_ps.tolist(),
+            "clock_map": vars(stream.clock_map),
+        }
+        if stream.file is not None:
+            body["number"] = stream.file.number
+        event = Event(0, "tags", stream.instrument, 0, body)
+        self._publisher.publish("tags", event, block.times_ps, block.channels)
         self._go_on(stream)
 
     def _ended(self, stream: _Running, why: str) -> None:
         del self._running[stream.instrument]
+        if stream.file is not None:
+            stream.file.close()
         body = {"instrument": stream.instrument, "stream": stream.id, "blocks": stream.blocks, "why": why}
         self._publisher.publish("tags", Event(0, "stream_ended", stream.instrument, 0, body))
         if stream.stopping is not None:

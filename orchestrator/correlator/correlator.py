@@ -14,18 +14,20 @@ import numpy as np
 
 from ...analysis import (
     ClockOffset,
+    DelayedCounter,
     NoPeak,
-    accidental_matrix,
-    coincidence_matrix,
-    delayed_windows,
+    SinglesCounter,
+    Tags,
+    coincidences,
     find_clock,
     follow_clock,
     to_second_clock,
 )
+from ...analysis.accidentals import off_peak
 from ...analysis.alignment import LONGEST_PATH_PS
 from ...drivers.interfaces import ClockMap, Recording, TagBlock
 from .counts import Counts
-from .ends import End, common, inside
+from .ends import End
 
 STEP_PS = 200_000_000_000
 FIT_STEPS = 5
@@ -34,6 +36,10 @@ SEARCHED_PS = 4_000_000_000_000
 FOLLOWED_PS = 2_000_000_000_000
 FITTED_TAGS, SEARCHED_TAGS = 400_000, 1_000_000
 """More tags of the first end are not used for following or finding clocks; the latest ones are."""
+SLACK_PS = 1_000_000
+"""Clocks that are known turn out to have moved by less than that at a fit."""
+PAIRS = ((0, 2), (0, 3), (1, 2), (1, 3))
+"""Channels of the merged stream: the first end's transmitted and reflected clicks, the second end's."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,7 @@ class Correlator:
 
     def __init__(self, ends: LinkEnds, recent_s: float = 1.0) -> None:
         self.ends = ends
-        self._shifts = delayed_windows(ends.window_ps)
-        self._wide_ps = int(self._shifts[-1]) + ends.window_ps + 1
+        self._wide_ps = off_peak(ends.window_ps).far_ps
         self._sides = (End(*ends.inputs[0]), End(*ends.inputs[1]))
         self._maps: list[ClockMap | None] = [None, None]
         self._over = ["", ""]
@@ -156,7 +161,8 @@ class Correlator:
         step = max(-(-earliest // STEP_PS), self._step or 0) if not self._steps else self._next(earliest)
         low, high = step * STEP_PS, (step + 1) * STEP_PS
         reach = 0 if self.clock is not None else uncertainty + LONGEST_PATH_PS
-        if first.frontier_ps < high or second.frontier_ps < to_second_clock(guess, high) + reach + self._wide_ps:
+        wide = self._wide_ps + SLACK_PS
+        if first.frontier_ps < high or second.frontier_ps < to_second_clock(guess, high) + reach + wide:
             return False
         self._step, self._steps = step, self._steps + 1
         if self._steps % FIT_STEPS == 0:
@@ -206,28 +212,39 @@ class Correlator:
         self, sides: tuple[End, End], low: int, high: int, clock: ClockOffset | None, expected_ps: int
     ) -> Counts:
         """Count the first end's [low, high); without a clock only singles, the second end's by the hosts' clocks."""
-        first, second = sides
-        by = clock or ClockOffset(expected_ps, 0.0, 0.0, 0.0, 0.0, 0)
-        margin = self._wide_ps + 1_000_000
-        range_b = to_second_clock(by, low) - margin, to_second_clock(by, high) + margin
-        a, a_reflected = first.tags(low, high)
-        b, b_reflected = second.tags(*range_b)
-        b = by.to_alice(b)
-        theirs = by.to_alice(second.covered(*range_b).ravel()).reshape(-1, 2)
-        live = common(first.covered(low, high), theirs)
-        live = live[live[:, 0] < live[:, 1]]
-        ours = inside(a, live)
-        a, a_reflected = a[ours], a_reflected[ours]
-        heard = inside(b, live)
-        singles = np.array([[np.sum(~flags), np.sum(flags)] for flags in (a_reflected, b_reflected[heard])])
-        live_ps = int((live[:, 1] - live[:, 0]).sum())
+        tags = self._merged(sides, low, high, clock or ClockOffset(expected_ps, 0.0, 0.0, 0.0, 0.0, 0))
+        counter = SinglesCounter()
+        counter.feed(tags.between(low, high))
+        singles, live_ps = counter.counts[:4].reshape(2, 2), tags.live_time_ps(low, high)
         if clock is None:
             return Counts(live_ps, 0, singles)
-        ends = (a[~a_reflected], a[a_reflected]), (b[~b_reflected], b[b_reflected])
-        mean, _ = accidental_matrix(*ends, self.ends.window_ps)
-        delayed = np.rint(mean * len(self._shifts)).astype(np.int64)
-        coincidences = coincidence_matrix(*ends, self.ends.window_ps)
-        return Counts(live_ps, live_ps, singles, singles, coincidences, delayed)
+        window_ps = self.ends.window_ps
+        off = DelayedCounter(PAIRS, window_ps, tags_per_s=len(tags) / (high - low) * 1e12)
+        off.feed(tags)
+        stretches = tags.live_stretches(low - self._wide_ps, high + self._wide_ps)
+        return Counts(
+            live_ps,
+            live_ps,
+            singles,
+            singles,
+            coincidences(tags, PAIRS, window_ps).reshape(2, 2),
+            off.counts().reshape(2, 2),
+            off.exposure_s(stretches, (low, high)),
+        )
+
+    def _merged(self, sides: tuple[End, End], low: int, high: int, by: ClockOffset) -> Tags:
+        """Return the first end's tags of [low, high) and the second end's of a wider stretch, on the first's clock."""
+        first, second = sides
+        theirs = to_second_clock(by, low - self._wide_ps), to_second_clock(by, high + self._wide_ps)
+        parts: list[Tags] = []
+        for end, span, map_times in ((first, (low, high), None), (second, theirs, by.to_alice)):
+            times, reflected = end.tags(*span)
+            gaps = end.gaps(*span)
+            if map_times is not None:
+                times, gaps = map_times(times), map_times(gaps.ravel()).reshape(-1, 2)
+                gaps = gaps[gaps[:, 0] < gaps[:, 1]]
+            parts.append(Tags(times, 2 * len(parts) + reflected.astype(np.uint8), gaps))
+        return Tags.merge(parts)
 
     def _described(
         self, state: str, reason: str, recent: Counts, total: Counts, clock: ClockOffset | None, source: str
@@ -239,8 +256,8 @@ class Correlator:
             "source": source,
             "state": state,
             "reason": "; ".join(why) or reason,
-            "recent": recent.described(self.ends.window_ps),
-            "total": total.described(self.ends.window_ps),
+            "recent": recent.described(),
+            "total": total.described(),
             "clock": None if clock is None else vars(clock),
             "blocks": {
                 name: {"received": side.received, "lost": side.lost, "late": side.late}

@@ -1,7 +1,7 @@
 """What is counted on a link, added up over stretches of time, and what follows from it.
 
 Rates are raw: nothing is subtracted, except in the heralding efficiencies. Coincidences are those of
-``analysis.counting``; accidentals are the same counts in 42 delayed windows.
+``analysis.coincidences``; accidentals are the same counts off the peak (``analysis.accidentals``).
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...analysis import Estimate, delayed_windows, rate
+from ...analysis import Estimate, accidental, rate
 from ...analysis.bell import correlation, visibility
 from ...analysis.estimates import ZERO_COUNTS_ERROR
 
@@ -33,7 +33,8 @@ class Counts:
         singles: int64[2, 2], clicks by end and detector (transmitted, reflected).
         heralds: int64[2, 2], those of them in ``aligned_ps``.
         coincidences: int64[2, 2], by first end's and second end's detector.
-        delayed: int64[2, 2], in all delayed windows together.
+        delayed: int64[2, 2], the same off the peak.
+        exposure_s: for how long a window at the peak would have had to be open to have as many.
     """
 
     live_ps: int = 0
@@ -42,6 +43,7 @@ class Counts:
     heralds: Matrix = field(default_factory=_none)
     coincidences: Matrix = field(default_factory=_none)
     delayed: Matrix = field(default_factory=_none)
+    exposure_s: float = 0.0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -51,50 +53,45 @@ class Counts:
         """Return all of them together."""
         return sum(parts, cls())
 
-    def described(self, window_ps: int) -> dict[str, Any]:
-        """Return rates (1/s), correlation and efficiencies as ``Estimate``s, in plain values.
-
-        Args:
-            window_ps: the coincidence window; it decides how many delayed windows there were.
-        """
+    def described(self) -> dict[str, Any]:
+        """Return rates (1/s), correlation and efficiencies as ``Estimate``s, in plain values."""
         seconds, aligned = self.live_ps * 1e-12, self.aligned_ps * 1e-12
-        windows = len(delayed_windows(window_ps))
         return {
             "seconds": seconds,
             "aligned_seconds": aligned,
             "counts": {"singles": self.singles.tolist(), "coincidences": self.coincidences.tolist()},
             "singles": _table(self.singles, lambda n: rate(n, seconds)),
             "coincidences": _table(self.coincidences, lambda n: rate(n, aligned)),
-            "accidentals": _table(self.delayed, lambda n: _accidental(n, windows, aligned)),
+            "accidentals": [[self._accidental(i, j).as_dict() for j in (0, 1)] for i in (0, 1)],
             "E": correlation(self.coincidences).as_dict(),
             "visibility": visibility(self.coincidences).as_dict(),
-            "heralding": [each.as_dict() for each in self._heralding(windows)],
+            "heralding": [each.as_dict() for each in self._heralding()],
         }
 
-    def _heralding(self, windows: int) -> list[Estimate]:
+    def _accidental(self, first: int, second: int) -> Estimate:
+        if not self.aligned_ps:
+            return rate(0, 0.0)
+        tags = int(self.heralds[0, first]), int(self.heralds[1, second])
+        return accidental(int(self.delayed[first, second]), self.exposure_s, *tags)
+
+    def _heralding(self) -> list[Estimate]:
         """Return each end's Klyshko efficiency: true coincidences over the other end's clicks.
 
         Klyshko, Sov. J. Quantum Electron. 10, 1112 (1980). The other end's dark counts lower it; nothing is corrected
         but accidental coincidences.
         """
         both = int(self.coincidences.sum())
-        true = both - self.delayed.sum() / windows
+        share = self.aligned_ps * 1e-12 / self.exposure_s if self.exposure_s else 0.0
+        true = both - self.delayed.sum() * share
         found = []
         for other in (1, 0):
             clicks = int(self.heralds[other].sum())
             if clicks == 0:
                 found.append(Estimate(None, None, "", "no clicks that herald"))
                 continue
-            error = math.sqrt(both + self.delayed.sum() / windows**2) or ZERO_COUNTS_ERROR
+            error = math.sqrt(both + self.delayed.sum() * share**2) or ZERO_COUNTS_ERROR
             found.append(Estimate(true / clicks, error / clicks))
         return found
-
-
-def _accidental(count: int, windows: int, seconds: float) -> Estimate:
-    one = rate(count, seconds)
-    if one.value is None or one.error is None:
-        return one
-    return Estimate(one.value / windows, one.error / windows, one.unit)
 
 
 def _table(counts: Matrix, estimate: Any) -> list[list[dict[str, Any]]]:

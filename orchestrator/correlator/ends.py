@@ -81,35 +81,13 @@ class End:
         ours = (inputs == self.inputs[0]) | (inputs == self.inputs[1])
         return found[ours], inputs[ours] == self.inputs[1]
 
-    def covered(self, low_ps: int, high_ps: int) -> Intervals:
-        """Return the stretches of [low, high) from which no tag is missing."""
-        parts = [np.empty((0, 2), np.int64)]
+    def gaps(self, low_ps: int, high_ps: int) -> Intervals:
+        """Return the stretches of [low, high) from which tags may be missing."""
+        parts = [np.array([[low_ps, low_ps]], np.int64)]
         for block in self._blocks:
             if block.begin_ps < high_ps and block.end_ps > low_ps:
                 edges = np.concatenate([[block.begin_ps], block.gaps_ps.ravel(), [block.end_ps]])
                 parts.append(edges.reshape(-1, 2))
-        return cut(np.concatenate(parts), low_ps, high_ps)
-
-
-def cut(intervals: Intervals, low_ps: int, high_ps: int) -> Intervals:
-    """Return the parts of intervals inside [low, high)."""
-    inside = np.clip(intervals, low_ps, high_ps)
-    return inside[inside[:, 0] < inside[:, 1]]
-
-
-def common(a: Intervals, b: Intervals) -> Intervals:
-    """Return the stretches that lie in both."""
-    if not len(a) or not len(b):
-        return np.empty((0, 2), np.int64)
-    first = np.searchsorted(b[:, 1], a[:, 0], "right")
-    last = np.searchsorted(b[:, 0], a[:, 1], "left")
-    count = np.maximum(last - first, 0)
-    i = np.repeat(np.arange(len(a)), count)
-    j = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    return np.stack([np.maximum(a[i, 0], b[j, 0]), np.minimum(a[i, 1], b[j, 1])], axis=1)
-
-
-def inside(times: Times, intervals: Intervals) -> npt.NDArray[np.bool_]:
-    """Return which times lie in one of the intervals."""
-    found: npt.NDArray[np.bool_] = np.searchsorted(intervals.ravel(), times, "right") % 2 == 1
-    return found
+        told = np.clip(np.concatenate([*parts, [[high_ps, high_ps]]]), low_ps, high_ps)
+        between: Intervals = told.ravel()[1:-1].reshape(-1, 2)
+        return between[between[:, 0] < between[:, 1]]

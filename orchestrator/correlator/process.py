@@ -2,10 +2,10 @@
 
     python -m bellringer.orchestrator.correlator.process
 
-Reads its set-up, one JSON object, from standard input (so that no key is ever on a command line), prints one JSON line
-with its address when its port is open, and runs until SIGTERM, or until standard input ends if ``leave_at_end``. It
-only listens: whether it lives, lags or dies is nothing to the agents and to runs. What it does not take in time is lost
-to it alone, and counted.
+Reads its set-up, one JSON object, from standard input (so that no key is ever on a command line), gets its compiled
+loops ready, prints one JSON line with its address when its port is open, and runs until SIGTERM, or until standard
+input ends if ``leave_at_end``. It only listens: whether it lives, lags or dies is nothing to the agents and to runs.
+What it does not take in time is lost to it alone, and counted.
 
 Published on topic ``link``: the result, ten times a second while tags stream, or once for every pair of recordings.
 """
@@ -28,6 +28,7 @@ from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
 from .correlator import Correlator, LinkEnds
 from .intake import Intake
+from .warm import warm_up
 
 PUBLISH_S = 0.1
 QUEUE = 50
@@ -86,6 +87,7 @@ def main() -> int:
 
 def run_correlator(setup: Setup) -> None:
     """Correlate until told to end."""
+    warm_up(lambda text: sys.stderr.write(f"the correlator of '{setup.link}': {text}\n"))
     keys, enrolled = KeyPair(*setup.keys), Enrolled.in_memory(setup.enrolled)
     with contextlib.ExitStack() as stack:
         zap = Zap()

@@ -1,5 +1,6 @@
 """Run records: one folder per run."""
 
-from .folder import RunFolder, find_run, list_runs, write_tags_whole
+from .folder import RunFolder, find_run, list_runs
+from .keeper import TagKeeper
 
-__all__ = ["RunFolder", "find_run", "list_runs", "write_tags_whole"]
+__all__ = ["RunFolder", "TagKeeper", "find_run", "list_runs"]

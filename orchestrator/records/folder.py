@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...analysis import Tags
 from ...analysis.tagfile import ClockState, TagFileWriter
 from ...testbed.errors import BellringerError, nearest
+from .keeper import not_written
 
 RESERVE = ".reserve"
 RESERVE_BYTES = 1 << 20
@@ -138,38 +138,7 @@ class RunFolder:
             yield
         except OSError as error:
             self.give_room()
-            raise _not_written(self.path / name, error) from error
-
-
-def write_tags_whole(
-    path: Path, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]
-) -> None:
-    """Write tags to ``path``; the file is on disk, complete, when this returns, or it is not there.
-
-    Raises:
-        BellringerError: the disk did not take it.
-    """
-    try:
-        _write_tags(path, times_ps, channels, about)
-    except OSError as error:
-        raise _not_written(path, error) from error
-
-
-def _write_tags(
-    path: Path, times_ps: npt.NDArray[np.int64], channels: npt.NDArray[np.uint8], about: Mapping[str, Any]
-) -> None:
-    with _whole(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, times_ps=times_ps, channels=channels, about=np.array(json.dumps(_plain(about))))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _not_written(path: Path, error: OSError) -> BellringerError:
-    return BellringerError(
-        f"the record cannot be written: {error.strerror or error}",
-        where=str(path),
-        hint="free or repair the disk; what was written before is whole",
-    )
+            raise not_written(self.path / name, error) from error
 
 
 class _whole:

@@ -54,10 +54,13 @@ def chsh(
 
 
 def _rates(run: Run, matched: list[Acquisition], delay_ps: int) -> None:
-    """Give the raw sum over the four detector pairs in the matched bases, and the same sum in delayed windows."""
+    """Give the raw sum over the four detector pairs in the matched bases, and how many of them chance alone gives."""
     seconds = sum(acquisition.seconds for acquisition in matched)
     counts = sum(int(acquisition.coincidences(delay_ps).sum()) for acquisition in matched)
     run.result("coincidence_rate", rate(counts, seconds, unit="1/s"))
+    if not seconds:
+        run.result("accidental_rate", Estimate(None, None, "1/s", "no live time"))
+        return
     means, errors = zip(*(acquisition.accidentals(delay_ps) for acquisition in matched))
     error = float(np.sqrt(sum(float((e**2).sum()) for e in errors)))
     run.result("accidental_rate", Estimate(float(sum(m.sum() for m in means)) / seconds, error / seconds, "1/s"))

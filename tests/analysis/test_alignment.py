@@ -5,9 +5,6 @@ import pytest
 from bellringer.analysis import (
     ClockOffset,
     NoPeak,
-    accidental_matrix,
-    coincidence_matrix,
-    delayed_windows,
     find_clock,
     follow_clock,
     to_second_clock,
@@ -65,13 +62,3 @@ def test_two_lines_one_after_the_other_are_one(offset, drift, more, rest, time):
     bob = np.array([time])
     twice = found.to_alice(before.to_alice(bob))
     assert abs(int(both.to_alice(bob)[0]) - int(twice[0])) <= 2
-
-
-def test_delayed_windows_are_those_that_are_counted():
-    rng = np.random.default_rng(5)
-    a, b = ([np.sort(rng.integers(0, S // 10, 20_000))] for _ in range(2))
-    mean, _ = accidental_matrix(a, b, 600)
-    shifts = delayed_windows(600)
-    assert len(shifts) == 42
-    counted = sum(coincidence_matrix(a, b, 600, int(shift))[0, 0] for shift in shifts)
-    assert mean[0, 0] * len(shifts) == pytest.approx(counted)

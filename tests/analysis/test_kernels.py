@@ -1,5 +1,6 @@
 """Compiled kernels: not loaded before they are needed, compiled once for all, and found again by the next process."""
 
+import ast
 import json
 import os
 import subprocess
@@ -46,6 +47,34 @@ def test_a_second_process_compiles_nothing(tmp_path):
     again, hits, misses = json.loads(run(FIRST_USE, NUMBA_CACHE_DIR=str(tmp_path)))
     assert again == answers
     assert (hits > 3, misses) == (True, 0)
+
+
+def with_numba():
+    """Return the files that hold compiled loops, by their imports."""
+    return [
+        path for path in sorted(ROOM.rglob("*.py")) if {"numba"} <= {name.partition(".")[0] for name in named(path)}
+    ]
+
+
+def named(path):
+    """Return the modules that a file imports, those of this package with a dot before."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append("." * node.level + (node.module or ""))
+    return found
+
+
+def test_compiled_loops_stand_in_files_of_their_own():
+    assert {path.name for path in with_numba()} == {path.name for path in ROOM.rglob("*_kernels.py")}
+
+
+@pytest.mark.parametrize("path", with_numba(), ids=lambda path: path.stem)
+def test_a_file_of_kernels_imports_none_of_ours(path):
+    """numba compiles anew when a kernel's own file has changed; a loop from another file would stay as it was."""
+    assert set(named(path)) <= {"math", "typing", "numba", "numpy", "numpy.typing"}
 
 
 @pytest.mark.parametrize("path", sorted(ROOM.rglob("*_kernels.py")), ids=lambda path: path.stem)

@@ -1,8 +1,12 @@
 """Rates, accidentals, heralding and CAR: pulsed sources against their formulas, continuous ones against their pulls."""
 
+import itertools
+
 import numpy as np
 import pytest
 from bellringer.analysis import Tags, accidentals_from_rates, g2, heralded_g2, pair_figures, rate, singles
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 S = 10**12
 PERIOD = 10_000
@@ -69,6 +73,32 @@ def test_figures_of_a_continuous_source_are_as_wrong_as_they_say():
     for name, values in pulls.items():
         assert abs(np.mean(values)) < 4 / np.sqrt(150), (name, np.mean(values))
         assert abs(np.std(values) - 1) < 4 / np.sqrt(300), (name, np.std(values))
+
+
+events = st.lists(st.tuples(st.integers(0, 80), st.integers(0, 1)), min_size=2, max_size=25).map(sorted)
+edges = st.lists(st.integers(0, 80), max_size=6, unique=True).map(lambda x: sorted(x)[: len(x) // 2 * 2])
+
+
+@settings(deadline=None)
+@given(events, edges, st.lists(st.sampled_from([-40, -20, -7, 9, 30]), min_size=1, unique=True))
+def test_windows_at_given_shifts_count_what_is_there_over_the_time_that_both_tags_can_be_there(pairs, gaps, shifts):
+    """Every tag and every ps by hand; window 2 ps."""
+    cut = np.reshape(gaps, (-1, 2)).astype(np.int64)
+    tags = Tags([t for t, _ in pairs], [c for _, c in pairs], cut)
+    low, high = tags.span_ps
+    total, exposure = 0, 0
+    for shift in shifts:
+        grown = [(begin + min(0, -shift), end + max(0, -shift)) for begin, end in cut.tolist()]
+        lost = {t for begin, end in grown for t in range(begin, end)}
+        first, second = ([t for t, c in pairs if c == channel] for channel in (0, 1))
+        for t, u in itertools.product(first, (u - shift for u in second)):
+            total += abs(u - t) <= 2 and not lost & set(range(min(t, u), max(t, u) + 1))
+        exposure += len(set(range(max(low, low - shift), min(high, high - shift))) - lost)
+    found = pair_figures(tags, 0, 1, 2, shifts_ps=shifts).accidentals
+    if exposure:
+        assert found.value == pytest.approx(total / exposure * 1e12)
+    else:
+        assert found.value is None
 
 
 def test_accidentals_from_rates_are_two_windows_times_the_rates():

@@ -1,8 +1,8 @@
 """Rows 35 and 37: slow readers disturb nobody, and killed writers leave everything that was acknowledged."""
 
-import io
 import json
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import zmq
 from bellringer.analysis.files import read_tags
+from bellringer.analysis.tagfile import ClockState, TagFileReader
 from bellringer.drivers.interfaces import ClockMap, Recording
 from bellringer.orchestrator.agent.recorder import TagRecorder
 from bellringer.orchestrator.records import list_runs
@@ -38,22 +39,31 @@ def test_row_35_a_slow_subscriber_loses_display_frames_and_knows_how_many_and_no
             Subscriber(publisher.endpoint, keys[0].public, keys[1], context=context, hwm=20) as display,
         ):
             recorder = TagRecorder(tmp_path, publisher)
+            kept = []
+
+            def keep():
+                recorder.keep("alice.tagger", recording, kept.append)
+                assert select.select([recorder.wake], [], [], 20.0)[0], "it was not written"
+                recorder.turn()
+
             while not publisher.subscribed():
                 threading.Event().wait(0.01)
             for _ in range(400):  # never waits for the display, which does not look
-                recorder.keep("alice.tagger", recording)
+                keep()
             seen = []
             while (published := display.receive(1.0)) is not None:
                 seen.append(published.number)
-            recorder.keep("alice.tagger", recording)  # the loss shows with the next one that arrives
+            keep()  # the loss shows with the next one that arrives
             seen.append(display.receive(20.0).number)
+            recorder.close()
         zap.close()
+    assert kept == 401 * [None]
     assert 0 < len(seen) < 401
     assert seen[-1] == 401
     assert display.lost["tags"] == 401 - len(seen), "the numbers tell exactly"
     files = sorted(tmp_path.iterdir())
     assert len(files) == 401
-    assert all(len(np.load(file)["times_ps"]) == 10_000 for file in (files[0], files[-1]))
+    assert all(len(read_tags(file)) == 10_000 for file in (files[0], files[-1]))
 
 
 FROZEN = """
@@ -143,32 +153,67 @@ def test_row_37_a_killed_writer_leaves_every_record_that_was_acknowledged(tmp_pa
 
 
 RECORDER = """
-    import itertools, sys
+    import itertools, select, sys
     import numpy as np
     from pathlib import Path
+    from bellringer.drivers.interfaces import ClockMap, Recording, TagBlock
     from bellringer.orchestrator.agent.recorder import TagRecorder
-    recorder = TagRecorder(Path(sys.argv[1]), None)
-    while True:
-        n = recorder.write("alice.tagger", np.arange(1000), np.ones(1000, np.uint8), {})
-        print(n, flush=True)
+
+    class Published:
+        def publish(self, topic, event, *arrays):
+            print("recording", event.body["number"], flush=True)
+
+    recorder, size = TagRecorder(Path(sys.argv[1]), Published()), int(sys.argv[2])
+    clock = ClockMap(0, 0.0, 0, 0.0, "PPS", True)
+    stream = recorder.begin("alice.tagger", clock, "s")
+    assert "numba" not in sys.modules
+    for n in itertools.count():
+        low = n * 10**9
+        times, ones = np.arange(low, low + size), np.ones(size, np.uint8)
+        block = TagBlock(low, low + 10**9, times, ones, np.array([[low + 10**8, low + 10**8 + 7]]))
+        stream.append(block, lambda error: print("block", stream.number, n, flush=True))
+        if n % 5 == 0:
+            recorder.keep("alice.tagger", Recording(times, ones, 10**12, clock), lambda error: None)
+        for _ in range(1 + (n % 5 == 0)):
+            select.select([recorder.wake], [], [])
+            recorder.turn()
 """
 
 
-def test_row_37_a_killed_agent_leaves_every_recording_it_answered_with_and_counts_on(tmp_path):
-    last = 0
-    for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(RECORDER), str(tmp_path)], stdout=subprocess.PIPE, text=True
-        ) as writer:
-            first = int(writer.stdout.readline())
-            assert first > last, "a number is never used twice"
-            said = [writer.stdout.readline() for _ in range(30)]
-            writer.send_signal(signal.SIGKILL)
-            said += writer.stdout.readlines()
-        last = max(int(line) for line in said if line.endswith("\n"))
-        for number in range(1, last + 1):
-            with np.load(io.BytesIO((tmp_path / f"{number:06d}-alice.tagger.npz").read_bytes())) as tags:
-                assert len(tags["times_ps"]) == 1000
+def killed_recorder(folder, said):
+    """Start a recorder of an agent, kill it after so many lines, and return (recordings, blocks by file) it told of."""
+    size = str(random.Random(said).choice([1, 1000, 200_000]))
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(RECORDER), str(folder), size], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        lines = [writer.stdout.readline() for _ in range(said)]
+        writer.send_signal(signal.SIGKILL)
+        lines += writer.stdout.readlines()
+    words = [line.split() for line in lines if line.endswith("\n")]
+    recordings = [int(word[1]) for word in words if word[0] == "recording"]
+    ((number, last),) = [(int(w[1]), int(w[2])) for w in words if w[0] == "block"][-1:]
+    return recordings, number, last, int(size)
+
+
+@pytest.mark.parametrize("attempts", [4, pytest.param(100, marks=pytest.mark.soak)])
+def test_row_37_a_killed_agent_leaves_every_recording_it_answered_with_and_counts_on(tmp_path, attempts):
+    """And of a stream that it recorded every block that it told of, with gaps and the clock's state."""
+    chance, before = random.Random(SEED), 0
+    for _ in range(attempts):
+        recordings, stream, last, size = killed_recorder(tmp_path, chance.randrange(4, 60))
+        assert stream > before, "a number is never used twice"
+        before = max([stream, *recordings])
+        for number in recordings:
+            assert len(read_tags(tmp_path / f"{number:06d}-alice.tagger.tags")) == size
+        with TagFileReader(tmp_path / f"{stream:06d}-alice.tagger.tags") as reader:
+            told = reader.read_told()
+            assert not reader.ended
+        blocks = len(told.tags) // size
+        assert last + 1 <= blocks <= last + 2
+        expected = [np.arange(n * 10**9, n * 10**9 + size) for n in range(blocks)]
+        assert np.array_equal(told.tags.times_ps[: blocks * size], np.concatenate(expected))
+        assert told.tags.gaps[:, 0].tolist()[: last + 1] == [n * 10**9 + 10**8 for n in range(last + 1)]
+        assert told.clocks == ((0, ClockState("PPS", True)),)
 
 
 def test_row_37_a_torn_tail_of_the_journal_is_cut_off_and_the_coordinator_starts(cold_site):

@@ -1,7 +1,11 @@
 """An agent's streams: one read in flight, blocks numbered, every way to an end told. Child and port are stand-ins."""
 
+import select
+
 import numpy as np
 import pytest
+from bellringer.analysis.files import read_tags
+from bellringer.analysis.tagfile import ClockState, TagFileReader
 from bellringer.drivers.interfaces import ClockMap, TagBlock
 from bellringer.orchestrator.agent.recorder import TagRecorder
 from bellringer.orchestrator.agent.streams import Streams
@@ -52,7 +56,8 @@ class Publisher:
 class Node:
     def __init__(self, folder):
         self.child, self.publisher, self.answers = Child(), Publisher(), []
-        self.streams = Streams(self.publisher, TagRecorder(folder / "tags", self.publisher))
+        self.recorder = TagRecorder(folder / "tags", self.publisher)
+        self.streams = Streams(self.publisher, self.recorder)
 
     def ask(self, *channels, **more):
         self.streams.serve(Stream(1, TAGGER, channels, 0, **more), self.child, self.answers.append)
@@ -61,10 +66,17 @@ class Node:
         self.ask(1, 2, **more)
         self.child.reply(MAP)
 
+    def kept(self):
+        """Do what the agent's loop does when a block is in its file."""
+        assert select.select([self.recorder.wake], [], [], 10.0)[0], "nothing was written"
+        self.recorder.turn()
+
 
 @pytest.fixture
 def node(tmp_path):
-    return Node(tmp_path)
+    node = Node(tmp_path)
+    yield node
+    node.recorder.close()
 
 
 def test_blocks_are_published_with_numbers_and_their_place_in_time_one_read_at_a_time(node):
@@ -162,12 +174,49 @@ def test_blocks_are_written_to_disk_only_if_asked(node, tmp_path):
     node.start()
     node.child.reply(block(0))
     assert list((tmp_path / "tags").iterdir()) == []
+
+
+def test_a_recorded_stream_is_one_file_and_a_block_is_published_when_it_is_in_it(node, tmp_path):
+    node.start(record=True)
+    for number in (0, 1, 3):  # what lies between 1 and 3 was never told of
+        node.child.reply(block(number))
+        assert len(node.publisher.published) == min(number, 2), "not before it is kept"
+        assert node.child.answers == [], "nor is more read"
+        node.kept()
+        assert node.publisher.published[-1][1].body["number"] == 1
+        with TagFileReader(tmp_path / "tags" / f"000001-{TAGGER}.tags") as reader:
+            assert reader.read().times_ps[-2:].tolist() == [10 * number, 10 * number + 3], (
+                "it can be read while it grows"
+            )
+            assert not reader.ended
     node.ask()
-    node.child.fail(InstrumentError("over"))
+    node.child.reply(TagBlock(40, 40, np.empty(0, np.int64), np.empty(0, np.uint8)))
+    node.child.reply()
+    node.kept()
+    (path,) = (tmp_path / "tags").iterdir()
+    with TagFileReader(path) as reader:
+        assert reader.ended
+        told = reader.read_told()
+        assert reader.metadata["stream"] == node.answers[0].value["stream"]
+        assert reader.metadata["clock_map"] == vars(MAP)
+    assert told.tags.times_ps.tolist() == [0, 3, 10, 13, 30, 33]
+    assert told.tags.gaps.tolist() == [[20, 30]]
+    assert told.reasons == ("not recorded",)
+    assert told.clocks == ((0, ClockState(MAP.source, MAP.locked)),)
+    assert node.publisher.names == ["tags", "tags", "tags", "stream_ended"]
+
+
+def test_a_stream_whose_file_finds_no_room_is_ended_and_what_was_kept_stays(node, tmp_path, mocker):
     node.start(record=True)
     node.child.reply(block(0))
-    (file,) = (tmp_path / "tags").iterdir()
-    assert file.name == f"000001-{TAGGER}.npz"
-    with np.load(file) as kept:
-        assert kept["times_ps"].tolist() == [0, 3]
-    assert node.publisher.published[-1][1].body["number"] == 1
+    node.kept()
+    mocker.patch("os.writev", side_effect=OSError(28, "No space left on device"))
+    node.child.reply(block(1))
+    node.kept()
+    assert node.child.asked[-1] == ("stop_stream",)
+    node.child.reply()
+    mocker.stopall()
+    node.kept()
+    assert node.publisher.names == ["tags", "stream_ended"]
+    assert "No space left on device" in node.publisher.published[-1][1].body["why"]
+    assert read_tags(tmp_path / "tags" / f"000001-{TAGGER}.tags").times_ps.tolist() == [0, 3]

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from bellringer.analysis import coincidence_matrix
 from bellringer.drivers.interfaces import TagBlock
 from bellringer.orchestrator.correlator import Correlator
 from bellringer.orchestrator.correlator import correlator as core
 from bellringer.orchestrator.correlator import ends as ends_module
-from bellringer.orchestrator.correlator.ends import End, common, cut, inside
+from bellringer.orchestrator.correlator.ends import End
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ def totals(correlator):
         body.live_ps,
         body.aligned_ps,
         *(each.tolist() for each in (body.singles, body.heralds, body.coincidences, body.delayed)),
+        body.exposure_s,
     )
 
 
@@ -87,7 +87,7 @@ def test_a_step_waits_for_clicks_that_come_a_little_later_at_the_other_end(make_
     assert whole.total.delayed.sum() >= whole.total.aligned_ps // (S // 5)
 
 
-def test_counts_of_a_recording_are_those_of_the_plain_functions(make_source, ends, correlator):
+def test_counts_of_a_recording_are_those_by_hand(make_source, ends, correlator):
     source = make_source()
     result = correlator.correlate(source.recording(0), source.recording(1))
     assert (result["state"], result["source"]) == ("aligned", "recording")
@@ -95,7 +95,8 @@ def test_counts_of_a_recording_are_those_of_the_plain_functions(make_source, end
     clock = core.ClockOffset(**result["clock"])
     a = [times_a[inputs_a == n] for n in (1, 2)]
     b = [clock.to_alice(times_b)[inputs_b == n] for n in (3, 4)]
-    assert result["total"]["counts"]["coincidences"] == coincidence_matrix(a, b, 600).tolist()
+    near = [[sum(np.diff(np.searchsorted(y, [t - 600, t + 601]))[0] for t in x) for y in b] for x in a]
+    assert result["total"]["counts"]["coincidences"] == near
 
 
 def test_without_a_common_source_it_says_so_and_counts_singles_only(make_source, ends):
@@ -207,19 +208,21 @@ def test_what_came_before_is_late_and_numbers_that_are_missing_are_lost():
         end.feed(number, block(begin, begin + 10, [begin]))
     assert (end.received, end.lost, end.late, end.frontier_ps) == (3, 1, 1, 30)
     assert end.tags(0, 30)[0].tolist() == [0, 20]
-    assert end.covered(5, 25).tolist() == [[5, 10], [20, 25]]
+    assert end.gaps(5, 25).tolist() == [[10, 20]]
+    assert end.gaps(-5, 40).tolist() == [[-5, 0], [10, 20], [30, 40]]
 
 
-intervals = st.lists(st.integers(0, 60), max_size=10, unique=True).map(
-    lambda edges: np.array(sorted(edges)[: len(edges) // 2 * 2], np.int64).reshape(-1, 2)
-)
+edges = st.lists(st.integers(0, 60), max_size=10, unique=True).map(sorted)
 
 
-@given(intervals, intervals, st.integers(0, 60), st.integers(0, 60))
-def test_intervals_are_sets_of_times(a, b, low, high):
-    def members(these):
-        return {t for begin, end in these.tolist() for t in range(begin, end)}
-
-    assert members(common(a, b)) == members(a) & members(b)
-    assert members(cut(a, low, high)) == {t for t in members(a) if low <= t < high}
-    assert {t for t in range(61) if inside(np.array([t]), a)[0]} == members(a)
+@given(edges, edges, st.integers(-5, 60), st.integers(0, 30))
+def test_gaps_are_the_times_that_no_block_tells_of(cuts, gap_edges, low, length):
+    """Every other stretch between cuts is a block; its own gaps are stretches of ``gap_edges``."""
+    end, told = End(1, 2), set()
+    for number, (begin, stop) in enumerate(zip(cuts[::2], cuts[1::2])):
+        gaps = np.clip(np.array(gap_edges[: len(gap_edges) // 2 * 2], np.int64).reshape(-1, 2), begin, stop)
+        end.feed(number + 1, TagBlock(begin, stop, np.empty(0, np.int64), np.empty(0, np.uint8), gaps))
+        told |= set(range(begin, stop)) - {t for first, last in gaps.tolist() for t in range(first, last)}
+    found = end.gaps(low, low + length)
+    assert {t for first, last in found.tolist() for t in range(first, last)} == set(range(low, low + length)) - told
+    assert (np.diff(found.ravel()) >= 0).all()
