@@ -115,16 +115,17 @@ class Agent:
     # --- the loop ---------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run until ``stop``, and until who pressed an e-stop knows; then all driver processes go dark and leave."""
+        """Run until ``stop``, and until who pressed an e-stop knows."""
         self._link.start()
         self._watch()
-        try:
-            while not self._stopped or self._pressers.waiting(elapsed_s()):
-                self.turn()
-        finally:
-            self._link.close()
-            for child in self.children:
-                child.stop()
+        while not self._stopped or self._pressers.waiting(elapsed_s()):
+            self.turn()
+
+    def close(self) -> None:
+        """End the link and every driver process: dark first. An agent that was made must be closed, run or not."""
+        self._link.close()
+        for child in self.children:
+            child.stop()
 
     def leave_at_end_of(self, descriptor: int) -> None:
         """Stop when nothing more can come through ``descriptor``."""
@@ -151,6 +152,7 @@ class Agent:
         """Poll what there is now; call it when a driver process or the coordinator's connection was replaced."""
         actions: dict[int, Callable[[], object]] = {self._events.socket.FD: self._hear_events}
         actions[self._link.wake] = self._hear_coordinator
+        actions[self._recorder.wake] = self._recorder.turn
         actions |= {child.connection.fileno(): child.take_in for child in self.children}
         actions |= {descriptor: functools.partial(self._hear_end, descriptor) for descriptor in self._until_end}
         actions[self._server.socket.FD] = self._serve

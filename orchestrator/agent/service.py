@@ -141,7 +141,7 @@ def run_agent(setup: Setup) -> None:
                 "links": {name: link.model_dump() for name, link in testbed.links.items()},
             },
         )
-        agent.watch(recorder.wake, recorder.turn)
+        stack.callback(agent.close)
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if setup.leave_at_end:

@@ -62,7 +62,24 @@ def test_any_quotient_is_what_pint_says_it_is(above: tuple[str, str], below: tup
 
 @pytest.mark.parametrize(
     "text",
-    ["inch", "watt", "mdB", "mdeg", "W m", "W/", "W//s", "W/(s", "W/s)", "W^", "W^-1", "W ^2", "degC/s", "2 W", "", " W"],
+    [
+        "inch",
+        "watt",
+        "mdB",
+        "mdeg",
+        "W/",
+        "W//s",
+        "W/(s",
+        "W/s)",
+        "W^",
+        "W^-1",
+        "degC/s",
+        "W m",
+        "W ^2",
+        "2 W",
+        "",
+        " W",
+    ],
 )
 def test_what_is_left_to_pint(text: str) -> None:
     assert decades(text, "W") is None
