@@ -38,6 +38,9 @@ def until(what, message="it never happened"):
         time.sleep(0.02)
 
 
+COMMAND = [sys.executable, "-m", "bellringer.orchestrator.agent.service"]
+
+
 class Network:
     """A lab in step with the wall, a coordinator, and Charlie's agent."""
 
@@ -80,7 +83,7 @@ class Network:
         keys = self.keys["charlie"]
         with socket.create_server(("127.0.0.1", 0)) as probe:
             stream = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        setup = Setup(
+        self.setup = Setup(
             node="charlie",
             testbed=str(EXAMPLE),
             overrides=OVERRIDES,
@@ -94,9 +97,8 @@ class Network:
             stream=stream,
             leave_at_end=True,
         )
-        command = [sys.executable, "-m", "bellringer.orchestrator.agent.service"]
-        self.agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.agent.stdin.write(msgspec.json.encode(setup) + b"\n")
+        self.agent = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.agent.stdin.write(msgspec.json.encode(self.setup) + b"\n")
         self.agent.stdin.flush()
         where = json.loads(self.agent.stdout.readline())
         self.control = where["control"]
@@ -248,6 +250,22 @@ def test_what_a_run_owns_nobody_else_sets_and_when_the_run_is_silent_it_goes_dar
     run.request(Own(0, "run-2", (PUMP,), 60.0))
     run.request(Release(0, "run-2"))
     until(lambda: network.status()["owners"] == {})
+
+
+def test_an_agent_that_fails_while_it_starts_ends_and_leaves_no_process_behind(network, tmp_path):
+    reader, nobody_reads = os.pipe()
+    os.close(reader)
+    setup = msgspec.structs.replace(network.setup, state=str(tmp_path / "second"), stream="", leave_at_end=False)
+    agent = subprocess.run(
+        COMMAND,
+        input=msgspec.json.encode(setup) + b"\n",
+        stdout=nobody_reads,
+        stderr=subprocess.PIPE,  # driver processes hold it too: it ends with the last of them
+        timeout=PATIENCE_S,
+    )
+    os.close(nobody_reads)
+    assert agent.returncode != 0
+    assert b"BrokenPipeError" in agent.stderr
 
 
 def test_a_killed_agent_leaves_darkness(network):
