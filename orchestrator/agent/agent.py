@@ -170,7 +170,7 @@ class Agent:
             child.watch()
         self._readings.turn(now_s)
         self._history.turned_away(self._server.counters, self.authority.epoch)
-        self._serve()
+        self._server.look_at_the_door()
         self._watch()
 
     def _hear_end(self, descriptor: int) -> None:
@@ -233,7 +233,7 @@ class Agent:
     # --- requests ---------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        for incoming in self._server.receive():
+        for incoming in self._server.receive(1):  # the turn looks whether there are more
             try:
                 answer = self._answers.get(type(incoming.message))
                 if answer is not None:

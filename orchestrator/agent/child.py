@@ -7,6 +7,7 @@ the pipe the process also closes its instruments and leaves.
 """
 
 import contextlib
+import gc
 import signal
 import threading
 from collections import deque
@@ -51,7 +52,9 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
     clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WatchedClock()
     ports = (endpoints[name].resource if name in endpoints else entry.resource for name, entry in entries.items())
-    DriverProcess(connection, Desk(entries, clock, endpoints), clock, PortLocks(locks, ports)).run()
+    desk = Desk(entries, clock, endpoints)
+    gc.freeze()  # what was loaded is never garbage; to look through it again and again would hold calls up
+    DriverProcess(connection, desk, clock, PortLocks(locks, ports)).run()
 
 
 class DriverProcess:
