@@ -137,8 +137,10 @@ class Agent:
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         waiting = self._server.waiting
-        for descriptor, _ in self._poll.poll(0 if waiting else TURN_MS):
-            self._actions[descriptor]()
+        ready = dict(self._poll.poll(0 if waiting else TURN_MS))
+        for descriptor, action in self._actions.items():
+            if descriptor in ready:
+                action()
         if waiting:
             self._serve()
         now_s = elapsed_s()

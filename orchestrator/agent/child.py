@@ -100,12 +100,16 @@ class DriverProcess:
     # --- either thread ----------------------------------------------------------------------------------------
 
     def _take_in(self) -> bool:
-        """Take one message in; return whether more may come."""
-        message: Job | Dark | Ping | Epoch
+        """Take in what came; return whether more may come."""
         try:
-            message = receive(self._connection, ORDERS)
+            messages = receive(self._connection, ORDERS)
         except (EOFError, OSError):
-            message = LEFT
+            messages = [LEFT]
+        for message in messages:
+            self._take(message)
+        return messages[-1] is not LEFT
+
+    def _take(self, message: Job | Dark | Ping | Epoch) -> None:
         if isinstance(message, Ping):
             if not (isinstance(self._clock, WatchedClock) and self._clock.stuck):
                 self._send(Pong(message.id))
@@ -124,7 +128,6 @@ class DriverProcess:
                     self._turn_away(message, "it is being made dark")
                 else:
                     self._jobs.append(message)
-        return message is not LEFT
 
     def _without_ticket_if_late(self, order: Dark) -> Dark:
         """Return the order, to be registered here when its turn comes if it has to wait for one that is no caller's.
