@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from bellringer.analysis import Tags, coincidences
+from bellringer.analysis import CoincidenceCounter, Tags, coincidences
 from bellringer.analysis.files import Recording, open_recording, read_recording, source, write_source
 from bellringer.analysis.files import raw as raw_module
 from bellringer.analysis.files.source import WholeSource
@@ -105,8 +105,11 @@ def test_a_tag_file_by_blocks_is_what_it_is_as_a_whole_gaps_clock_and_damage_inc
     blocks = opened.look_through()[1]
     assert sorted(blocks.reasons) == sorted(whole.reasons)
     assert "lost to damage" in blocks.reasons
-    merged = Tags.merge(list(together([opened], [0])))
-    assert coincidences(merged, [(0, 1)], 60).tolist() == coincidences(whole.tags, [(0, 1)], 60).tolist()
+    counter = CoincidenceCounter([(0, 1)], 60)
+    for tags in together([opened], [0]):
+        counter.feed(tags)
+    assert counter.read().tolist() == coincidences(whole.tags, [(0, 1)], 60).tolist()
+    assert counter.live_time_ps == whole.tags.live_time_ps()
 
 
 @pytest.mark.parametrize("suffix", [".tags", ".parquet", ".h5", ".npz"])
