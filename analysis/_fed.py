@@ -52,6 +52,11 @@ class Fed:
         """Time from the first to the last tag fed, less the gaps; ps."""
         return self._settled()._live.live_ps
 
+    @property
+    def span_ps(self) -> tuple[int, int]:
+        """From the first tag or gap to the end of the last, ps, as in ``Tags``."""
+        return self._settled()._live.span_ps
+
     def live_stretches(self) -> Times:
         """Return int64[m, 2], ps: [from, to) of the live time, gaps being grown by the delays."""
         return self._settled()._live.stretches()

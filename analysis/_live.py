@@ -26,10 +26,14 @@ class LiveTime:
 
     def stretches(self) -> Times:
         """Return int64[m, 2], [from, to) of what is live."""
-        low, high = self._span or (0, 0)
+        low, high = self.span_ps
         gaps = np.concatenate([*self._closed, self._open])
         stretches: Times = np.concatenate([[low], gaps.ravel(), [high]]).astype(np.int64).reshape(-1, 2)
         return stretches[stretches[:, 0] < stretches[:, 1]]
+
+    @property
+    def span_ps(self) -> tuple[int, int]:
+        return self._span or (0, 0)
 
     @property
     def live_ps(self) -> int:

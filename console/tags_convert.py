@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..analysis.files import write_recording
+from ..analysis.files import format_of_new, write_source
 from ..analysis.tagfile import repair
 from .main import emit_json
 from .tags_files import Slow, opened, telling
@@ -14,23 +14,23 @@ from .tags_files import Slow, opened, telling
 
 def convert_command(file: Path, target: Path, format: str, options: Sequence[str], as_json: bool) -> None:
     """Convert, and tell what went where."""
+    source = opened(file, format, options)
     with telling(target):
-        if target.exists():
-            raise FileExistsError(target)
-    recording = opened(file, format, options)
-    with telling(target), Slow(f"writing {target.name}"):
-        written = write_recording(target, recording)
+        written = format_of_new(target)
+    with telling(file), Slow(f"looking through {file.name}", source.size) as bar:
+        count, told = source.look_through(bar.at)
+    with telling(target), Slow(f"writing {target.name}", source.size) as bar:
+        write_source(target, source, told=told, stepped=bar.at)
+    gaps = len(told.gaps)
     size = target.stat().st_size
     if as_json:
-        emit_json({"file": str(target), "format": written.name, "tags": len(recording.tags), "bytes": size,
-                   "gaps": len(recording.tags.gaps), "repairs": list(recording.repairs),
-                   "losses": list(recording.losses)})  # fmt: skip
+        emit_json({"file": str(target), "format": written.name, "tags": count, "bytes": size, "gaps": gaps,
+                   "repairs": list(source.repairs), "losses": list(source.losses)})  # fmt: skip
         return
     out = Console(highlight=False)
-    each = f", {size / len(recording.tags):.2f} bytes a tag" if len(recording.tags) else ""
-    out.print(f"wrote {target}: {written.what}, {len(recording.tags)} tags, {len(recording.tags.gaps)} gaps{each}",
-              markup=False, soft_wrap=True)  # fmt: skip
-    for text in (*recording.repairs, *recording.losses):
+    each = f", {size / count:.2f} bytes a tag" if count else ""
+    out.print(f"wrote {target}: {written.what}, {count} tags, {gaps} gaps{each}", markup=False, soft_wrap=True)
+    for text in (*source.repairs, *source.losses):
         out.print(f"{file.name}: {text}", style="yellow", markup=False)
 
 

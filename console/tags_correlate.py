@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from ..analysis import CorrelationHistogram, Histogram, Tags
+from ..analysis import CorrelationHistogram, Histogram
 from ..analysis.peaks import Peak, peak
 from ..testbed.errors import BellringerError
 from .main import emit_json
-from .tags_files import Slow, delays_of, opened_together, telling, whole_ps
+from .tags_files import Opened, delays_of, telling, whole_ps
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _ROWS = 8
@@ -33,9 +33,13 @@ def correlate_command(
     bin_ps, span_ps, delays_ps = whole_ps(bin, "--bin", 1), whole_ps(span, "--span", 1), delays_of(delays)
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise BellringerError("a figure is .png or .svg", where=str(plot), hint="name it so, e.g. --plot g2.svg")
-    found = opened_together(files, format, options)
     with telling(files[0], "see bellringer tags correlate --help"):
-        histogram = correlated(found.tags, channels, bin_ps, span_ps, delays_ps)
+        counter = CorrelationHistogram([channels], bin_ps, span_ps, delays_ps)
+    found = Opened(files, format, options)
+    with telling(files[0]):
+        for tags in found.blocks("correlating"):
+            counter.feed(tags)
+    histogram = counter.read()[0]
     where = peak(histogram)
     if plot is not None:
         with telling(plot):
@@ -43,12 +47,12 @@ def correlate_command(
     if as_json:
         emit_json({
             "start": channels[0], "stop": channels[1], "bin_ps": bin_ps, "span_ps": span_ps,
-            "live_s": found.tags.live_time_ps() * 1e-12,
+            "live_s": counter.live_time_ps * 1e-12,
             "counts": histogram.counts.tolist(), "first_edge_ps": int(histogram.edges_ps[0]),
             "peak": {"centre": where.centre.as_dict(), "width": where.width.as_dict(),
                      "counts": where.counts.as_dict(), "background": where.background,
                      "significance": where.significance},
-            "notes": found.notes(files),
+            "notes": found.notes(),
         })  # fmt: skip
         return
     out = Console(highlight=False)
@@ -61,25 +65,10 @@ def correlate_command(
     else:
         out.print(f"peak at {where.centre}, {where.width} wide (FWHM), {where.counts} counts over "
                   f"{where.background:.4g} a bin", markup=False)  # fmt: skip
-    for note in found.notes(files):
+    for note in found.notes():
         out.print(note, style="yellow", markup=False)
     if plot is not None:
         out.print(f"wrote {plot}", markup=False, soft_wrap=True)
-
-
-def correlated(
-    tags: Tags, channels: tuple[int, int], bin_ps: int, span_ps: int, delays_ps: dict[int, int]
-) -> Histogram:
-    """Return the histogram, with a bar if it takes long."""
-    counter = CorrelationHistogram([channels], bin_ps, span_ps, delays_ps)
-    step = 1 << 20
-    with Slow("correlating", len(tags)) as bar:
-        for low in range(0, max(1, len(tags)), step):
-            part = Tags._of(tags.times_ps[low : low + step], tags.channels[low : low + step],
-                            tags.gaps if low == 0 else tags.gaps[:0])  # fmt: skip
-            counter.feed(part)
-            bar.at(low)
-    return counter.read()[0]
 
 
 def bars(histogram: Histogram, width: int) -> list[str]:

@@ -9,11 +9,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..analysis import CoincidenceCounter, Estimate, Tags, rate
-from ..analysis.pair_figures import accidentals_from_rates, pair_figures
+from ..analysis import CoincidenceCounter, DelayedCounter, Estimate, SinglesCounter, accidentals_from_rates, rate
+from ..analysis.pair_figures import figures_of
 from ..testbed.errors import BellringerError
 from .main import emit_json
-from .tags_files import Slow, delays_of, opened_together, telling, whole_ps
+from .tags_files import Opened, delays_of, telling, whole_ps
 
 MOST_PAIRS = 120
 """All pairs of 16 channels; a table of more is nothing to look at."""
@@ -32,10 +32,12 @@ def count_command(
     """Count and show."""
     window_ps, delays_ps = whole_ps(window, "--window"), delays_of(delays)
     asked = [_channels_of(text) for text in groups]
-    found = opened_together(files, format, options)
     with telling(files[0], "see bellringer tags count --help"):
-        body = counted(found.tags, asked, window_ps, delays_ps, how)
-    body["notes"] = found.notes(files)
+        CoincidenceCounter(asked, window_ps, delays_ps, how)  # refuses what makes no sense before files are read
+    found = Opened(files, format, options, look=True)
+    with telling(files[0], "see bellringer tags count --help"):
+        body = counted(found, asked, window_ps, delays_ps, how)
+    body["notes"] = found.notes()
     if as_json:
         emit_json(body)
     else:
@@ -43,59 +45,51 @@ def count_command(
 
 
 def counted(
-    tags: Tags, groups: Sequence[Sequence[int]], window_ps: int, delays_ps: dict[int, int], how: str
+    found: Opened, groups: Sequence[Sequence[int]], window_ps: int, delays_ps: dict[int, int], how: str
 ) -> dict[str, Any]:
     """Return singles and coincidences as plain values; without groups those of every pair there is."""
-    live_s = tags.live_time_ps() * 1e-12
-    singles = np.bincount(tags.channels[tags.live()], minlength=256)
-    channels = np.flatnonzero(singles).tolist()
-    groups = list(groups) or list(itertools.combinations(channels, 2))[:MOST_PAIRS]
-    counter = CoincidenceCounter(groups or [[0]], window_ps, delays_ps, how)
-    step = 1 << 20
-    with Slow("counting", len(tags)) as bar:
-        for low in range(0, max(1, len(tags)), step):
-            part = Tags._of(tags.times_ps[low : low + step], tags.channels[low : low + step],
-                            tags.gaps if low == 0 else tags.gaps[:0])  # fmt: skip
-            counter.feed(part)
-            bar.at(low)
-    counts = counter.read().tolist() if groups else []
+    assert found.counts is not None
+    every = itertools.combinations(np.flatnonzero(found.counts).tolist(), 2)
+    asked = [list(group) for group in groups or itertools.islice(every, MOST_PAIRS)]
+    pairs = [(group[0], group[1]) for group in asked if len(group) == 2 and how == "all"]
+    singles, counter = SinglesCounter(), CoincidenceCounter(asked, window_ps, delays_ps, how)
+    off = DelayedCounter(pairs, window_ps, delays_ps, found.tags_per_s)
+    for tags in found.blocks("counting"):
+        for each in (singles, counter, off):
+            each.feed(tags)
+    live_s, exposure_s = singles.live_time_ps * 1e-12, off.exposure_s()
+    delayed = dict(zip(pairs, off.counts().tolist()))
     rows = []
-    with Slow("accidentals", len(groups)) as bar:
-        for done, (group, count) in enumerate(zip(groups, counts)):
-            bar.at(done)
-            rows.append(_row(tags, list(group), count, singles, live_s, window_ps, delays_ps, how))
+    for group, count in zip(asked, counter.read().tolist()):
+        row = _row(group, count, singles, window_ps, how)
+        if tuple(group) in delayed:
+            clicks = (int(singles.counts[group[0]]), int(singles.counts[group[1]]))
+            time_s = counter.live_time_ps * 1e-12
+            figures = figures_of(count, clicks, time_s, delayed[group[0], group[1]], exposure_s, window_ps)
+            row["accidentals"] = figures.accidentals.as_dict()
+            row["car"] = figures.car.as_dict()
+            row["heralding"] = [each.as_dict() for each in figures.heralding]
+        rows.append(row)
     return {
         "window_ps": window_ps,
         "delays_ps": {str(channel): delay for channel, delay in delays_ps.items()},
         "how": how,
         "live_s": live_s,
-        "tags_in_gaps": int(len(tags) - singles.sum()),
+        "tags_in_gaps": int(found.counts.sum() - singles.counts.sum()),
         "singles": [
-            {"channel": c, "count": int(singles[c]), "rate": rate(int(singles[c]), live_s).as_dict()} for c in channels
+            {"channel": c, "count": int(singles.counts[c]), "rate": singles.rate(c).as_dict()}
+            for c in np.flatnonzero(singles.counts).tolist()
         ],
         "coincidences": rows,
     }
 
 
-def _row(
-    tags: Tags,
-    group: list[int],
-    count: int,
-    singles: np.ndarray[Any, np.dtype[np.int64]],
-    live_s: float,
-    window_ps: int,
-    delays_ps: dict[int, int],
-    how: str,
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"channels": group, "count": count, "rate": rate(count, live_s).as_dict()}
+def _row(group: list[int], count: int, singles: SinglesCounter, window_ps: int, how: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"channels": group, "count": count}
+    row["rate"] = rate(count, singles.live_time_ps * 1e-12).as_dict()
     if how == "all" and len(group) > 1:
-        rates = [rate(int(singles[c]), live_s) for c in group]
+        rates = [singles.rate(channel) for channel in group]
         row["accidentals_from_rates"] = accidentals_from_rates(rates, window_ps).as_dict()
-        if len(group) == 2 and group[0] != group[1]:
-            figures = pair_figures(tags, group[0], group[1], window_ps, delays_ps)
-            row["accidentals"] = figures.accidentals.as_dict()
-            row["car"] = figures.car.as_dict()
-            row["heralding"] = [each.as_dict() for each in figures.heralding]
     return row
 
 

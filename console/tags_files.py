@@ -3,17 +3,18 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from ..analysis import Tags
-from ..analysis.files import Recording, read_recording
+from ..analysis.files import Source, open_recording
+from ..analysis.files.together import tags_by_channel, together
 from ..testbed.errors import BellringerError
 from ..testbed.units import parse
 
@@ -85,8 +86,8 @@ def telling(path: Path, hint: str = "bellringer tags info --formats lists what -
         raise BellringerError(what, where=str(path), hint=hint) from None
 
 
-def opened(path: Path, format: str, options: Sequence[str]) -> Recording:
-    """Return one file's recording."""
+def opened(path: Path, format: str, options: Sequence[str]) -> Source:
+    """Return a file, to be read block by block."""
     given: dict[str, int] = {}
     for each in options:
         name, equals, value = each.partition("=")
@@ -95,52 +96,57 @@ def opened(path: Path, format: str, options: Sequence[str]) -> Recording:
                 f"--option {each!r} is no NAME=NUMBER", hint="write, for example, --option unit_ps=81"
             )
         given[name.strip()] = int(value)
-    with telling(path), Slow(f"reading {path.name}"):
-        return read_recording(path, format or None, **given)
+    with telling(path), Slow(f"opening {path.name}"):
+        return open_recording(path, format or None, **given)
 
 
-@dataclass(frozen=True, eq=False)
 class Opened:
-    """One or several files as one stream.
+    """One or several files as one stream; channels of a later file are moved above those of the files before it.
+
+    Every pass reads the files anew, block by block.
 
     Attributes:
-        tags: merged.
-        moved: by how much the channels of each file were raised.
-        recordings: of each file.
+        sources: of each file.
+        counts: int64[256], tags of each channel of the stream, those in gaps, too; None if it was not looked through.
+        raised: by how much the channels of each file are moved.
+        tags_per_s: about, in all of the stream; 0 if it was not looked through.
     """
 
-    tags: Tags
-    moved: tuple[int, ...]
-    recordings: tuple[Recording, ...]
+    def __init__(self, paths: Sequence[Path], format: str, options: Sequence[str], look: bool = False) -> None:
+        self.paths = paths
+        self.sources = [opened(path, format, options) for path in paths]
+        self.counts: npt.NDArray[np.int64] | None = None
+        self.raised, self.tags_per_s = [0] * len(paths), 0.0
+        if look or len(paths) > 1:
+            self._look_through()
 
-    def notes(self, paths: Sequence[Path]) -> list[str]:
-        """Return what a person must know of the files before believing a number."""
+    def blocks(self, text: str) -> Iterator[Tags]:
+        """Yield the stream with a progress bar; only files are read meanwhile, so errors are about them."""
+        with Slow(text, sum(source.size for source in self.sources)) as bar, telling(self.paths[0]):
+            yield from together(self.sources, self.raised, bar.at)
+
+    def notes(self) -> list[str]:
+        """Return what a person must know of the files before believing a number; after the last block."""
         notes = []
-        for path, recording, moved in zip(paths, self.recordings, self.moved):
-            notes += [f"{path.name}: channel numbers are raised by {moved}"] if moved else []
-            notes += [f"{path.name}: {text}" for text in (*recording.repairs, *recording.losses)]
+        for path, source, raised in zip(self.paths, self.sources, self.raised):
+            notes += [f"{path.name}: channel numbers are raised by {raised}"] if raised else []
+            notes += [f"{path.name}: {text}" for text in (*source.repairs, *source.losses)]
         return notes
 
-
-def opened_together(paths: Sequence[Path], format: str, options: Sequence[str]) -> Opened:
-    """Return the files as one stream; channels of a later file are moved above those of the files before it."""
-    recordings, maps, moved, free = [], [], [], 0
-    for path in paths:
-        recording = opened(path, format, options)
-        used = np.flatnonzero(np.bincount(recording.tags.channels, minlength=256))
-        if len(used) and free + used[-1] > 255:
-            raise BellringerError(
-                f"{len(paths)} files have more than 256 channels together", where=str(path), hint="merge fewer"
-            )
-        recordings.append(recording)
-        maps.append({int(channel): int(channel) + free for channel in used})
-        moved.append(free)
-        free += int(used[-1]) + 1 if len(used) else 0
-    if len(recordings) == 1:
-        return Opened(recordings[0].tags, (0,), tuple(recordings))
-    with Slow("merging"):
-        tags = Tags.merge([recording.tags for recording in recordings], maps)
-    return Opened(tags, tuple(moved), tuple(recordings))
+    def _look_through(self) -> None:
+        counts, free = np.zeros(256, np.int64), 0
+        for number, (path, source) in enumerate(zip(self.paths, self.sources)):
+            with telling(path), Slow(f"looking through {path.name}", source.size) as bar:
+                found, span_ps = tags_by_channel(source, bar.at)
+            self.tags_per_s += int(found.sum()) / max(span_ps, 1) * 1e12
+            last = int(np.flatnonzero(found).max(initial=-1))
+            if free + last > 255:
+                raise BellringerError(
+                    f"{len(self.paths)} files have more than 256 channels together", where=str(path), hint="merge fewer"
+                )
+            counts[free : free + last + 1] += found[: last + 1]
+            self.raised[number], free = free, free + last + 1
+        self.counts = counts
 
 
 def whole_ps(text: str, name: str, least: int = 0) -> int:

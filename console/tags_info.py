@@ -1,7 +1,7 @@
 """``bellringer tags info``: what is in a file of time tags."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..analysis import rate
-from ..analysis.files import Recording, formats, identify
+from ..analysis import SinglesCounter
+from ..analysis.files import Part, Source, formats, identify
 from .main import emit_json
-from .tags_files import opened, telling
+from .tags_files import Slow, opened, telling
 
 
 def formats_command(as_json: bool) -> None:
@@ -39,7 +39,9 @@ def info_command(files: Sequence[Path], format: str, options: Sequence[str], as_
     for path in files:
         with telling(path):
             name = format or identify(path).name
-        found.append(described(path, name, opened(path, format, options)))
+        source = opened(path, format, options)
+        with telling(path), Slow(f"reading {path.name}", source.size) as bar:
+            found.append(described(path, name, source, bar.at))
     if as_json:
         emit_json(found)
         return
@@ -47,38 +49,61 @@ def info_command(files: Sequence[Path], format: str, options: Sequence[str], as_
         _show(body)
 
 
-def described(path: Path, format: str, recording: Recording) -> dict[str, Any]:
+class _Look(SinglesCounter):
+    """All that is counted in a file, block by block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = np.zeros(256, np.int64)
+        self.twice = self.missed = 0
+        self.reasons: Counter[str] = Counter()
+        self._last: tuple[int, int] | None = None
+
+    def take(self, part: Part) -> None:
+        """Take the next block."""
+        tags = part.tags
+        self.feed(tags)
+        self.reasons.update(part.reasons)
+        self.missed += sum(count for count in part.missed if count)
+        self.all += np.bincount(tags.channels, minlength=256)
+        again = (np.diff(tags.times_ps) == 0) & (np.diff(tags.channels.astype(np.int16)) == 0)
+        self.twice += int(np.count_nonzero(again))
+        if len(tags):
+            self.twice += self._last == (int(tags.times_ps[0]), int(tags.channels[0]))
+            self._last = int(tags.times_ps[-1]), int(tags.channels[-1])
+
+
+def described(path: Path, format: str, source: Source, stepped: Callable[[int], object]) -> dict[str, Any]:
     """Return what ``info`` tells of a file, as plain values."""
-    tags = recording.tags
-    start, stop = tags.span_ps
-    live_s = tags.live_time_ps() * 1e-12
-    counts = np.bincount(tags.channels, minlength=256)
-    inside = np.bincount(tags.channels[tags.live()], minlength=256)
-    names = recording.about.get("channels")
+    look = _Look()
+    for part in source.parts():
+        look.take(part)
+        stepped(part.end_byte)
+    (start, stop), live_ps = look.span_ps, look.live_time_ps
+    names = source.about.get("channels")
     names = names if isinstance(names, dict) else {}
-    twice = np.count_nonzero((np.diff(tags.times_ps) == 0) & (np.diff(tags.channels.astype(np.int16)) == 0))
     return {
         "file": str(path),
         "format": format,
-        "bytes": path.stat().st_size,
-        "tags": len(tags),
+        "bytes": source.size,
+        "tags": int(look.all.sum()),
         "from_ps": start,
         "to_ps": stop,
-        "live_s": live_s,
+        "live_s": live_ps * 1e-12,
         "channels": [
-            {"channel": int(c), "name": names.get(str(c), ""), "tags": int(counts[c]),
-             "rate": rate(int(inside[c]), live_s).as_dict(), "shown": str(rate(int(inside[c]), live_s))}
-            for c in np.flatnonzero(counts)
+            {"channel": c, "name": names.get(str(c), ""), "tags": int(look.all[c]),
+             "rate": look.rate(c).as_dict(), "shown": str(look.rate(c))}
+            for c in np.flatnonzero(look.all).tolist()
         ],
-        "gaps": len(tags.gaps),
-        "in_gaps_s": sum((tags.gaps[:, 1] - tags.gaps[:, 0]).tolist()) * 1e-12,
-        "gap_reasons": dict(Counter(recording.reasons)),
-        "missed_events": sum(count for count in recording.missed if count),
-        "tags_twice": int(twice),
-        "clock": recording.about.get("clock", []),
-        "about": {key: value for key, value in recording.about.items() if key not in ("channels", "clock")},
-        "repairs": list(recording.repairs),
-        "losses": list(recording.losses),
+        "gaps": look.reasons.total(),
+        "in_gaps_s": (stop - start - live_ps) * 1e-12,
+        "gap_reasons": dict(look.reasons),
+        "missed_events": look.missed,
+        "tags_twice": look.twice,
+        "clock": source.about.get("clock", []),
+        "about": {key: value for key, value in source.about.items() if key not in ("channels", "clock")},
+        "repairs": list(source.repairs),
+        "losses": list(source.losses),
     }  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._gaps import ToldGaps
 from ..tags import Tags
 from .recording import Recording
+from .source import Source
 
 
 def read_npz(path: Path) -> Recording:
@@ -29,11 +31,12 @@ def read_npz(path: Path) -> Recording:
     return recording_of(path, found["times_ps"], found["channels"], about)
 
 
-def write_npz(path: Path, recording: Recording) -> None:
-    """Write what ``read_npz`` reads."""
+def write_npz(path: Path, source: Source, told: ToldGaps) -> None:
+    """Write what ``read_npz`` reads; all of it is in memory for that."""
+    recording = source.read()
     with open(path, "xb") as file:
         np.savez(file, times_ps=recording.tags.times_ps, channels=recording.tags.channels,
-                 about=np.array(json.dumps(about_of(recording))))  # fmt: skip
+                 about=np.array(json.dumps(about_of(source, told))))  # fmt: skip
 
 
 def read_npy(path: Path) -> Recording:
@@ -52,11 +55,11 @@ def read_npy(path: Path) -> Recording:
     return recording_of(path, _array(path), _array(channels), {"gaps_ps": missing})
 
 
-def about_of(recording: Recording) -> dict[str, Any]:
-    """Return all of a recording but its tags, as plain JSON."""
-    return {**recording.about, "gaps_ps": recording.tags.gaps.tolist(), "gap_reasons": list(recording.reasons),
-            "gap_missed": list(recording.missed), "repairs": list(recording.repairs),
-            "losses": list(recording.losses)}  # fmt: skip
+def about_of(source: Source, told: ToldGaps) -> dict[str, Any]:
+    """Return all of a file that was looked through but its tags, as plain JSON."""
+    return {**source.about, "gaps_ps": told.gaps.tolist(), "gap_reasons": list(told.reasons),
+            "gap_missed": list(told.missed), "repairs": list(source.repairs),
+            "losses": list(source.losses)}  # fmt: skip
 
 
 def recording_of(path: Path, times: npt.ArrayLike, channels: npt.ArrayLike, about: dict[str, Any]) -> Recording:

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .._gaps import ToldGaps
 from ..tagfile.layout import BLOCK_MAGIC, FILE_MAGIC
 from ..tags import Tags
 from . import numpy_files, own, picoquant, raw, tables
 from .recording import Recording
+from .source import Source, Watched, WholeSource
+from .swabian import Swabian
 
 
 @dataclass(frozen=True)
@@ -20,42 +24,41 @@ class Format:
         what: in words.
         suffixes: of its files; the first one is what a new file gets.
         magics: what its files begin with, any of them; none for a format that cannot be told by content.
-        read: (path, **options) to a recording.
-        write: (path, recording), None for what is only read.
-        options: what ``read`` takes besides.
+        open: (path, **options) to a source.
+        write: (path, source, its gaps), None for what is only read.
+        options: what ``open`` takes besides.
     """
 
     name: str
     what: str
     suffixes: tuple[str, ...]
     magics: tuple[bytes, ...]
-    read: Callable[..., Recording]
-    write: Callable[[Path, Recording], None] | None = None
+    open: Callable[..., Source]
+    write: Callable[[Path, Source, ToldGaps], None] | None = None
     options: tuple[str, ...] = ()
 
 
-def _a1_swapped(path: Path) -> Recording:
-    return raw.read_a1(path, swapped=True)
+def _whole(reader: Callable[[Path], Recording]) -> Callable[[Path], Source]:
+    return lambda path: WholeSource(reader(path), path.stat().st_size)
 
 
 _FORMATS = (
-    Format("tags", "bellringer tag file", (".tags",), (FILE_MAGIC, BLOCK_MAGIC), own.read_tagfile, own.write_tagfile),
-    Format("ptu", "PicoQuant unified, T2 and T3", (".ptu",), (b"PQTTTR",), picoquant.read_ptu),
-    Format("ht3", "PicoQuant HydraHarp T3", (".ht3",), (b"HydraHarp\0",), picoquant.read_ht3),
-    Format("npz", "numpy archive", (".npz",), (b"PK\x03\x04",),
-           numpy_files.read_npz, numpy_files.write_npz),
+    Format("tags", "bellringer tag file", (".tags",), (FILE_MAGIC, BLOCK_MAGIC), own.TagFile, own.write_tagfile),
+    Format("ptu", "PicoQuant unified, T2 and T3", (".ptu",), (b"PQTTTR",), _whole(picoquant.read_ptu)),
+    Format("ht3", "PicoQuant HydraHarp T3", (".ht3",), (b"HydraHarp\0",), _whole(picoquant.read_ht3)),
+    Format("npz", "numpy archive", (".npz",), (b"PK\x03\x04",), _whole(numpy_files.read_npz), numpy_files.write_npz),
     Format("npy", "numpy arrays, NAME.times.npy and NAME.channels.npy", (".npy",), (b"\x93NUMPY",),
-           numpy_files.read_npy),
-    Format("parquet", "Parquet table", (".parquet",), (b"PAR1",), tables.read_parquet, tables.write_parquet),
-    Format("hdf5", "HDF5", (".h5", ".hdf5"), (b"\x89HDF\r\n\x1a\n",), tables.read_hdf5, tables.write_hdf5),
-    Format("qutag", "qutools quTAG, 10 bytes a tag", (".qutag",), (), raw.read_qutag, options=("unit_ps",)),
-    Format("swabian", "Swabian Dump, 16 bytes a tag", (".swabian",), (), raw.read_swabian, options=("channels",)),
-    Format("id900", "ID Quantique, uint64 a tag, a file a channel", (".id900",), (), raw.read_id900,
-           options=("channel",)),
-    Format("id900-indexed", "the same with reference index", (".id900x",), (), raw.read_id900_indexed,
+           _whole(numpy_files.read_npy)),
+    Format("parquet", "Parquet table", (".parquet",), (b"PAR1",), _whole(tables.read_parquet), tables.write_parquet),
+    Format("hdf5", "HDF5", (".h5", ".hdf5"), (b"\x89HDF\r\n\x1a\n",), _whole(tables.read_hdf5), tables.write_hdf5),
+    Format("qutag", "qutools quTAG, 10 bytes a tag", (".qutag",), (), raw.QuTag, options=("unit_ps", "header")),
+    Format("swabian", "Swabian Dump, 16 bytes a tag", (".swabian",), (), Swabian, options=("channels",)),
+    Format("id900", "ID Quantique, uint64 a tag, a file a channel", (".id900",), (), raw.Id900, options=("channel",)),
+    Format("id900-indexed", "the same with reference index", (".id900x",), (), raw.Id900Indexed,
            options=("reference_period_ps", "channel")),
-    Format("a1", "qcrypto a1, 64 bits an event", (".a1",), (), raw.read_a1),
-    Format("a1-swapped", "the same, upper word first", (".a1x",), (), _a1_swapped),
+    Format("a1", "qcrypto a1, 64 bits an event", (".a1",), (), raw.A1, options=("eighths",)),
+    Format("a1-swapped", "the same, upper word first", (".a1x",), (), partial(raw.A1, swapped=True),
+           options=("eighths",)),
 )  # fmt: skip
 
 _OTHERS = (
@@ -138,8 +141,8 @@ def looks_like(start: bytes) -> str | None:
     return "text" if text and start.isascii() else None
 
 
-def read_recording(path: str | Path, format: str | None = None, **options: Any) -> Recording:
-    """Return all that a file of tags holds.
+def open_recording(path: str | Path, format: str | None = None, **options: Any) -> Source:
+    """Return a file of tags to be read block by block.
 
     Args:
         path: the file.
@@ -157,7 +160,12 @@ def read_recording(path: str | Path, format: str | None = None, **options: Any) 
         raise ValueError(
             f"the format {found.name} has no option {wrong[0]!r}; it has: {', '.join(found.options) or 'none'}"
         )
-    return found.read(Path(path), **options)
+    return found.open(Path(path), **options)
+
+
+def read_recording(path: str | Path, format: str | None = None, **options: Any) -> Recording:
+    """Return all that a file of tags holds; arguments and errors are those of ``open_recording``."""
+    return open_recording(path, format, **options).read()
 
 
 def read_tags(path: str | Path, format: str | None = None, **options: Any) -> Tags:
@@ -165,8 +173,8 @@ def read_tags(path: str | Path, format: str | None = None, **options: Any) -> Ta
     return read_recording(path, format, **options).tags
 
 
-def write_recording(path: str | Path, recording: Recording, format: str | None = None) -> Format:
-    """Write a new file and return its format; by default the one of its suffix.
+def format_of_new(path: str | Path, format: str | None = None) -> Format:
+    """Return the format of a file that is to be written, by default that of its suffix.
 
     Raises:
         ValueError: nothing can be written in this format.
@@ -179,12 +187,42 @@ def write_recording(path: str | Path, recording: Recording, format: str | None =
         raise ValueError(f"nothing is written as {found.name if found else path.suffix or 'this'}; there are: {able}")
     if path.exists():
         raise FileExistsError(f"{path} exists already; name a new file")
+    return found
+
+
+def write_source(
+    path: str | Path,
+    source: Source,
+    format: str | None = None,
+    told: ToldGaps | None = None,
+    stepped: Callable[[int], object] = lambda end_byte: None,
+) -> Format:
+    """Copy a file block by block to a new one and return that one's format.
+
+    Args:
+        path, format: of the new file; see ``format_of_new``.
+        source: looked through first, unless ``told`` is given: so nothing is written of a bad one.
+        told: its gaps, as ``source.look_through`` returned them.
+        stepped: told how far in the source the copy is.
+
+    Raises:
+        ValueError: nothing can be written in this format; or what is wrong with the source.
+        FileExistsError: there is such a file.
+    """
+    found = format_of_new(path, format)
+    told = source.look_through()[1] if told is None else told
+    assert found.write is not None
     try:
-        found.write(path, recording)
+        found.write(Path(path), Watched(source, stepped), told)
     except BaseException:
-        path.unlink(missing_ok=True)
+        Path(path).unlink(missing_ok=True)
         raise
     return found
+
+
+def write_recording(path: str | Path, recording: Recording, format: str | None = None) -> Format:
+    """Write a new file and return its format; as ``write_source``."""
+    return write_source(path, WholeSource(recording), format)
 
 
 def writable() -> Sequence[str]:

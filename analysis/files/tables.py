@@ -4,24 +4,28 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .._gaps import ToldGaps
 from .numpy_files import about_of, recording_of
 from .recording import Recording
+from .source import STEP, Source, arrays
 
 _KEY = b"bellringer"
 
 
-def write_parquet(path: Path, recording: Recording) -> None:
+def write_parquet(path: Path, source: Source, told: ToldGaps) -> None:
     """Write columns ``time_ps`` and ``channel``; gaps and metadata are JSON under ``bellringer`` in the schema.
 
     Raises:
         ModuleNotFoundError: pyarrow is not installed.
     """
     pa, parquet = _arrow()
-    table = pa.table({"time_ps": recording.tags.times_ps, "channel": recording.tags.channels})
-    table = table.replace_schema_metadata({_KEY: json.dumps(about_of(recording)).encode()})
-    with open(path, "xb") as file:
-        parquet.write_table(table, file, compression="zstd", compression_level=1, use_dictionary=["channel"],
-                            column_encoding={"time_ps": "DELTA_BINARY_PACKED"})  # fmt: skip
+    columns = [("time_ps", pa.int64()), ("channel", pa.uint8())]
+    schema = pa.schema(columns, metadata={_KEY: json.dumps(about_of(source, told)).encode()})
+    packed = {"compression": "zstd", "compression_level": 1, "use_dictionary": ["channel"],
+              "column_encoding": {"time_ps": "DELTA_BINARY_PACKED"}}  # fmt: skip
+    with open(path, "xb") as file, parquet.ParquetWriter(file, schema, **packed) as writer:
+        for times, channels in arrays(source):
+            writer.write_table(pa.table([times, channels], schema=schema))
 
 
 def read_parquet(path: Path) -> Recording:
@@ -42,19 +46,26 @@ def read_parquet(path: Path) -> Recording:
     return recording_of(path, table["time_ps"].to_numpy(), table["channel"].to_numpy(), about)
 
 
-def write_hdf5(path: Path, recording: Recording) -> None:
+def write_hdf5(path: Path, source: Source, told: ToldGaps) -> None:
     """Write datasets ``times_ps``, ``channels`` and ``gaps_ps``; metadata are JSON in the attribute ``about``.
 
     Raises:
         ModuleNotFoundError: h5py is not installed.
     """
     h5py = _hdf5()
-    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    about = about_of(recording)
+    packed: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    packed |= {"chunks": (STEP,), "maxshape": (None,)}
+    about = about_of(source, told)
     with h5py.File(path, "x") as file:
-        for name, array in (("times_ps", recording.tags.times_ps), ("channels", recording.tags.channels)):
-            file.create_dataset(name, data=array, **(packed if len(array) else {}))
-        file.create_dataset("gaps_ps", data=recording.tags.gaps)
+        times_ps = file.create_dataset("times_ps", (0,), "i8", **packed)
+        channels = file.create_dataset("channels", (0,), "u1", **packed)
+        count = 0
+        for times, numbers in arrays(source):
+            for dataset, array in ((times_ps, times), (channels, numbers)):
+                dataset.resize((count + len(array),))
+                dataset[count:] = array
+            count += len(times)
+        file.create_dataset("gaps_ps", data=told.gaps)
         file.attrs["about"] = json.dumps({key: value for key, value in about.items() if key != "gaps_ps"})
 
 

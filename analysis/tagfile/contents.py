@@ -28,6 +28,8 @@ class Block:
         reasons: of those gaps, one each.
         missed: events lost in each gap, None where unknown.
         clock: None if the writer did not say.
+        end_byte: where in the file it ends.
+        missing: it stands for blocks that are lost.
     """
 
     number: int
@@ -35,6 +37,8 @@ class Block:
     reasons: tuple[str, ...]
     missed: tuple[int | None, ...]
     clock: ClockState | None
+    end_byte: int
+    missing: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +73,8 @@ def start_of(entry: Entry) -> int:
 
 
 def hole_between(last_ps: int, first_ps: int) -> tuple[int, int]:
-    """Return the gap of a hole, without the tags at its ends; a hole of no length hides the tag before it."""
-    return (last_ps + 1, first_ps) if last_ps + 1 < first_ps else (last_ps, last_ps + 1)
+    """Return the gap of a hole, without the tags at its ends; a hole of no length hides what comes right after it."""
+    return (last_ps + 1, max(first_ps, last_ps + 2))
 
 
 def told_of(records: "np.ndarray[Any, Any]", holes: Sequence[Loss] = ()) -> ToldGaps:

@@ -12,6 +12,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from .._gaps import ToldGaps
 from ..tags import Tags
 from .codec import Packed, Unpacker
 from .contents import Block, Payload, Told, check_order, gap_records, hole_between, start_of, state_of, told_of, touches
@@ -90,7 +91,23 @@ class TagFileReader:
                 hole = self._hole_before(entry)
                 if hole is not None:
                     yield hole
-                yield Block(entry.number, Tags._of(times, channels, told.gaps), told.reasons, told.missed, clock)
+                tags = Tags._of(times, channels, told.gaps)
+                yield Block(entry.number, tags, told.reasons, told.missed, clock, entry.end)
+
+    def late_gaps(self) -> ToldGaps:
+        """Return all gaps if some begin before tags of earlier blocks, else none, for then ``blocks`` has them in time.
+
+        Only blocks with gaps are read.
+        """
+        last, late = -LIMIT_PS, False
+        for entry in self._index.blocks:
+            late |= bool(entry.header.gaps) and entry.header.gap_first_ps <= last
+            last = entry.header.last_ps if entry.header.tags else last
+        records = [np.empty(0, GAP)]
+        for entry in [each for each in self._sound() if late and each.header.gaps]:
+            payload = self._payload(entry)
+            records += [] if payload is None else [gap_records(entry, payload).copy()]
+        return told_of(np.concatenate(records))
 
     def check(self, stepped: Callable[[int], object] = lambda offset: None) -> list[Loss]:
         """Read every block's bytes and return what is missing. ``stepped`` is told how far in the file it is."""
@@ -176,7 +193,7 @@ class TagFileReader:
         neighbour = sound[-1].header
         lost = entry.header.tags_before - neighbour.tags_before - neighbour.tags
         hole = Tags([], [], [hole_between(before.last_ps, entry.header.first_ps)])
-        return Block(neighbour.number + 1, hole, (REASONS[DAMAGED],), (lost,), None)
+        return Block(neighbour.number + 1, hole, (REASONS[DAMAGED],), (lost,), None, entry.offset, True)
 
     def _payload(self, entry: Entry) -> Payload | None:
         """Return a block's payload, None if it is damaged. The next call overwrites it."""

@@ -46,6 +46,14 @@ def test_qutag(tmp_path):
     assert found.losses == ("the last record is cut off: 7 of 10 bytes",)
 
 
+def test_qutag_without_a_header(tmp_path):
+    body = np.array([(5, 0), (7, 104)], np.dtype([("t", "<i8"), ("c", "<i2")]))
+    (tmp_path / "a.qutag").write_bytes(body.tobytes())
+    assert_same(read_tags(tmp_path / "a.qutag", header=0), Tags([5, 7], [0, 104]))
+    with pytest.raises(ValueError, match="has 20 bytes; its header alone has 40"):
+        read_tags(tmp_path / "a.qutag")
+
+
 def test_a_swabian_dump_keeps_both_edges(tmp_path):
     path = swabian(tmp_path / "a.swabian", (0, 0, 1, 10), (0, 0, -1, 15), (0, 0, 18, 20))
     found = read_recording(path)
@@ -98,6 +106,14 @@ def test_a1_patterns_become_channels_and_units_picoseconds(tmp_path):
     swapped = words << np.uint64(32) | words >> np.uint64(32)
     (tmp_path / "a.a1x").write_bytes(swapped.tobytes())
     assert_same(read_tags(tmp_path / "a.a1x"), found.tags)
+
+
+def test_a1_of_the_older_card_counts_eighths_of_nanoseconds(tmp_path):
+    """Bits 4 to 12 hold its phase pattern, of which three would be read as time."""
+    words = np.array([t << 15 | phase << 4 | 2 for t, phase in ((8, 0x1FF), (9, 0x0C0))], "<u8")
+    (tmp_path / "a.a1x").write_bytes((words << np.uint64(32) | words >> np.uint64(32)).tobytes())
+    assert_same(read_tags(tmp_path / "a.a1x", eighths=1), Tags([1000, 1125], [2, 2]))
+    assert read_tags(tmp_path / "a.a1x").times_ps.tolist() == [1027, 1137]
 
 
 def test_a1_with_its_words_swapped_is_told(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,26 @@ def test_an_empty_file_counts_nothing(bellringer, tmp_path):
     assert bellringer.json("count", tmp_path / "a.tags")["coincidences"] == []
     assert bellringer.json("correlate", tmp_path / "a.tags")["peak"]["centre"]["value"] is None
     assert "0 tags" in bellringer("info", tmp_path / "a.tags")
+
+
+def test_count_info_and_correlate_hold_a_few_blocks_of_a_long_file(bellringer, tmp_path):
+    """Files of 10 and of 40 blocks of 100 000 tags, 0.9 MB each in memory; an hour of tags takes no more."""
+    peaks = []
+    for blocks in (10, 40):
+        path = tmp_path / f"{blocks}.tags"
+        with TagFileWriter(path, fsync="never") as writer:
+            for number in range(blocks):
+                times = number * 10**11 + np.arange(0, 10**11, 10**6)
+                writer.append(Tags(times, np.arange(len(times)) % 2))
+        for words in (["count", "--delay", "1=1 ns"], ["correlate"], ["info"]):
+            bellringer.json(*words, path)  # loads what it needs
+            tracemalloc.start()
+            bellringer.json(*words, path)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    short, long = peaks[:3], peaks[3:]
+    assert all(more < 1.25 * less for less, more in zip(short, long)), (short, long)
+    assert max(long) < 20 * 900_000
 
 
 # --- correlate ----------------------------------------------------------------------------------------------------

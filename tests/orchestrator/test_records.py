@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from bellringer.analysis import Tags
 from bellringer.analysis.files import read_recording
-from bellringer.orchestrator.records import RunFolder, find_run, list_runs
+from bellringer.drivers.interfaces import ClockMap
+from bellringer.orchestrator.records import RunFolder, TagKeeper, find_run, list_runs
 from bellringer.testbed.errors import BellringerError
 
 
@@ -65,3 +66,22 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BellringerError, match="cannot make the run folder"):
         RunFolder.create(tmp_path / "file", "chsh", "", {})
+
+
+def test_a_recording_of_which_half_found_room_leaves_no_file(tmp_path, mocker):
+    clock_map = ClockMap(0, 0.0, 0, 0.0, "PPS", True)
+    keeper = TagKeeper(tmp_path / "a.tags", clock_map, {}, "never")
+    gaps = np.array([[7, 7], [8, 9]])
+    keeper.append(np.arange(5), np.ones(5, np.uint8), gaps)
+    assert read_recording(tmp_path / "a.tags").tags.gaps.tolist() == [[8, 9]], "an empty gap is none"
+    mocker.patch("os.writev", side_effect=OSError(28, "No space left on device"))
+    with pytest.raises(BellringerError, match="No space left on device"):
+        keeper.append(np.arange(10, 15), np.ones(5, np.uint8), gaps[:0])
+    keeper.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tags_that_go_back_cannot_be_kept_and_say_so(tmp_path):
+    keeper = TagKeeper(tmp_path / "a.tags", ClockMap(0, 0.0, 0, 0.0, "PPS", True), {}, "never")
+    with pytest.raises(BellringerError, match=r"these tags cannot be kept: .* not ascending"):
+        keeper.append(np.array([5, 4]), np.ones(2, np.uint8), np.empty((0, 2), np.int64))
