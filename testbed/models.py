@@ -14,7 +14,13 @@ from .units import quantity
 class Model(BaseModel):
     """Base: unknown keys are refused, nothing is silently turned into another type, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # most processes are handed entries that were validated before
+    )
 
 
 class LaserModel(Model):
