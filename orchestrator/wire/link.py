@@ -6,10 +6,10 @@ refused key, or a peer that is no ZeroMQ, ZeroMQ never tries again; we do, with 
 
 import errno
 import math
+import struct
 from collections.abc import Callable
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from .errors import KeyRefused, LinkError, NoAnswer, NobodyThere, WrongServerKey
 from .keys import KeyPair
@@ -23,6 +23,8 @@ breaks one off when it is stopped at that moment."""
 SILENCE_MS = 20
 """Who waits for an answer looks that often whether the connection is still up; looking for each takes too long."""
 
+EVENT = struct.Struct("=Hi")
+"""What a monitor tells, in its first frame: the kind of event and its value, see zmq_socket_monitor(3)."""
 REOPEN_S = 1.0
 """So long after ZeroMQ gave up we knock again."""
 
@@ -106,8 +108,8 @@ class Link:
         if self._dead_since is not None and elapsed_s() - self._dead_since > REOPEN_S:
             self.reopen()
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
-            event = parse_monitor_message(self._monitor.recv_multipart())
-            self._take(event["event"], event["value"])
+            told, _ = self._monitor.recv_multipart()
+            self._take(*EVENT.unpack(told))
 
     def problem(self) -> LinkError | None:
         """Return why the connection cannot come up, or None if it is up or may still come up."""
