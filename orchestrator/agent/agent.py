@@ -28,6 +28,7 @@ from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
 from .children import Answer, Child
 from .desk import Endpoint, groups
+from .forking import ForkServer
 from .link import CoordinatorLink
 from .pressers import Pressers
 from .readings import Readings
@@ -49,6 +50,7 @@ class Agent:
         recorder: writes recordings to this node's disk.
         events: the coordinator's events.
         link: the link to the coordinator.
+        fork_server: starts the driver processes.
         endpoints: replacements for resource strings, in a dry run.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: in a dry run, the participants under which the groups are first made dark, by the instrument of
@@ -67,6 +69,7 @@ class Agent:
         events: Subscriber,
         link: CoordinatorLink,
         authority: Authority,
+        fork_server: ForkServer,
         endpoints: Mapping[str, Endpoint],
         clock_endpoint: str = "",
         boot_tickets: Mapping[str, str] | None = None,
@@ -101,7 +104,7 @@ class Agent:
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
-            child = Child(members, endpoints, clock_endpoint, reports, locks)
+            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks)
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
         self.children = tuple(dict.fromkeys(self._children.values()))
@@ -322,7 +325,7 @@ class Agent:
             "coordinator": self._link.problem,
             "dark": not any(child.darkening or child.failures for child in self.children),
             "owners": {name: owner.run for name, owner in authority.owners.items()},
-            "driver_processes": {child.pid: list(child.names) for child in self.children},
+            "driver_processes": {child.pid: list(child.names) for child in self.children if child.pid is not None},
             "streams": self._streams.described(),
             "restarts": sum(child.restarts for child in self.children),
             "counters": dict(self._server.counters),

@@ -1,11 +1,12 @@
 """An agent's driver processes: started, spoken to, watched, replaced.
 
-Spawned, never forked: only then does the end of the pipe tell a child that the agent has died. A child that dies is
-replaced at once by one that opens its instruments only to make them dark; so is one that does not answer a ping or
-an order to go dark in time, after it was killed. One that dies again and again is given up until a person has looked.
-What could not be made dark is opened anew and tried again, less and less often.
+The agent's own process is never forked (see ``forking``): only then does the end of the pipe tell a child that the
+agent has died. A child that dies is replaced at once by one that opens its instruments only to make them dark; so is
+one that does not answer a ping or an order to go dark in time, after it was killed. One that dies again and again is
+given up until a person has looked. What could not be made dark is opened anew and tried again, less and less often.
 """
 
+import contextlib
 import itertools
 import multiprocessing
 import time
@@ -19,10 +20,10 @@ from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
 from ..wire.messages import Do, Get, Refusal, Reply
-from . import child
 from .authority import DARKENS, READS
 from .child import Job
 from .desk import Endpoint
+from .forking import ForkServer, set_up
 from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 
 PING_S = 0.25
@@ -30,6 +31,10 @@ SILENT_S = 1.0
 """A child that has not answered a ping for this long is stopped or wedged; it is killed and replaced."""
 STARTING_S = 10.0
 """A fresh process imports its drivers first; until then its silence means nothing."""
+GONE_S = 0.5
+"""A killed process is gone by then, unless the kernel is at work in one of its calls."""
+LEAVE_S = 10.0
+"""A child that has not left for this long after its pipe ended is killed."""
 DARK_S = 3.0
 """A child that has not confirmed dark for this long is killed and replaced."""
 REOPEN_DARK_S = 20.0
@@ -52,6 +57,7 @@ class Child:
     """One driver process and the instruments of its group.
 
     Args:
+        server: starts the process, and those that replace it.
         locks: folder of the files that keep two processes from one port.
         report: called with (kind, text) when something happened that a person should know: ``died``, ``dark`` (with
             what could not be confirmed, if it is news), ``given_up``.
@@ -59,6 +65,7 @@ class Child:
 
     def __init__(
         self,
+        server: ForkServer,
         entries: Mapping[str, InstrumentEntry],
         endpoints: Mapping[str, Endpoint],
         clock_endpoint: str,
@@ -66,6 +73,7 @@ class Child:
         locks: Path | None = None,
     ) -> None:
         self.names = tuple(entries)
+        self._server = server
         self._arguments = (dict(entries), dict(endpoints), clock_endpoint, locks)
         self._report = report
         self._ids = itertools.count(1)
@@ -94,8 +102,8 @@ class Child:
         return self._connection
 
     @property
-    def pid(self) -> int:
-        assert self._process.pid is not None
+    def pid(self) -> int | None:
+        """Its process id; None as long as it has not begun."""
         return self._process.pid
 
     @property
@@ -207,18 +215,17 @@ class Child:
         self._connection.close()
         if self.given_up:
             self._far_end.close()
-        self._process.join(10)
-        if self._process.is_alive():
+        if not self._process.join(LEAVE_S):
             self._process.kill()
-            self._process.join()
+            self._process.join(LEAVE_S)
         self._process.close()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=child.main, args=(theirs, *self._arguments), daemon=False)
-        self._process.start()
-        theirs.close()
+        self._connection, theirs = multiprocessing.Pipe()
+        with theirs:
+            self._process = self._server.start(theirs)
+        with contextlib.suppress(OSError):  # as in ``_send``
+            set_up(self._connection, *self._arguments)
         if self._epoch_tai_s:
             self._send(Epoch(next(self._ids), self._epoch_tai_s))
         self._pinged = time.monotonic()
@@ -227,8 +234,8 @@ class Child:
     def _replace(self, why: str) -> None:
         """Kill what is left and start a process that makes safe, unless that was done too often lately."""
         self._process.kill()
-        self._process.join()
         self._connection.close()
+        self._process.join(GONE_S)
         now = time.monotonic()
         if len(self._restarted) == MOST_RESTARTS and now - self._restarted[0] < WITHIN_S:
             self._give_up(why)

@@ -29,6 +29,7 @@ from ..wire.zap import Zap
 from .agent import Agent
 from .authority import Authority
 from .desk import Endpoint
+from .forking import ForkServer
 from .link import CoordinatorLink
 from .recorder import TagRecorder
 
@@ -96,6 +97,9 @@ def run_agent(setup: Setup) -> None:
     boot, authority = secrets.token_hex(8), Authority()
     enrolled = Enrolled.of_service(state, setup.enrolled)
     with contextlib.ExitStack() as stack:
+        fork_server = ForkServer()
+        stack.callback(fork_server.close)
+        fork_server.warm_up()
         zap = Zap()
         stack.callback(zap.close)
         audit = Audit(state / "audit.jsonl")
@@ -131,6 +135,7 @@ def run_agent(setup: Setup) -> None:
             events,
             CoordinatorLink(connect, registration),
             authority,
+            fork_server,
             {name: Endpoint(resource, dict(options)) for name, (resource, options) in setup.endpoints.items()},
             setup.clock_endpoint,
             setup.boot_tickets,

@@ -1,4 +1,4 @@
-"""Driver processes: real spawned children with real drivers on a simulated lab in step with the wall."""
+"""Driver processes: real children with real drivers on a simulated lab in step with the wall."""
 
 import contextlib
 import os
@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from bellringer.orchestrator.agent import children
 from bellringer.orchestrator.agent.children import SILENT_S, Child
 from bellringer.orchestrator.agent.desk import Endpoint, groups
+from bellringer.orchestrator.agent.forking import ForkServer
 from bellringer.orchestrator.wire.messages import Call, Do, Get, Refusal, Set
 from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.loader import load
@@ -23,10 +25,10 @@ PUMP = "charlie.pump"
 
 
 class Bench:
-    """One child for Charlie's group, and the lab it drives."""
+    """One child for Charlie's group, what started it, and the lab it drives."""
 
-    def __init__(self, lab, child, reports):
-        self.lab, self.child, self.reports = lab, child, reports
+    def __init__(self, lab, server, child, reports):
+        self.lab, self.server, self.child, self.reports = lab, server, child, reports
 
     def until(self, what):
         """Serve the child until ``what()``; fail after a long while."""
@@ -63,19 +65,25 @@ def bench():
     entries = testbed.instruments()
     group = next(group for group in groups(entries) if PUMP in group)
     reports = []
+    server = ForkServer()
     child = Child(
+        server,
         {name: entry for name, entry in entries.items() if name in group},
         where,
         "",
         lambda kind, text: reports.append((kind, text)),
     )
-    bench = Bench(lab, child, reports)
-    yield bench
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child.pid, signal.SIGCONT)
-    child.stop()
-    lab.stop()
-    thread.join(10)
+    bench = Bench(lab, server, child, reports)
+    try:
+        yield bench
+    finally:
+        bench.until(lambda: child.pid is not None)  # one that was started last
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGCONT)
+        child.stop()
+        server.close()
+        lab.stop()
+        thread.join(10)
 
 
 def light(bench):
@@ -142,7 +150,30 @@ def test_the_end_of_the_pipe_makes_dark_and_ends_the_child(bench):
     light(bench)
     process = bench.child._process
     bench.child.connection.close()
-    process.join(PATIENCE_S)
-    assert process.exitcode == 0
+    assert process.join(PATIENCE_S)
     assert not bench.lit
+    process.close()
     bench.child._start()
+
+
+def test_a_killed_fork_server_is_not_missed_before_the_next_start(bench):
+    light(bench)
+    os.kill(bench.server.pid, signal.SIGKILL)
+    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is True
+    os.kill(bench.child.pid, signal.SIGKILL)
+    bench.until(lambda: not bench.lit and not bench.child.darkening)
+    assert bench.child.restarts == 1
+    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
+
+
+def test_a_frozen_fork_server_is_replaced_like_a_frozen_child(bench, monkeypatch):
+    light(bench)
+    monkeypatch.setattr(children, "STARTING_S", 0.2)
+    frozen = bench.server.pid
+    os.kill(frozen, signal.SIGSTOP)
+    os.kill(bench.child.pid, signal.SIGKILL)
+    bench.until(lambda: bench.child.restarts == 2)
+    monkeypatch.undo()  # the fresh one is given the time that a slow machine may need
+    bench.child._heard += children.STARTING_S
+    bench.until(lambda: not bench.lit and not bench.child.darkening)
+    assert bench.server.pid != frozen

@@ -1,0 +1,138 @@
+"""Driver processes in milliseconds: the agent's side of the process that forks them (``fork_server``).
+
+The agent starts it as a fresh interpreter and sends it, for each driver process, the process's end of the pipe and one
+end of a *lifeline*. The agent itself, with its threads, its ZeroMQ sockets and its ends of all pipes, is never forked;
+so a pipe still ends the moment the agent dies. If the fork server dies, driver processes go on, and the next one is
+started by a fresh fork server.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+NO_THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""A fork takes only one thread along; drivers compute no matrices."""
+
+
+class Forked:
+    """A driver process, as its agent sees it.
+
+    It holds the other end of the lifeline as long as it lives, so the lifeline's end is its end. First it says its
+    process id there.
+    """
+
+    def __init__(self, lifeline: socket.socket, server: "ForkServer") -> None:
+        self._lifeline, self._server = lifeline, server
+        self._pid: int | None = None
+        self._ended = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None as long as it has not begun."""
+        self._look()
+        return self._pid
+
+    def kill(self) -> None:
+        """Kill it; one that has not begun never will."""
+        self._look()
+        if self._ended:
+            return
+        if self._pid is None:  # the fork server is stuck
+            self._server.close()
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+
+    def join(self, seconds: float) -> bool:
+        """Wait until it has ended, at most ``seconds``; return whether it has."""
+        end = time.monotonic() + seconds
+        poll = select.poll()
+        poll.register(self._lifeline, select.POLLIN)
+        self._look()
+        while not self._ended and (left := end - time.monotonic()) > 0:
+            poll.poll(1000 * left)
+            self._look()
+        return self._ended
+
+    def close(self) -> None:
+        """Forget it."""
+        self._lifeline.close()
+        self._ended = True
+
+    def _look(self) -> None:
+        """Take in what the lifeline says."""
+        while not self._ended:
+            try:
+                said = self._lifeline.recv(8, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                said = b""
+            if said:
+                self._pid = int.from_bytes(said, "little")
+            self._ended = not said
+
+
+class ForkServer:
+    """The agent's side; the process starts with the first driver process, or with ``warm_up``."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        """Its process id, if it was started; a killed one is missed when the next driver process is."""
+        self._line: socket.socket | None = None
+
+    def warm_up(self) -> None:
+        """Start the process if none was started; it imports while the agent does other things."""
+        if self._line is not None:
+            return
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.setblocking(False)
+        with theirs:
+            theirs.set_inheritable(True)
+            self.pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-m", "bellringer.orchestrator.agent.fork_server", str(theirs.fileno())],
+                {**os.environ, **NO_THREADS},
+                file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+            )
+
+    def start(self, connection: Connection) -> Forked:
+        """Start a driver process on its end of a pipe, which the caller closes then.
+
+        It takes two messages from the pipe before it begins, see ``set_up``. Nothing here waits: a fork server that
+        has died is replaced; one that does not answer shows as a process that does not begin.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._send(connection, theirs)
+            except OSError:  # it was killed
+                self.close()
+                self._send(connection, theirs)
+        return Forked(ours, self)
+
+    def _send(self, *ends: Connection | socket.socket) -> None:
+        self.warm_up()
+        assert self._line is not None
+        socket.send_fds(self._line, [b"+"], [end.fileno() for end in ends])
+
+    def close(self) -> None:
+        """End it; may be called twice. Driver processes go on."""
+        if self._line is None or self.pid is None:
+            return
+        self._line.close()
+        os.kill(self.pid, signal.SIGKILL)  # it has nothing to tidy up, and might be stuck
+        os.waitpid(self.pid, 0)
+        self._line = self.pid = None
+
+
+def set_up(connection: Connection, *arguments: Any) -> None:
+    """Tell a driver process, over the agent's end of the pipe, what ``child.main`` is to be called with."""
+    connection.send(sys.path)  # first: the arguments may be of modules that are only found with it
+    connection.send(arguments)
