@@ -33,9 +33,11 @@ def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callabl
     def take(run: str, control: RunControl) -> Instruments:
         testbed = loaded.testbed
         orders = {"pause": control.pause, "resume": control.resume, "abort": control.abort, "": control.resume}
-        clients = _clients(loaded, network, run)
+        clients = _clients(loaded, network, run, control)
         try:
-            statuses = _wait_for(clients, "has no light lease", lambda status: status["leased"] and status["dark"])
+            statuses = _wait_for(
+                clients, "has no light lease", lambda status: status["leased"] and status["dark"], control
+            )
             _compare(loaded, statuses)
             ownership = Ownership(
                 run,
@@ -52,7 +54,7 @@ def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callabl
         about = {node: status["about"] for node, status in statuses.items()}
         instruments = RemoteInstruments(testbed, clock, clients, ownership, about)
         try:
-            _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values())
+            _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values(), control)
         except BaseException:
             instruments.close()
             raise
@@ -61,12 +63,13 @@ def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callabl
     return take
 
 
-def _clients(loaded: LoadedTestbed, network: Network, run: str) -> dict[str, Client]:
+def _clients(loaded: LoadedTestbed, network: Network, run: str, control: RunControl) -> dict[str, Client]:
     wanted = [node for node, body in loaded.testbed.nodes.items() if body.instruments]
     known = {node["node"]: node for node in network.ask(Nodes(0))}
     will_register = network.contact.nodes.keys() >= set(wanted)  # their agents may have been started just now
     end, pause = elapsed_s() + READY_S, threading.Event()
     while will_register and not known.keys() >= set(wanted) and elapsed_s() < end:
+        control.checkpoint()  # an agent that has died since will never register
         pause.wait(LOOK_S)
         known = {node["node"]: node for node in network.ask(Nodes(0))}
     for node in wanted:
@@ -92,7 +95,7 @@ def _compare(loaded: LoadedTestbed, statuses: Mapping[str, NodeStatus]) -> None:
 
 
 def _wait_for(
-    clients: Mapping[str, Client], else_what: str, ready: Callable[[NodeStatus], bool]
+    clients: Mapping[str, Client], else_what: str, ready: Callable[[NodeStatus], bool], control: RunControl
 ) -> dict[str, NodeStatus]:
     """Wait until the status of every node is ``ready``, and return them."""
     end = elapsed_s() + READY_S
@@ -105,6 +108,7 @@ def _wait_for(
                     f"node '{node}' {else_what}: {why}",
                     hint="bellringer status shows more; after you looked: bellringer ack",
                 )
+            control.checkpoint()
             client.receive(LOOK_S)
         statuses[node] = status
     return statuses
