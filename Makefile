@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DELETE_ON_ERROR:
+# A testbed is a dozen processes: none should compile the package anew, or start a matrix library's threads.
+export PYTHONDONTWRITEBYTECODE =
+export OPENBLAS_NUM_THREADS = 1
 .PHONY: demo test check soak clean
 
 demo: .venv/.installed

@@ -1,6 +1,7 @@
 """The ``bellringer`` command. Only light imports here: a command pulls in what it needs when it runs."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,8 @@ RunsFolder = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Wher
 
 def main() -> None:
     """Entry point: errors a user can meet are printed without a traceback, exit code 1."""
+    # Matrices here are four by four: a matrix library's threads would only be a tenth of a second of every start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except BellringerError as error:
