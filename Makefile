@@ -10,7 +10,9 @@ demo: .venv/.installed
 	$(BIN)/bellringer run examples/bell_three_node.yaml chsh --dry-run --seed 1
 
 test: .venv/.installed
-	$(BIN)/pytest -n 2 --dist loadfile
+	@# Loops are compiled once here, and not by every process of the tests at the same time.
+	$(BIN)/python -c 'from bellringer.orchestrator.correlator.warm import warm_up; warm_up(print)'
+	$(BIN)/pytest -n 4 --dist worksteal
 
 soak: .venv/.installed
 	$(BIN)/pytest -m soak --timeout=3600

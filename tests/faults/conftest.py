@@ -5,23 +5,18 @@ time on this machine's monotonic clock, and the power it emits. The lab outlasts
 """
 
 import contextlib
-import ctypes
-import json
 import os
 import random
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import zmq
 from bellringer.orchestrator.agent.service import CoordinatorAddress
 from bellringer.orchestrator.agent.service import Setup as AgentSetup
 from bellringer.orchestrator.coordinator.process import Start
@@ -31,8 +26,9 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.errors import BellringerError
 from bellringer.testbed.loader import load
 
-PATIENCE_S = 40.0
-"""How long a test waits for what takes far less; no result depends on it, only how soon a hang is noticed."""
+from .network import Net
+from .service_process import PATIENCE_S, Process
+
 PUMP = "charlie.pump"
 ROLES = {"anna": "operator", "otto": "observer", "root": "admin"}
 ONE_LASER = """
@@ -67,59 +63,6 @@ def free_ports(count: int) -> list[int]:
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", number)):
             found.append(number)
     return found
-
-
-class Process:
-    """A service as a child process: set up through its standard input, which holds it until ``end``."""
-
-    def __init__(
-        self,
-        module: str,
-        setup: msgspec.Struct,
-        errors: Path,
-        environment: dict[str, str] | None = None,
-        before: Sequence[str] = (),
-    ) -> None:
-        self._errors = errors
-        with open(errors, "ab") as file:
-            self.popen = subprocess.Popen(
-                [*before, sys.executable, "-m", module],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                env={**os.environ, **(environment or {})},
-            )
-        self.popen.stdin.write(msgspec.json.encode(setup) + b"\n")
-        self.popen.stdin.flush()
-
-    def ready(self) -> dict[str, Any]:
-        """Wait until it listens and return where; an error of its start is an assertion."""
-        line = self.popen.stdout.readline()
-        assert line, self.said()
-        return json.loads(line)
-
-    def said(self) -> str:
-        """Return what it wrote to stderr, on one line."""
-        return " ".join(self._errors.read_text().split())
-
-    def send(self, number: int) -> float:
-        """Send a signal and return when."""
-        now = time.monotonic()
-        self.popen.send_signal(number)
-        return now
-
-    def end(self) -> int:
-        """Let it end, however it has to; return its status."""
-        with contextlib.suppress(BrokenPipeError):
-            self.popen.stdin.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.popen.send_signal(signal.SIGCONT)
-        try:
-            return self.popen.wait(PATIENCE_S)
-        finally:
-            self.popen.kill()
-            self.popen.wait()
-            self.popen.stdout.close()
 
 
 class Laser:
@@ -393,82 +336,6 @@ def other_laser(tmp_path: Path):
         yield laser
     finally:
         laser.close()
-
-
-# --- several machines on one ----------------------------------------------------------------------------------------
-
-CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def ip(*words: str, inside: str = "") -> None:
-    """Run iproute2's ``ip``, in a namespace if one is given."""
-    subprocess.run(["ip", *(["-n", inside] if inside else []), *words], check=True, capture_output=True, text=True)
-
-
-class Net:
-    """Hosts in network namespaces of their own, all behind one router, which drops packets on request.
-
-    Nothing tells the hosts that packets are dropped: no reset, no ICMP, no carrier loss.
-    """
-
-    def __init__(self, addresses: dict[str, str]) -> None:
-        self.addresses = addresses
-        self._names = {name: f"bell{os.getpid()}-{name}" for name in (*addresses, "router")}
-        self._open = contextlib.ExitStack()
-        try:
-            self._build()
-        except BaseException:
-            self._open.close()
-            raise
-
-    def _build(self) -> None:
-        for name in self._names.values():
-            ip("netns", "add", name)
-            self._open.callback(ip, "netns", "del", name)
-            ip("link", "set", "lo", "up", inside=name)
-        router = self._names["router"]
-        subprocess.run([*self.inside("router"), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], check=True)
-        for number, (host, address) in enumerate(self.addresses.items()):
-            here, there = self._names[host], f"to{number}"
-            ip("link", "add", "net0", "netns", here, "type", "veth", "peer", "name", there, "netns", router)
-            ip("addr", "add", "192.0.2.1/32", "dev", there, inside=router)
-            ip("link", "set", there, "up", inside=router)
-            ip("route", "add", f"{address}/32", "dev", there, inside=router)
-            ip("addr", "add", f"{address}/32", "dev", "net0", inside=here)
-            ip("link", "set", "net0", "up", inside=here)
-            ip("route", "add", "192.0.2.1/32", "dev", "net0", inside=here)
-            ip("route", "add", "default", "via", "192.0.2.1", inside=here)
-
-    def inside(self, host: str) -> list[str]:
-        """Return the words that make a command run on a host."""
-        return ["ip", "netns", "exec", self._names[host]]
-
-    def context(self, host: str) -> "zmq.Context[zmq.Socket[bytes]]":
-        """Return a ZeroMQ context whose sockets are on a host: its threads are born there."""
-        with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{self._names[host]}") as there:
-            assert LIBC.setns(there.fileno(), CLONE_NEWNET) == 0
-            try:
-                context: zmq.Context[Any] = zmq.Context()
-                context.socket(zmq.PAIR).close(0)
-            finally:
-                assert LIBC.setns(home.fileno(), CLONE_NEWNET) == 0
-        return context
-
-    @contextlib.contextmanager
-    def cut(self, *ways: tuple[str, str]) -> Iterator[None]:
-        """Drop every packet from one host to another, for each (from, to)."""
-        rules = [("from", self.addresses[a], "to", self.addresses[b], "blackhole") for a, b in ways]
-        for rule in rules:
-            ip("rule", "add", *rule, inside=self._names["router"])
-        try:
-            yield
-        finally:
-            for rule in rules:
-                ip("rule", "del", *rule, inside=self._names["router"])
-
-    def close(self) -> None:
-        self._open.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The process that forks driver processes: what it holds, what it does not, and how it and its processes end."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -12,11 +11,13 @@ from pathlib import Path
 import pytest
 from bellringer.orchestrator.agent.forking import NO_THREADS, Forked, ForkServer, set_up
 from bellringer.orchestrator.agent.pipe import Ping, Pong, receive, send
+from bellringer.orchestrator.wire import Decoder
 from bellringer.testbed.testbed import InstrumentEntry
 
 pytestmark = pytest.mark.process
 
 PATIENCE_S = 20.0
+PONGS = Decoder(Pong)
 ENTRIES = {"table.lamp": InstrumentEntry(driver="cobolt_06", resource="serial:///dev/ttyUSB0")}
 AGENT = """
 import sys, time
@@ -37,7 +38,7 @@ def started(server):
         process = server.start(theirs)
     set_up(ours, ENTRIES, {}, "", None)
     send(ours, Ping(1))
-    assert receive(ours, Pong).id == 1
+    assert receive(ours, PONGS).id == 1
     return ours, process
 
 
@@ -80,7 +81,7 @@ def test_processes_hold_nothing_of_each_other(server):
         assert first.join(PATIENCE_S)
         assert not second.join(0)
         send(other, Ping(2))
-        assert receive(other, Pong).id == 2
+        assert receive(other, PONGS).id == 2
     assert second.join(PATIENCE_S)
     for process in (first, second):
         process.close()
@@ -114,7 +115,7 @@ def test_a_killed_server_is_replaced_at_the_next_start_and_its_processes_go_on(s
     assert server.pid != before
     with connection, another:
         send(connection, Ping(2))
-        assert receive(connection, Pong).id == 2
+        assert receive(connection, PONGS).id == 2
     for each in (process, successor):
         assert each.join(PATIENCE_S)
         each.close()
@@ -133,15 +134,6 @@ def test_a_process_that_never_began_never_will(server):
     with ours, pytest.raises(EOFError):
         ours.recv()
     process.close()
-
-
-def test_a_driver_process_starts_without_what_it_never_needs():
-    """Each of these takes a tenth of a second or more; a killed driver process is to be replaced sooner."""
-    code = "import json, sys, bellringer.orchestrator.agent.child; print(json.dumps(sorted(sys.modules)))"
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=50).stdout
-    modules = set(json.loads(told))
-    assert "bellringer.drivers.registry" in modules
-    assert {"pint", "matplotlib", "numba", "blosc2", "rich", "typer", "asyncio"}.isdisjoint(modules)
 
 
 def test_no_thread_of_a_matrix_library_is_started_where_it_would_be_lost_in_a_fork():

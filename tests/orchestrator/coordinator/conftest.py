@@ -1,4 +1,7 @@
-"""``site``: a coordinator on real sockets of this machine, in a thread, and clients with keys of every role."""
+"""``site``: a coordinator on real sockets of this machine, in a thread, and clients with keys of every role.
+
+``desk`` is the coordinator's state alone.
+"""
 
 import threading
 from contextlib import ExitStack, contextmanager
@@ -8,6 +11,8 @@ import zmq
 from bellringer.orchestrator.coordinator.service import Ports, Setup, run_coordinator
 from bellringer.orchestrator.wire import Client, Enrolled, KeyPair, Subscriber, elapsed_s
 from bellringer.orchestrator.wire.messages import Own, Register, Renew
+
+from .desk import ALICE, BOB, Desk, register
 
 ROLES = {"alice": "node", "bob": "node", "anna": "operator", "ben": "operator", "visitor": "observer", "root": "admin"}
 
@@ -101,3 +106,16 @@ def site(tmp_path):
         site = Site(tmp_path / "state", context)
         with site.stack:
             yield site
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+@pytest.fixture
+def two(desk):
+    """A desk where Alice and Bob are registered."""
+    desk.ask(ALICE, register())
+    desk.ask(BOB, register(BOB, node="bob"))
+    return desk
