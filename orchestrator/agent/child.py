@@ -162,7 +162,7 @@ class DriverProcess:
         if isinstance(job, Get):
             return self._desk.do(job.instrument, "get", (job.name,))
         if isinstance(job, Set):
-            return self._desk.do(job.instrument, "set", (job.name, job.value))
+            return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
         return self._desk.do(job.instrument, job.verb)
