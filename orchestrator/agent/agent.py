@@ -190,7 +190,7 @@ class Agent:
                 child.revive()
             child.watch()
         self._guards.turn(now_s)
-        self._interlocks.turn(now_s, bool(self._guards.lit()), bool(self.authority.fault))
+        self._interlocks.turn(now_s, bool(self._guards.unattended()), bool(self.authority.fault))
         if self._watchdog is not None:
             self._watchdog.turn(now_s, [child.pid for child in self.children if not child.given_up])
         self._readings.turn(now_s)
@@ -206,7 +206,10 @@ class Agent:
 
     def _hear_coordinator(self) -> None:
         for answered in self._link.taken():
+            latched = self.authority.fault
             given_up = self.authority.take_answer(answered.value, answered.asked_at)
+            if latched and not self.authority.fault:
+                self._interlocks.acknowledged()
             for child in {self._children[name] for name in given_up}:
                 if not child.clean:  # a run that was killed; others leave darkness behind
                     child.dark("the run that owned it has ended")
@@ -323,7 +326,23 @@ class Agent:
                 hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
             )
         if self._guards.may_light(message):
-            self._interlocks.check(message.instrument)
+            refuse = functools.partial(self._server.refuse, incoming)
+            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
+            self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
+        else:
+            self._submit(child, incoming)
+
+    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
+        """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
+        try:
+            self.authority.check(incoming.message, incoming.key, elapsed_s())
+        except BellringerError as error:
+            self._server.refuse(incoming, error)
+        else:
+            self._submit(child, incoming)
+
+    def _submit(self, child: Child, incoming: Incoming) -> None:
+        message = incoming.message
         child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
 
     def _answer_to(self, incoming: Incoming) -> Answer:

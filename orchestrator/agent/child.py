@@ -21,7 +21,7 @@ from ...testbed.errors import Aborted, BellringerError
 from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
-from ..wire.errors import to_refusal
+from ..wire.errors import WireError, to_refusal
 from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
@@ -148,7 +148,10 @@ class DriverProcess:
                 answer = self._answer(job)
         except BellringerError as error:  # the simulated lab itself has gone
             answer = to_refusal(error, job.id)
-        self._send(answer)
+        try:
+            self._send(answer)
+        except WireError as error:  # a driver's value that is no plain one
+            self._send(to_refusal(error, job.id))
 
     def _answer(self, job: Job) -> Reply | Refusal:
         try:

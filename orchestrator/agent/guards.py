@@ -44,6 +44,10 @@ class Guards:
         """Return the emitters that may have light on."""
         return [name for name in self.emitters if self._through[name] & {*self._children[name].touched}]
 
+    def unattended(self) -> list[str]:
+        """Return those of ``lit`` that are not being made dark already."""
+        return [name for name in self.lit() if not self._children[name].darkening]
+
     def may_light(self, message: Message) -> bool:
         """Return whether this request could switch light on, or change it."""
         if not (isinstance(message, (Set, Call)) or (isinstance(message, Do) and message.verb == "apply")):
@@ -52,9 +56,9 @@ class Guards:
 
     def turn(self, now_s: float) -> None:
         """Read what is due; call it often."""
-        for name in [] if self._lockstep else self.lit():
+        for name in [] if self._lockstep else self.unattended():
             child = self._children[name]
-            if name in self._asked or now_s < self._next_s[name] or child.darkening or child.failures:
+            if name in self._asked or now_s < self._next_s[name] or child.failures:
                 continue
             self._next_s[name] = now_s + PERIOD_S
             self._asked.add(name)
@@ -66,7 +70,7 @@ class Guards:
         def take(answer: Reply | Refusal) -> None:
             self._asked.discard(name)
             replaced = child.restarts != restarts  # its process died: what follows it makes dark
-            if isinstance(answer, Refusal) and name in self.lit() and not (replaced or child.darkening):
+            if isinstance(answer, Refusal) and name in self.unattended() and not replaced:
                 self._trip(f"{name}: {answer.what}")
 
         child.submit(lambda number: Do(number, name, "guard", 0), take)

@@ -9,11 +9,12 @@ An order to go dark overtakes these readings and interrupts the one in flight. I
 by itself.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...drivers.interfaces import is_exactly
-from ...testbed.errors import InstrumentError
+from ...testbed.errors import BellringerError, InstrumentError
 from ...testbed.testbed import Interlock
 from ..wire.messages import Get, Refusal, Reply
 from .children import Child
@@ -31,12 +32,22 @@ class _Watched:
     instrument: str
     child: Child
     why_open: str = "it was not read yet"
-    closed_s: float = float("-inf")
-    """When the last reading that came back closed was asked for."""
+    known_s: float = float("-inf")
+    """When the reading that says so was asked for."""
     asked_s: float = float("-inf")
     waiting: bool = False
     tripped: bool = False
-    """Whether it made the node dark and was not seen closed since that was acknowledged."""
+    """Whether it made the node dark, and that was not acknowledged while it was closed."""
+
+
+@dataclass
+class _Applicant:
+    """A request that could light; decided by readings asked for after ``since_s``."""
+
+    instrument: str
+    since_s: float
+    proceed: Callable[[], object]
+    refuse: Callable[[BellringerError], object]
 
 
 class Interlocks:
@@ -56,51 +67,92 @@ class Interlocks:
         lockstep: bool,
     ) -> None:
         self._trip = trip
+        self._applicants: deque[_Applicant] = deque()
         self._watched: list[_Watched] = []
         for name, rule in () if lockstep else rules.items():
             instrument = f"{node}.{rule.reading.partition('.')[0]}"
             self._watched.append(_Watched(name, rule, instrument, children[instrument]))
 
-    def check(self, instrument: str) -> None:
-        """Return if all are known to be closed; else raise InstrumentError: ``instrument`` may not be lit."""
+    def admit(
+        self,
+        instrument: str,
+        now_s: float,
+        lit: bool,
+        proceed: Callable[[], object],
+        refuse: Callable[[BellringerError], object],
+    ) -> None:
+        """Call ``proceed`` if all are closed, else ``refuse``: ``instrument`` is asked for what could light it.
+
+        While something may emit, what is known is at most a tenth of a second old. Else all are read first.
+        """
+        self._applicants.append(_Applicant(instrument, float("-inf") if lit else now_s, proceed, refuse))
         for each in self._watched:
-            if each.why_open:
-                raise InstrumentError(
-                    f"interlock '{each.name}' is open: {each.why_open}",
-                    where=instrument,
-                    hint=f"close it; it is {each.rule.reading} of its node, and {each.rule.closed!r} when it is closed",
-                )
+            if not (lit or each.waiting or each.child.darkening):
+                self._read(each, now_s)
+        self._decide()
+
+    def _decide(self) -> None:
+        """Tell those who can be told, in the order in which they came."""
+        while self._applicants:
+            first = self._applicants[0]
+            known = [each for each in self._watched if each.known_s >= first.since_s]
+            is_open = [each for each in known if each.why_open]
+            if not is_open and len(known) < len(self._watched):
+                return
+            self._applicants.popleft()
+            if is_open:
+                first.refuse(_refusal(is_open[0], first.instrument))
+            else:
+                first.proceed()
 
     def turn(self, now_s: float, lit: bool, latched: bool) -> None:
         """Read what is due and trip on what is open; call it often.
 
         Args:
-            lit: whether something may emit.
+            lit: whether something may emit and is not being made dark already.
             latched: whether the node is latched by a fault.
         """
         for each in self._watched:
-            if not (each.waiting or each.child.darkening) and now_s >= each.asked_s + (LIT_S if lit else UNLIT_S):
+            period_s = LIT_S if lit or each.tripped else UNLIT_S
+            if (now_s >= each.asked_s + period_s or self._applicants) and not (each.waiting or each.child.darkening):
                 self._read(each, now_s)
-            silent_s = now_s - (each.asked_s if each.waiting else each.closed_s + UNLIT_S)
-            if not each.why_open and silent_s > each.rule.patience:
+            if now_s - (each.asked_s if each.waiting else each.known_s + period_s) > each.rule.patience:
                 each.why_open = f"{each.rule.reading} was not answered within {each.rule.patience:g} s"
-            if latched:
-                continue
-            if each.why_open and (lit or each.tripped):
-                latched = True
-                self._trip(f"interlock '{each.name}' is {'still ' if each.tripped else ''}open: {each.why_open}")
-            each.tripped = latched
+                each.known_s = now_s
+            if each.why_open and lit and not latched:
+                each.tripped = latched = True
+                self._trip(f"interlock '{each.name}' is open: {each.why_open}")
+        self._decide()
+
+    def acknowledged(self) -> None:
+        """Trip once more on what tripped and is still open: a person has acknowledged too early."""
+        for each in self._watched:
+            if each.tripped and each.why_open:
+                self._trip(f"interlock '{each.name}' is still open: {each.why_open}")
+            else:
+                each.tripped = False
 
     def _read(self, each: _Watched, now_s: float) -> None:
         each.waiting, each.asked_s = True, now_s
 
         def take(answer: Reply | Refusal) -> None:
             each.waiting = False
-            if isinstance(answer, Reply) and is_exactly(answer.value, each.rule.closed):
-                each.why_open, each.closed_s = "", each.asked_s
-            elif isinstance(answer, Reply):
-                each.why_open = f"{each.rule.reading} is {answer.value!r}"
-            elif not each.child.darkening:  # else an order to go dark interrupted the reading: it is read again
+            if isinstance(answer, Refusal) and each.child.darkening:
+                return  # an order to go dark interrupted the reading: it is read again
+            each.known_s = each.asked_s
+            if isinstance(answer, Refusal):
                 each.why_open = answer.what
+            else:
+                closed = is_exactly(answer.value, each.rule.closed)
+                each.why_open = "" if closed else f"{each.rule.reading} is {answer.value!r}"
+            self._decide()
 
         each.child.submit(lambda number: Get(number, each.instrument, each.rule.reading.partition(".")[2], 0), take)
+
+
+def _refusal(each: _Watched, instrument: str) -> InstrumentError:
+    return InstrumentError(
+        f"interlock '{each.name}' is open: {each.why_open}",
+        where=instrument,
+        hint=f"close it; it is {each.rule.reading} of its node, and {each.rule.closed!r} when it is closed",
+    )

@@ -55,7 +55,7 @@ class Watchdog:
         self._process: subprocess.Popen[bytes] | None = None
         self._pids: tuple[int, ...] = ()
         self._beat_s = self._start_s = 0.0
-        self._again_s, self._unanswered = AGAIN_S, 0
+        self._again_s, self._unanswered, self._ready = AGAIN_S, 0, False
         self.restarts = 0
         self._acted = ""
 
@@ -67,8 +67,13 @@ class Watchdog:
             return _lines(file.read(self._read))[-TOLD:]
 
     def described(self) -> dict[str, Any]:
-        """Return how it is, in plain values; ``acted``: what it did last while this agent lived, "" for nothing."""
-        return {"pid": self._process.pid if self._process else 0, "restarts": self.restarts, "acted": self._acted}
+        """Return how it is, in plain values.
+
+        ``ready``: whether it has its drivers and answers; ``acted``: what it did last while this agent lived, "" for
+        nothing.
+        """
+        pid = self._process.pid if self._process else 0
+        return {"pid": pid, "ready": self._ready, "restarts": self.restarts, "acted": self._acted}
 
     def turn(self, now_s: float, pids: Iterable[int | None]) -> None:
         """See to it and give it its beat; call it often.
@@ -110,6 +115,7 @@ class Watchdog:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._pids, self._beat_s, self._unanswered = pids, now_s, 0
+        self._ready = False
         with contextlib.suppress(OSError):
             plan = msgspec.structs.replace(self._plan, pids=self._pids)
             self._process.stdin.write(msgspec.json.encode(plan) + b"\n")
@@ -144,7 +150,7 @@ class Watchdog:
         if self._process is not None:
             assert self._process.stdout is not None
             if self._process.stdout.read(4096):
-                self._unanswered, self._again_s = 0, AGAIN_S
+                self._unanswered, self._again_s, self._ready = 0, AGAIN_S, True
         if not self._log.exists() or self._log.stat().st_size <= self._read:
             return
         with open(self._log, "rb") as file:

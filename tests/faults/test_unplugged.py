@@ -84,6 +84,8 @@ def test_row_14_an_instrument_unplugged_in_mid_run_ends_the_run_and_the_record_s
     kinds = {event["event"]: event for event in events}
     assert kinds["dark"]["confirmed"] is False
     assert site.laser.lit, "nobody can switch off what is unplugged"
+    site.laser.plug_in()
+    site.until(lambda: not site.laser.lit, "the watchdog of the run's agent did not make it dark")
 
 
 def test_row_14_an_instrument_that_is_back_is_opened_identified_and_made_dark_by_its_agent(site):
