@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from ...testbed.clock import Clock, WallClock
 from ...testbed.errors import IdentityError, InstrumentError, ProtocolError
+from ..serial_ports import ports_of
 from .settings import Reading, Setting
 
 
@@ -91,10 +92,21 @@ class Instrument(ABC):
                 )
             self.identity = identity
             self._prepare()
+        except IdentityError as error:
+            self._disconnect()
+            raise self._with_its_port(error) from error
         except BaseException:
             self._disconnect()
             raise
         return self
+
+    def _with_its_port(self, error: IdentityError) -> IdentityError:
+        """Return the error with the port at which this instrument should be, if its serial number tells."""
+        found = ports_of(self.serial_number, self.resource) if self.serial_number else []
+        if not found:
+            return error
+        hint = f"serial number {self.serial_number} should be at {', '.join(found)}: correct the testbed file"
+        return IdentityError(error.what, where=error.where, hint=hint)
 
     def close(self) -> None:
         """Make dark, leave the rest at rest, release the port. Never leaves the port open."""

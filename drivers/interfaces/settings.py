@@ -174,7 +174,7 @@ class Setting(Reading):
                 where=where,
                 hint="nothing was sent; choose a value inside the limits or change them in the testbed file",
             )
-        return self.kind(value)
+        return self.kind(value) + self.kind(0)  # minus zero becomes zero: no sign that an instrument stumbles over
 
     def check_raise(self, instrument: "Instrument", value: object, usual: float = 0.0) -> None:
         """Return unless ``value`` is more than ``RAISE`` times what is set now, and ``usual``; asks the instrument.

@@ -379,6 +379,7 @@ class Agent:
             "fault": authority.fault,
             "coordinator": self._link.problem,
             "dark": not any(child.darkening or child.failures for child in self.children),
+            "not_dark": [failure for child in self.children for failure in child.failures],
             "owners": {name: owner.run for name, owner in authority.owners.items()},
             "driver_processes": {child.pid: list(child.names) for child in self.children},
             "streams": self._streams.described(),

@@ -173,10 +173,14 @@ class Laser:
 
     def plug_in(self) -> None:
         """Put the cable back; the system gives the port another number, the link its old name."""
+        self.plug_in_as(self.port)
+
+    def plug_in_as(self, link: Path) -> None:
+        """The same, with another name."""
 
         def plugged() -> None:
             self.twin.main_port = self.lab.serial_port(PUMP, self.twin._on_bytes)
-            self.port.symlink_to(self.twin.main_port.path)
+            link.symlink_to(self.twin.main_port.path)
 
         self._on_lab(plugged)
 
