@@ -115,6 +115,10 @@ def _node(name: str, status: dict[str, Any]) -> Finding:
     if not status["leased"]:
         return Finding(check, BAD, f"no light lease: {status['refused'] or 'not asked yet'}", "bellringer status")
     drivers = ", ".join(sorted(set(status["drivers"].values())))
+    watchdog = status.get("watchdog") or {}
+    if watchdog.get("acted") or watchdog.get("restarts"):
+        said = watchdog["acted"] or "it was replaced"
+        return Finding(check, WARN, f"well, but its watchdog had to act: {said}", f"bellringer log --node {name}")
     if status["restarts"]:
         fix = f"look why: bellringer log --node {name}"
         return Finding(check, WARN, f"well, after {status['restarts']} restarts of driver processes", fix)

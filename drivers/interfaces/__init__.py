@@ -13,7 +13,7 @@ from .capabilities import (
     TimeTagger,
 )
 from .instrument import Identity, Instrument
-from .settings import Reading, Setting
+from .settings import Reading, Setting, is_exactly
 
 CAPABILITIES = (Laser, TemperatureController, Rotator, PhotonDetector, TimeTagger, TagStreamer, PairSource)
 
@@ -33,4 +33,5 @@ __all__ = [
     "TagStreamer",
     "TemperatureController",
     "TimeTagger",
+    "is_exactly",
 ]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from ...testbed.clock import Clock, WallClock
 from ...testbed.errors import IdentityError, InstrumentError, ProtocolError
+from ..serial_ports import ports_of
 from .settings import Reading, Setting
 
 
@@ -91,10 +92,21 @@ class Instrument(ABC):
                 )
             self.identity = identity
             self._prepare()
+        except IdentityError as error:
+            self._disconnect()
+            raise self._with_its_port(error) from error
         except BaseException:
             self._disconnect()
             raise
         return self
+
+    def _with_its_port(self, error: IdentityError) -> IdentityError:
+        """Return the error with the port at which this instrument should be, if its serial number tells."""
+        found = ports_of(self.serial_number, self.resource) if self.serial_number else []
+        if not found:
+            return error
+        hint = f"serial number {self.serial_number} should be at {', '.join(found)}: correct the testbed file"
+        return IdentityError(error.what, where=error.where, hint=hint)
 
     def close(self) -> None:
         """Make dark, leave the rest at rest, release the port. Never leaves the port open."""
@@ -181,6 +193,11 @@ class Instrument(ABC):
         """Return the declared settings by name."""
         return {key: value for key, value in cls.readings().items() if isinstance(value, Setting)}
 
+    @classmethod
+    def emits(cls) -> bool:
+        """Return whether a setting of it can raise emitted light."""
+        return any(setting.emits for setting in cls.settings().values())
+
     def limits_of(self, setting: Setting) -> tuple[float, float, str]:
         """Return the narrowest (low, high) for a setting and who set the narrower side."""
         sources = [
@@ -207,6 +224,16 @@ class Instrument(ABC):
             except ProtocolError:
                 values[name] = None
         return values
+
+    def check_guards(self) -> None:
+        """Ask for what guards this instrument's light, and return if all is as it must be; see ``Reading``.
+
+        Raises:
+            InstrumentError: an interlock is not closed, or something could not be read.
+            LimitError: a measured output is beyond its limit.
+        """
+        for reading in self.readings().values():
+            reading.check_guard(self)
 
     # --- errors -----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,13 @@ from bellringer.testbed import models, testbed
 from bellringer.testbed.units import parse
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
-HEADINGS = {"Testbed": "The top", "Node": "Nodes", "InstrumentEntry": "Instruments", "Limits": "Limits"}
+HEADINGS = {
+    "Testbed": "The top",
+    "Node": "Nodes",
+    "InstrumentEntry": "Instruments",
+    "Limits": "Limits",
+    "Interlock": "Interlocks",
+}
 """Where models without a kind are described; Link and LinkEnd share a section."""
 
 
