@@ -27,6 +27,8 @@ EVENT = struct.Struct("=Hi")
 """What a monitor tells, in its first frame: the kind of event and its value, see zmq_socket_monitor(3)."""
 REOPEN_S = 1.0
 """So long after ZeroMQ gave up we knock again."""
+NEVER_MS = 86_400_000
+"""No number means never without dropping what waits to be read; a day is as good."""
 STREAM_AGAIN_S = 0.2
 """So long after a stream broke off, or nobody was there, it is connected anew."""
 
@@ -81,7 +83,7 @@ class Link:
             self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what is sent while there is nobody must not arrive later
             self.socket.setsockopt(zmq.RCVTIMEO, SILENCE_MS)
         else:  # libzmq aborts the process if it reconnects a socket whose queue was full; we open another one
-            self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
+            self.socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()
