@@ -14,8 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from ...drivers.registry import driver_class, source_digest
 from ...testbed.errors import BellringerError, nearest
 from ...testbed.testbed import InstrumentEntry, Interlock
@@ -350,7 +348,7 @@ class Agent:
 
     def _submit(self, child: Child, incoming: Incoming) -> None:
         message = incoming.message
-        child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
+        child.submit(message, self._answer_to(incoming))
 
     def _answer_to(self, incoming: Incoming) -> Answer:
         def answer(message: Reply | Refusal) -> None:

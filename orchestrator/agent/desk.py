@@ -32,6 +32,8 @@ VERBS = (
     "rest",
     "close",
 )
+ON_OPEN = frozenset({"get", "set", "call", "apply", "snapshot", "guard"})
+"""Verbs for an instrument that is open."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Desk:
         Raises:
             BellringerError: no such instrument, verb, setting or method; or what the driver raises.
         """
-        instrument = self.find(name)
+        instrument = self.instruments.get(name) or self.find(name)
         if verb not in VERBS:
             raise BellringerError(f"there is no verb '{verb}'", where=name, hint=nearest(verb, VERBS))
         try:
@@ -78,7 +80,7 @@ class Desk:
     def _do(
         self, name: str, instrument: Instrument, verb: str, args: Sequence[Any], keywords: Mapping[str, Any]
     ) -> Any:
-        if verb in ("get", "set", "call", "apply", "snapshot", "guard") and not instrument.is_open:
+        if verb in ON_OPEN and not instrument.is_open:
             raise InstrumentError("it is not open", where=instrument.label, hint="open it first; a run does that")
         if verb == "get":
             return getattr(instrument, _declared(instrument, args[0]))

@@ -27,12 +27,22 @@ class WatchedClock(WallClock):
         return since_s is not None and time.monotonic() - since_s > STUCK_S
 
     def sleep(self, seconds: float) -> None:
-        with _Pause(self.working):
+        since_s, self.working.since_s = self.working.since_s, None
+        try:
             super().sleep(seconds)
+        finally:
+            self._goes_on(since_s)
 
     def wait_readable(self, line: Line, timeout_s: float) -> bool:
-        with _Pause(self.working):
+        since_s, self.working.since_s = self.working.since_s, None
+        try:
             return super().wait_readable(line, timeout_s)
+        finally:
+            self._goes_on(since_s)
+
+    def _goes_on(self, worked_since_s: float | None) -> None:
+        if worked_since_s is not None:
+            self.working.since_s = time.monotonic()
 
 
 class _Working:
@@ -45,16 +55,3 @@ class _Working:
 
     def __exit__(self, *raised: object) -> None:
         self.since_s = None
-
-
-class _Pause:
-    """A driver at work waits."""
-
-    def __init__(self, working: _Working) -> None:
-        self._working, self._was = working, working.since_s is not None
-
-    def __enter__(self) -> None:
-        self._working.since_s = None
-
-    def __exit__(self, *raised: object) -> None:
-        self._working.since_s = time.monotonic() if self._was else None
