@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ...drivers.interfaces import Recording
 from ...drivers.registry import driver_class, source_digest
 from ...testbed.errors import BellringerError, nearest
 from ...testbed.testbed import InstrumentEntry, Interlock
@@ -25,7 +26,7 @@ from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
-from .children import DARK_S, Answer, Child
+from .children import DARK_S, Child
 from .desk import Endpoint, groups
 from .forking import ForkServer
 from .guards import Guards
@@ -158,14 +159,21 @@ class Agent:
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         waiting = self._server.waiting
-        ready = dict(self._poll.poll(0 if waiting else TURN_MS))
-        for descriptor, action in self._actions.items():
-            if descriptor in ready:
-                action()
+        ready = self._poll.poll(0 if waiting else TURN_MS)
+        if len(ready) == 1:
+            self._actions[ready[0][0]]()
+        elif ready:
+            descriptors = dict(ready)
+            for descriptor, action in self._actions.items():
+                if descriptor in descriptors:
+                    action()
         if waiting:
             self._serve()
         now_s = elapsed_s()
-        self._keep_dark(now_s)
+        leased = self.authority.leased(now_s)
+        if self._lit and not leased:
+            self._dark("the light lease ran out")
+        self._lit = leased
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
             self._look_s = now_s + TURN_MS / 1e3
             self._look(now_s)
@@ -232,13 +240,6 @@ class Agent:
                     self._pressers.heard_of(press["key"], elapsed_s())
                 self._dark("an e-stop was pressed")
 
-    def _keep_dark(self, now_s: float) -> None:
-        """Make everything dark when the lease has run out."""
-        leased = self.authority.leased(now_s)
-        if self._lit and not leased:
-            self._dark("the light lease ran out")
-        self._lit = leased
-
     def _dark(self, why: str) -> None:
         self._lit = False
         for child in self.children:
@@ -282,16 +283,18 @@ class Agent:
     # --- requests ---------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        for incoming in self._server.receive(1):  # the turn looks whether there are more
-            try:
-                answer = self._answers.get(type(incoming.message))
-                if answer is not None:
-                    self._server.reply(incoming, answer(incoming))
-                else:
-                    self.authority.check(incoming.message, incoming.key, elapsed_s())
-                    self._forward(incoming)
-            except BellringerError as error:
-                self._server.refuse(incoming, error)
+        incoming = self._server.take()  # the turn looks whether there are more
+        if incoming is None:
+            return
+        try:
+            answer = self._answers.get(type(incoming.message))
+            if answer is not None:
+                self._server.reply(incoming, answer(incoming))
+            else:
+                self.authority.check(incoming.message, incoming.key, elapsed_s())
+                self._forward(incoming)
+        except BellringerError as error:
+            self._server.refuse(incoming, error)
 
     def _pressed(self, incoming: Incoming) -> dict[str, bool]:
         self.authority.latch(f"e-stop by {incoming.name}: {incoming.message.reason}")
@@ -313,15 +316,19 @@ class Agent:
                 f"node '{self.node}' has no instrument '{message.instrument}'",
                 hint=nearest(message.instrument, self._children),
             )
+        answer = functools.partial(self._answered, incoming)
+        if isinstance(message, Get) and not self._lockstep:  # it changes nothing: the checks it needs are done
+            child.submit(message, answer)
+            return
         if isinstance(message, Do) and message.verb == "check":
             self._server.reply(incoming)  # that it got here is the answer
             return
         if isinstance(message, Do) and message.verb == "safe_state":
             why = f"asked for by {incoming.name}"
-            child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
+            child.dark(why, message.instrument, ticket=message.ticket, answer=answer)
             return
         if isinstance(message, Stream):
-            self._streams.serve(message, child, self._answer_to(incoming))
+            self._streams.serve(message, child, answer)
             return
         described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
         if self._lockstep and not message.ticket and not described:
@@ -335,7 +342,7 @@ class Agent:
             proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
             self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
         else:
-            self._submit(child, incoming)
+            child.submit(message, answer)
 
     def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
         """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
@@ -344,29 +351,25 @@ class Agent:
         except BellringerError as error:
             self._server.refuse(incoming, error)
         else:
-            self._submit(child, incoming)
+            child.submit(incoming.message, functools.partial(self._answered, incoming))
 
-    def _submit(self, child: Child, incoming: Incoming) -> None:
-        message = incoming.message
-        child.submit(message, self._answer_to(incoming))
-
-    def _answer_to(self, incoming: Incoming) -> Answer:
-        def answer(message: Reply | Refusal) -> None:
-            if isinstance(message, Refusal):
-                self._server.refuse(incoming, from_refusal(message))
-                return
-
-            def kept(error: BellringerError | None) -> None:
-                if error is not None:  # a full disk: what is not kept was not recorded
-                    self._server.refuse(incoming, error)
-                    return
-                if isinstance(incoming.message, (Get, Do)):
-                    self._readings.passed(incoming.message, message.value)
-                self._server.reply(incoming, message.value)
-
+    def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
+        """Pass the answer of an instrument on; one with a recording as soon as that is kept."""
+        if isinstance(message, Refusal):
+            self._server.refuse(incoming, from_refusal(message))
+        elif isinstance(message.value, Recording):
+            kept = functools.partial(self._kept, incoming, message.value)
             self._recorder.keep(incoming.message.instrument, message.value, kept)
+        else:
+            self._server.reply(incoming, message.value)
+            if isinstance(incoming.message, (Get, Do)):
+                self._readings.passed(incoming.message, message.value)
 
-        return answer
+    def _kept(self, incoming: Incoming, recording: Recording, error: BellringerError | None) -> None:
+        if error is not None:  # a full disk: what is not kept was not recorded
+            self._server.refuse(incoming, error)
+        else:
+            self._server.reply(incoming, recording)
 
     def status(self) -> dict[str, Any]:
         """Return how the node is, in plain values; nothing is asked of an instrument."""

@@ -54,9 +54,14 @@ _AT_ONCE = 65536
 
 def send(pipe: int, message: Message) -> None:
     """Send one message; raises OSError or BrokenPipeError if the other side has gone."""
-    header, *arrays = encode(message)
-    _write(pipe, _HEAD.pack(len(header), len(arrays)) + header)  # mostly there is nothing but the header
-    for array in arrays:
+    frames = encode(message)
+    header = frames[0]
+    data = _HEAD.pack(len(header), len(frames) - 1) + header
+    done = os.write(pipe, data)
+    if done == len(data) and len(frames) == 1:  # nearly always
+        return
+    _write(pipe, memoryview(data)[done:])
+    for array in frames[1:]:
         _write(pipe, _SIZE.pack(len(array)))
         _write(pipe, array)
 
@@ -107,6 +112,6 @@ class _Came:
 
 
 def _write(pipe: int, data: bytes | memoryview) -> None:
-    done = os.write(pipe, data)
-    while done < len(data):
-        done += os.write(pipe, memoryview(data)[done:])
+    left = memoryview(data)
+    while left:
+        left = left[os.write(pipe, left) :]

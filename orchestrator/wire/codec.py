@@ -115,7 +115,9 @@ class Decoder:
             WireError: anything is wrong with the frames. Never anything else.
         """
         try:
-            return (self._decode_alone if len(frames) == 1 else self._decode)(frames)
+            if len(frames) == 1:
+                return self._decode_alone(frames[0]), []
+            return self._decode(frames)
         except WireError:
             raise
         except Exception as error:  # RecursionError, UnicodeDecodeError, MemoryError...: the sender's fault
@@ -124,9 +126,8 @@ class Decoder:
                 hint="do both sides run the same version of bellringer?",
             ) from error
 
-    def _decode_alone(self, frames: Sequence[Any]) -> tuple[Any, list[Array]]:
+    def _decode_alone(self, frame: Any) -> Any:
         """Take a header without arrays in one pass: almost every command and its answer."""
-        frame = frames[0]
         if len(frame) > self.limits.header_bytes:
             _check_limits([len(frame)], self.limits)
         _arriving.depth = self.limits.depth
@@ -138,7 +139,7 @@ class Decoder:
             fields = msgspec.structs.astuple(message)
             if not values.PLAIN.issuperset(map(type, fields)):
                 values.inspect(fields, self.limits.depth)
-        return message, []
+        return message
 
     def _decode(self, given: Sequence[Any]) -> tuple[Any, list[Array]]:
         frames = [memoryview(frame) for frame in given]

@@ -18,7 +18,7 @@ from .gate import Incoming
 from .messages import Do, EStop, Keys, Message, Renew, kind_of
 from .public_keys import fingerprint
 from .rate import TokenBuckets
-from .roles import needed_role
+from .roles import NEEDED, needed_role
 from .zap import Knock
 
 HIDDEN = {"id", "nonce", "ttl_s", "ticket"}
@@ -104,10 +104,13 @@ class Trail:
             self.counters["audit failed"] += 1
 
 
+_READS = frozenset(kind for kind, role in NEEDED.items() if role == "observer" and kind is not EStop) | {Renew}
+
+
 def _only_reads(message: Message) -> bool:
-    if isinstance(message, Renew) or (isinstance(message, Do) and message.verb == "check"):
+    if type(message) in _READS:
         return True
-    return needed_role(message) == "observer" and not isinstance(message, EStop)
+    return isinstance(message, Do) and (message.verb == "check" or needed_role(message) == "observer")
 
 
 def _cause(peer: bytes, number: int) -> str:
