@@ -170,10 +170,10 @@ class Agent:
         if waiting:
             self._serve()
         now_s = elapsed_s()
-        leased = self.authority.leased(now_s)
-        if self._lit and not leased:
-            self._dark("the light lease ran out")
-        self._lit = leased
+        if self._lit is not (leased := self.authority.leased(now_s)):
+            if not leased:
+                self._dark("the light lease ran out")
+            self._lit = leased
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
             self._look_s = now_s + TURN_MS / 1e3
             self._look(now_s)

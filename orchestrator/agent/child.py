@@ -6,7 +6,6 @@ answered as long as the main thread is not caught in a driver that never waits. 
 the pipe the process also closes its instruments and leaves.
 """
 
-import contextlib
 import gc
 import signal
 import threading
@@ -85,18 +84,23 @@ class DriverProcess:
                 self._attempt(name, "close")
 
     def _work(self, inlet: Inlet) -> None:
-        working = self._clock.working if isinstance(self._clock, WatchedClock) else contextlib.nullcontext()
+        watched = self._clock if isinstance(self._clock, WatchedClock) else None
         while True:
             inlet.take_in(wait=not (self._urgent or self._jobs))
             if not (self._urgent or self._jobs):
                 continue
-            with inlet, working:
-                if not self._urgent:
+            order = None
+            with inlet:
+                if watched is not None:
+                    watched.works_since_s = watched.monotonic_s()
+                if self._urgent:
+                    self._darkening = True
+                    order = self._urgent.popleft()
+                    self._make_dark(order)
+                else:
                     self._carry_out(self._jobs.popleft())
-                    continue
-                self._darkening = True
-                order = self._urgent.popleft()
-                self._make_dark(order)
+                if watched is not None:
+                    watched.works_since_s = None
             if order is LEFT:
                 return
 
@@ -174,7 +178,7 @@ class DriverProcess:
     def _do(self, job: Job) -> object:
         if isinstance(job, Get):
             self._ports.check()
-            return self._desk.do(job.instrument, "get", (job.name,))
+            return self._desk.get(job.instrument, job.name)
         if not (isinstance(job, Do) and job.verb == "describe"):
             self._ports.check()
         if isinstance(job, Set):

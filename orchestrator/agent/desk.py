@@ -71,11 +71,27 @@ class Desk:
         try:
             return self._do(name, instrument, verb, args, keywords or {})
         except TransportError as error:
-            # Silence on the way to the dark counts too: it may have been switched off and on.
-            broke = verb == "safe_state" or not isinstance(error, TransportTimeout)
-            if self.entries[name].parts or not broke or self._lost.setdefault(name, error) is error:
+            if (cause := self._cause(name, verb, error)) is error:
                 raise
-            raise self._lost[name] from error  # what broke it tells more than that it is closed now
+            raise cause from error
+
+    def get(self, name: str, value: str) -> Any:
+        """Return a setting or reading of an instrument, as ``do`` would: most calls are this, and it is short."""
+        instrument = self.instruments.get(name)
+        if instrument is None or not instrument.is_open or value not in _readings(type(instrument)):
+            return self.do(name, "get", (value,))
+        try:
+            return getattr(instrument, value)
+        except TransportError as error:
+            if (cause := self._cause(name, "get", error)) is error:
+                raise
+            raise cause from error
+
+    def _cause(self, name: str, verb: str, error: TransportError) -> TransportError:
+        """Note that a connection broke; return what broke it, which tells more than that it is closed now."""
+        # Silence on the way to the dark counts too: it may have been switched off and on.
+        broke = verb == "safe_state" or not isinstance(error, TransportTimeout)
+        return self._lost.setdefault(name, error) if broke and not self.entries[name].parts else error
 
     def _do(
         self, name: str, instrument: Instrument, verb: str, args: Sequence[Any], keywords: Mapping[str, Any]

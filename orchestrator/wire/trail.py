@@ -22,6 +22,8 @@ from .roles import NEEDED, needed_role
 from .zap import Knock
 
 HIDDEN = {"id", "nonce", "ttl_s", "ticket"}
+_READS = frozenset(kind for kind, role in NEEDED.items() if role == "observer" and kind is not EStop) | {Renew}
+"""Kinds that only read, whatever they say; some of ``Do`` does too."""
 
 
 class Trail:
@@ -50,6 +52,8 @@ class Trail:
         Raises:
             AuditError: it could not be written.
         """
+        if type(incoming.message) in _READS:
+            return
         if isinstance(incoming.message, Keys) or self._emits(incoming.message):
             try:
                 self._write(incoming, "accepted", durable=True)
@@ -59,7 +63,7 @@ class Trail:
 
     def after(self, incoming: Incoming, result: str) -> None:
         """Write down how a request ended."""
-        if result == "done" and _only_reads(incoming.message):
+        if result == "done" and (type(incoming.message) in _READS or _only_reads(incoming.message)):
             return
         try:
             # What was on disk before needs no wait after: this loop may have an e-stop to carry out.
@@ -104,12 +108,7 @@ class Trail:
             self.counters["audit failed"] += 1
 
 
-_READS = frozenset(kind for kind, role in NEEDED.items() if role == "observer" and kind is not EStop) | {Renew}
-
-
 def _only_reads(message: Message) -> bool:
-    if type(message) in _READS:
-        return True
     return isinstance(message, Do) and (message.verb == "check" or needed_role(message) == "observer")
 
 
