@@ -2,8 +2,8 @@
 
 The timeline is that of the node farthest from the station: ``prepare`` from the beginning, then the emissions. Every
 other node begins later by the difference of the ways, so that photons of one attempt meet. Windows are laid where the
-photons arrive, in the station's own period; if one would run over its end, the whole attempt begins later. If no
-period is given, the shortest lawful one is taken.
+photons arrive, in the station's own period. If no period is given, the shortest lawful one is taken; in a given one
+the whole attempt begins later where a window would run over the period's end.
 """
 
 from collections.abc import Callable, Sequence
@@ -104,15 +104,15 @@ def _period(terms: Terms, grid: Grid, layout: Layout, flight: int, end: int, kno
     """Return the period and how much later the attempt begins so that its windows lie within one, in ps."""
     first = layout.arrivals[0] + flight
     span = layout.arrivals[-1] + layout.window_ps - layout.arrivals[0]
+    if terms.period_s is not None:
+        period = grid.length("period_s", terms.period_s)
+        return period, grid.up(period - first % period) if first % period + span > period else 0
     least = max(end, span)
     if terms.keep == "keep":
         least = max(least, -(-known // terms.memory_modes))
-    period = grid.up(least) if terms.period_s is None else grid.length("period_s", terms.period_s)
+    period = grid.up(least)
     for _ in range(_TRIES):
-        over = first % period + span > period
-        pad = period - first % period if over else 0
-        needed = max(end + pad, -(-(known + pad) // terms.memory_modes) if terms.keep == "keep" else 0)
-        if terms.period_s is not None or needed <= period:
-            return period, pad
-        period = grid.up(needed)
+        if first % period + span <= period:
+            return period, 0
+        period = grid.up(-(-(first + span) // (first // period + 1)))  # the windows end where the period ends
     raise ProgramError("no period fits the windows by itself", hint="state period_s")
