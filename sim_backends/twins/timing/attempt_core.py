@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ....testbed.attempts import AttemptProgram
-from ....testbed.models import AttemptCoreModel
+from ....testbed.models import CoreModel
 from ...lab.traces import Trace
 from ..twin import Twin
 from .attempt_commands import Commands
@@ -31,20 +31,21 @@ _FAULTS = ("underflow", "overflow", "late_pulse", "lose_records")
 
 
 class AttemptCoreTwin(Twin):
-    """A core called after its node; dark and without programs after power-up."""
+    """A core called after its node, a station's if its model has no slots; dark and without programs after power-up."""
 
     driver = "attempt_core"
 
-    def __init__(self, lab: "Lab", name: str, model: AttemptCoreModel, options: dict[str, Any] | None = None) -> None:
+    def __init__(self, lab: "Lab", name: str, model: CoreModel, options: dict[str, Any] | None = None) -> None:
         super().__init__(lab, name, model, options)
         self.core_name = name.partition(".")[0]
-        self.is_station = model.role == "station"
+        slots: int = getattr(model, "slots", 0)
+        self.is_station = slots == 0
         self.boot = f"{int(self.rng.integers(2**32)):08x}"
         self.emitting = Trace(0.0)
         """1 while the outputs are on."""
         self.link: HeraldLink | None = None
         self.locked = True
-        self.memory = Memory(self, 0 if self.is_station else model.slots)
+        self.memory = Memory(self, slots)
         self.programs: dict[str, AttemptProgram] = {}
         self.runs: dict[int, Run] = {}
         self.run: Run | None = None
@@ -99,8 +100,8 @@ class AttemptCoreTwin(Twin):
             traits = ["absolute_start", "feedforward_in"]
         serial = f"{sum(self.name.encode()) % 10_000:04d}"
         return (
-            f"attempt/1 name={self.core_name} role={self.model.role} boot={self.boot} maker=bellringer model=reference "
-            f"serial={serial} firmware=1 traits={','.join(traits)} resolution={round(self.model.resolution * 1e12)} "
+            f"attempt/1 name={self.core_name} role={'station' if self.is_station else 'node'} boot={self.boot} "
+            f"maker=bellringer model=reference serial={serial} firmware=1 traits={','.join(traits)} resolution={round(self.model.resolution * 1e12)} "
             f"slots={len(self.memory.slots)} lead={self.lead_ps}"
         )
 

@@ -72,8 +72,8 @@ class Bench:
         self.lab = lab
         self.source = ScriptedLink(clicks)
         self.link = HeraldLink(self.source, {"alice": 2_000_000, "bob": 2_000_000} if lines is None else lines)
-        for name, role in (("alice", "node"), ("bob", "node"), ("charlie", "station")):
-            core = AttemptCoreTwin(lab, f"{name}.core", AttemptCoreModel(kind="attempt_core", role=role, **model))
+        for name, slots in (("alice", 1), ("bob", 1), ("charlie", 0)):
+            core = AttemptCoreTwin(lab, f"{name}.core", AttemptCoreModel(kind="attempt_core", slots=slots, **model))
             self.link.join(core)
             setattr(self, name, core)
 
