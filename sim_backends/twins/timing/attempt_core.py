@@ -98,12 +98,20 @@ class AttemptCoreTwin(Twin):
             traits = ["absolute_start", "herald_in_loop", "records_heralds"]
         elif self.link is not None and self.core_name not in self.link.line_ps:
             traits = ["absolute_start", "feedforward_in"]
-        serial = f"{sum(self.name.encode()) % 10_000:04d}"
-        return (
-            f"attempt/1 name={self.core_name} role={'station' if self.is_station else 'node'} boot={self.boot} "
-            f"maker=bellringer model=reference serial={serial} firmware=1 traits={','.join(traits)} resolution={round(self.model.resolution * 1e12)} "
-            f"slots={len(self.memory.slots)} lead={self.lead_ps}"
-        )
+        words = {
+            "name": self.core_name,
+            "role": "station" if self.is_station else "node",
+            "boot": self.boot,
+            "maker": "bellringer",
+            "model": "reference",
+            "serial": f"{sum(self.name.encode()) % 10_000:04d}",
+            "firmware": "1",
+            "traits": ",".join(traits),
+            "resolution": round(self.model.resolution * 1e12),
+            "slots": len(self.memory.slots),
+            "lead": self.lead_ps,
+        }
+        return "attempt/1 " + " ".join(f"{key}={value}" for key, value in words.items())
 
     @property
     def lead_ps(self) -> int:
