@@ -32,7 +32,7 @@ class Run:
         self.core, self.program, self.batch, self.epoch, self.start_ps = core, program, batch, epoch, start_ps
         self.key = (batch, start_ps, program.digest)
         """What the cores of a link must agree on to run the same batch."""
-        self.state, self.stopped_by = "ARMED", ""
+        self.state, self.stopped_by, self.was_committed = "ARMED", "", False
         self.end_ps = self.lateness_ps = self.underflows = 0
         self.first_hseq = self.records = self.heralds = 0
         self.applied: list[str] = []
@@ -46,7 +46,7 @@ class Run:
 
     def commit(self) -> None:
         """From ARMED to COMMITTED; the link counts on us from now on."""
-        self.state = "COMMITTED"
+        self.state, self.was_committed = "COMMITTED", True
         if self.core.link is not None:
             self.core.link.committed(self.core.core_name, self)
 
