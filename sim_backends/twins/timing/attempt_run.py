@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....testbed.attempts import AttemptProgram
+from .herald_link import Clicks
 
 if TYPE_CHECKING:
     from .attempt_core import AttemptCoreTwin
@@ -39,7 +40,7 @@ class Run:
         self.corrected: set[int] = set()
         self._table = program.table()
         self._next = 0
-        self._clicks: tuple[Any, Any, Any] | None = None
+        self._clicks: Clicks | None = None
         self._at(start_ps, self._begin)
 
     # --- the way through the states ---------------------------------------------------------------------------
@@ -106,10 +107,11 @@ class Run:
     def _click(self) -> None:
         if self.state != "RUNNING" or self._clicks is None or self.core.link is None:
             return
-        k, pattern, t_ps = (int(values[self._next]) for values in self._clicks)
+        k, pattern, t_ps, doubled = (int(values[self._next]) for values in self._clicks)
         self._next += 1
         if not self.program.calibrates(k) and self.core.link.emitted(self, k):
             reason = "" if pattern in self._table else "unknown pattern"
+            reason = "two clicks in one window" if doubled else reason
             reason = "overflow" if self.core.take_fault("overflow") else reason
             hseq = self.core.herald(f"{self.batch} {k} {pattern} {t_ps} {reason or '-'}")
             self.first_hseq = self.first_hseq or hseq

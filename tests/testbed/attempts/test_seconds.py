@@ -15,6 +15,7 @@ from hypothesis import strategies as st
         (2e-6, 1e-12, 2_000_000),
         (0.1 + 0.2, 1e-12, 300_000_000_000),
         (1.0002e-12, 1e-12, 1),
+        (1e-20, 1e-12, 0),
         (1.01e-12, 1e-12, 2),
         (1e-9, 8e-9, 8000),
         (8e-9, 8e-9, 8000),
@@ -26,7 +27,7 @@ def test_times_are_rounded_up_to_the_grid(seconds, step_s, ps):
 
 
 @given(st.integers(0, 10**15), st.integers(1, 10**6))
-def test_whole_picoseconds_stay_what_they_are_up_to_an_hour(ps, step):
+def test_whole_picoseconds_stay_what_they_are_up_to_a_quarter_of_an_hour(ps, step):
     grid = Grid(1e-12)
     assert grid.span("x", ps * 1e-12) == ps
     assert grid.up(ps) == ps
