@@ -16,6 +16,7 @@ from ..testbed.errors import BellringerError, nearest
 from .interfaces import Instrument
 
 BUILT_IN = {
+    "attempt_core": "timing.attempt_core:AttemptCore",
     "cobolt_06": "lasers.cobolt:Cobolt06",
     "elliptec_ell14": "optics.elliptec:ElliptecEll14",
     "id900": "time_taggers.id900:Id900",

@@ -70,8 +70,36 @@ class TaggerModel(Model):
     """Mean time from the start command to the recording's zero; every recording differs by up to half of it."""
 
 
+class CoreModel(Model):
+    """What every real-time core has: a clock grid, and the time its commands take."""
+
+    resolution: Annotated[float, quantity("s", minimum=1e-12, maximum=1e-3, example="1 ns")] = 1e-12
+    """The clock its pulses lie on."""
+    lead: Annotated[float, quantity("s", minimum=0, maximum=60, example="1 ms")] = 1e-3
+    """Least time from arming to the start."""
+    reaction: Annotated[float, quantity("s", minimum=0, maximum=1, example="20 us")] = 20e-6
+    """From a command on the wire to its effect."""
+
+
+class AttemptCoreModel(CoreModel):
+    """A real-time core that runs entanglement attempts, at a node or at a heralding station."""
+
+    kind: Literal["attempt_core"]
+    slots: int = Field(default=1, ge=0, le=1024)
+    """Memory slots of a node; 0 for a station, which has clicks instead."""
+
+
+class PulseStreamerModel(Model):
+    """A digital pattern generator started by an external trigger."""
+
+    kind: Literal["pulse_streamer"]
+    trigger_rate: Annotated[float, quantity("Hz", minimum=0, example="1 Hz")] = 1.0
+    """What its trigger input is connected to; 0 for nothing."""
+
+
 InstrumentModel = Annotated[
-    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel, Field(discriminator="kind")
+    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel | AttemptCoreModel | PulseStreamerModel,
+    Field(discriminator="kind"),
 ]
 
 

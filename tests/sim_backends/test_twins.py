@@ -2,7 +2,14 @@
 
 import pytest
 from bellringer.sim_backends.twins import TWINS
-from bellringer.testbed.models import DetectorModel, LaserModel, OvenModel, RotatorModel, TaggerModel
+from bellringer.testbed.models import (
+    AttemptCoreModel,
+    DetectorModel,
+    LaserModel,
+    OvenModel,
+    RotatorModel,
+    TaggerModel,
+)
 
 MODELS = {
     "cobolt_06": LaserModel(kind="laser", wavelength="785 nm"),
@@ -10,6 +17,7 @@ MODELS = {
     "elliptec_ell14": RotatorModel(kind="rotator"),
     "websq": DetectorModel(kind="snspd"),
     "id900": TaggerModel(kind="time_tagger"),
+    "attempt_core": AttemptCoreModel(kind="attempt_core"),
 }
 
 

@@ -164,7 +164,7 @@ FAULTS = {
         "kind: spad\n",
         ("kind: spad",),
         "'spad' is no valid kind",
-        "laser, oven, rotator, snspd, time_tagger",
+        "attempt_core, laser, oven, pulse_streamer, rotator, snspd, time_tagger",
     ),
     "unknown choice": (
         "polarisation: kept",
