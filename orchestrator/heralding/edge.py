@@ -78,8 +78,9 @@ class Edge:
         self._asked.clear()
 
     def end(self) -> None:
-        """The batch is over."""
+        """The batch is over; words about its corrections come too late."""
         self._grant = self._program = None
+        self._asked.clear()
 
     def take(self, sender: str, message: Feedforward, hw_ps: int) -> Apply | Corrected | Dropped:
         """Decide about a herald that ``sender`` (as the socket authenticated it) announces at hardware time ``hw_ps``.

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from ...testbed.attempts import AttemptProgram
 from ...testbed.errors import BellringerError
 from ..agent.authority import Authority
-from .entries import Corrected, Heralded, Met, Opened, body_hash
+from .entries import Met, Opened, Record, body_hash
 from .kept import Kept
 from .messages import Abort, Armed, Ask, Commit, FromCoordinator, NotArmed, Prepare, Recorded
 from .outbox import Outbox
@@ -134,7 +134,7 @@ class NodeMachine:
             effects.append(self._armed(under_way))
         return effects
 
-    def on_record(self, record: Heralded | Corrected, now: Now) -> list[Effect]:
+    def on_record(self, record: Record, now: Now) -> list[Effect]:
         """A herald was decided about (station), or a correction was made or not (node)."""
         effects = self.tick(now)
         batch = self._batch
@@ -304,7 +304,7 @@ class NodeMachine:
 
         return [self._outbox.keep(ended, publish)]
 
-    def _confirm(self, batch: UnderWay, record: Heralded | Corrected) -> list[Effect]:
+    def _confirm(self, batch: UnderWay, record: Record) -> list[Effect]:
         if batch.counts:
             self._outbox.confirm(record)
         return []
