@@ -140,6 +140,18 @@ def test_a_promise_that_cannot_be_read_any_more_is_damage_with_its_place():
         assert caught.value.where == f"{name}, byte {offsets[number]}"
 
 
+def test_what_lay_behind_a_hole_never_follows_a_new_entry():
+    disk = ForgetfulDisk()
+    journal = NodeJournal(disk, SIZE)
+    for hseq in (1, 2, 3):
+        journal.append(heralded(1, hseq))
+    (name,) = journal._files
+    length = journal._offset // 3
+    disk.write(name, length, bytes(length))  # of three writes the power cut took the second one only
+    keep(disk, [heralded(1, 7)])
+    assert NodeJournal(disk, SIZE).recovered.records["run", 1] == [heralded(1, 1), heralded(1, 7)]
+
+
 def test_an_entry_of_another_version_is_no_torn_end():
     disk = ForgetfulDisk()
     journal = keep(disk, [Met(1)])

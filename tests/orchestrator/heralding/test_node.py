@@ -458,3 +458,12 @@ def test_records_of_one_sync_are_confirmed_together():
     bench.do(bench.machine.on_journalled, bench.number)
     (confirm,) = [message for message in bench.sent if isinstance(message, Confirm)]
     assert [record.hseq for record in records_of(confirm.body)] == [1, 2, 3]
+
+
+def test_what_is_not_on_disk_yet_is_not_confirmed():
+    bench = Bench().running()
+    bench.syncing = False
+    for hseq in (1, 2):
+        bench.do(bench.machine.on_record, corrected(hseq, hseq))
+    bench.do(bench.machine.on_journalled, bench.number - 1)
+    assert [record.hseq for record in records_of(bench.sent[-1].body)] == [1]
