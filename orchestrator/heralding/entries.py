@@ -65,6 +65,7 @@ class Corrected(_Entry, tag="held", frozen=True):
         applied_ps: when it was made; 0 if it was not.
         age_ps: from the beginning of the attempt until then.
         reason: why the node does not hold the pair, "" if it does.
+        basis, bit: the outcome, where the program has the qubit measured in its attempt; "" and -1 elsewhere.
     """
 
     run: str
@@ -76,6 +77,8 @@ class Corrected(_Entry, tag="held", frozen=True):
     applied_ps: int
     age_ps: int
     reason: str
+    basis: str = ""
+    bit: int = -1
 
 
 class Ended(_Entry, tag="ended", frozen=True):

@@ -116,6 +116,48 @@ def test_the_qubits_age_limits_a_correction_too():
     assert there.applied(word(apply, apply.not_after_ps + 1)).reason == "too old"
 
 
+READOUT = ({"node": "alice", "bases": ("X", "Z")},)
+MEASURING = program(**{**PROGRAM.model_dump(), "keep": "measure", "readout": READOUT})
+
+
+def outcome(k=10, basis="X", bit=1, batch=BATCH):
+    return SimpleNamespace(batch=batch, k=k, basis=basis, bit=bit)
+
+
+@pytest.mark.parametrize("order", ["outcome first", "herald first", "between"])
+def test_where_qubits_are_measured_the_pair_is_held_when_its_outcome_is_known(order):
+    there = edge(of=MEASURING)
+    if order == "outcome first":
+        assert there.measured(outcome()) is None
+    apply = there.take("charlie", told(), HERALD_PS)
+    if order == "between":
+        assert there.measured(outcome()) is None
+    record = there.applied(word(apply))
+    if order == "herald first":
+        assert record is None
+        record = there.measured(outcome())
+    assert (record.operation, record.reason, record.basis, record.bit) == ("Z", "", "X", 1)
+    assert there.measured(outcome(k=11, basis="Z")) is None  # of another attempt
+
+
+def test_a_node_without_readout_waits_for_no_outcome():
+    assert edge("bob", MEASURING).take("charlie", told(label="psi+"), HERALD_PS).basis == ""
+
+
+@pytest.mark.parametrize("wrong", [{"basis": "Z"}, {"bit": 2}])
+def test_an_outcome_that_was_not_asked_for_is_no_pair(wrong):
+    there = edge(of=MEASURING)
+    assert there.take("charlie", told(label="psi+"), HERALD_PS) is None
+    assert there.measured(outcome(**wrong)).reason == "unconfirmed"
+
+
+def test_an_outcome_of_another_batch_is_dropped():
+    there = edge(of=MEASURING)
+    assert isinstance(there.measured(outcome(batch=BATCH + 1)), Dropped)
+    there.end()
+    assert isinstance(there.measured(outcome()), Dropped)
+
+
 def test_after_its_end_a_batch_is_unknown():
     there = edge()
     apply = there.take("charlie", told(), HERALD_PS)

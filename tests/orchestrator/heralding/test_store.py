@@ -32,7 +32,9 @@ def test_everything_is_there_after_it_is_opened_again(path):
         assert store.results("run", ROW.batch) == {"alice": b"body"}
         ((n, kept),) = store.pairs("run")
         assert (n, kept["batch"], kept["hseq"], kept["k"], kept["label"]) == (1, ROW.batch, 1, 1, "psi-")
-        assert kept["corrected"] == {"alice": ["Z", 10**12 + 5, 5]}
+        assert kept["corrected"] == {
+            "alice": {"operation": "Z", "applied_ps": 10**12 + 5, "age_ps": 5, "basis": "", "bit": -1}
+        }
 
 
 def test_a_number_is_used_once(path):
