@@ -21,6 +21,7 @@ BUILT_IN = {
     "elliptec_ell14": "optics.elliptec:ElliptecEll14",
     "id900": "time_taggers.id900:Id900",
     "pair_source": "composites.pair_source:ComposedPairSource",
+    "pulse_streamer": "timing.pulse_streamer:PulseStreamer",
     "tc200": "optics.tc200:Tc200",
     "websq": "detectors.websq:WebSq",
 }

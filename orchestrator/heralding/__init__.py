@@ -5,5 +5,4 @@ hardware reports go in, effects come out, and whoever owns the sockets carries t
 
 ``node`` is the machine of a node or station, ``station`` decides about clicks, ``edge`` about corrections, ``journal``
 keeps what was promised. ``book`` is the coordinator's machine, ``delivery`` decides about pairs, ``store`` keeps both.
-``feedforward`` is the way of a correction, from the station's process to the node's.
 """

@@ -23,7 +23,7 @@ from ...testbed.attempts import AttemptProgram
 from ...testbed.errors import BellringerError
 from ..coordinator.terms import Ending
 from .delivery import Pair
-from .entries import body_hash, result_of
+from .entries import body_hash, records_of, result_of
 from .messages import (
     Abort,
     Aborted,
@@ -170,9 +170,7 @@ class Book:
                 batch.answers.setdefault(sender, None)
                 effects += self._settle(batch, now)
             case Confirm() if batch.state in (BatchState.COMMITTING, BatchState.RUNNING, BatchState.COLLECTING):
-                pairs = batch.delivery.take(sender, message.records)
-                new = self._store.deliver(pairs) if pairs else []
-                effects += [Delivered(tuple(new))] if new else []
+                effects += self._confirmed(batch, sender, message)
         return effects + self.tick(now)
 
     def on_boot(self, party: str, boot: str, now: Now) -> list[BookEffect]:
@@ -251,6 +249,14 @@ class Book:
         wanted = (self._epoch, batch.row.start_ps, batch.row.digest)
         if batch.state == BatchState.PREPARING and (message.epoch, message.start_ps, message.digest) == wanted:
             batch.boots.setdefault(sender, message.boot)
+
+    def _confirmed(self, batch: OpenBatch, sender: str, message: Confirm) -> list[BookEffect]:
+        try:
+            pairs = batch.delivery.take(sender, records_of(message.body))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return [Report("a confirmation cannot be understood", {"from": sender, "error": str(error)})]
+        new = self._store.deliver(pairs) if pairs else []
+        return [Delivered(tuple(new))] if new else []
 
     def _result(self, sender: str, message: Result, now: Now) -> list[BookEffect]:
         """Keep a result, whatever became of its batch, and acknowledge it once it is kept."""

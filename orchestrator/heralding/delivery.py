@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...testbed.attempts import AttemptProgram
-from .entries import Corrected, Heralded
+from .entries import Corrected, Heralded, Record
 from .terms import Reason
 
 
@@ -49,7 +49,7 @@ class Delivery:
         self._decided: dict[int, str] = {}
         self._attempts: set[int] = set()
 
-    def take(self, party: str, records: Iterable[Heralded | Corrected]) -> list[Pair]:
+    def take(self, party: str, records: Iterable[Record]) -> list[Pair]:
         """Take in what a party has on its disk, perhaps not for the first time; return the pairs that are one now."""
         pairs = []
         for record in records:
@@ -77,7 +77,7 @@ class Delivery:
             counts.update({str(Reason.GAP): len(unknown)})
         return +Counter({str(reason): count for reason, count in counts.items()})
 
-    def _note(self, candidate: _Candidate, party: str, record: Heralded | Corrected) -> None:
+    def _note(self, candidate: _Candidate, party: str, record: Record) -> None:
         """Keep a record if it is the party's to make; a second one must say the same."""
         if isinstance(record, Heralded) and party == self._program.station:
             candidate.contradicted |= candidate.heralded not in (None, record)

@@ -7,6 +7,8 @@ the correction is written to the core, then the record of it goes to the journal
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from ...testbed.attempts import AttemptProgram
 from .entries import Corrected, Opened
 from .messages import Feedforward
@@ -50,8 +52,21 @@ class Applied(Protocol):
     def reason(self) -> str: ...
 
 
+class Outcome(Protocol):
+    """A core's word about a qubit that was measured in its attempt."""
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def basis(self) -> str: ...
+    @property
+    def bit(self) -> int: ...
+
+
 class Edge:
-    """Corrections of one node.
+    """Corrections and outcomes of one node; None as an answer says that another word is waited for.
 
     Args:
         node: its name, as programs have it.
@@ -66,6 +81,8 @@ class Edge:
         """Label -> operation and deadline."""
         self._attempts: set[int] = set()
         self._asked: dict[int, tuple[Feedforward, Apply]] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self._unmeasured: dict[int, Corrected] = {}
 
     def begin(self, grant: Opened, program: AttemptProgram) -> None:
         """A batch is armed; what belongs to another one is dropped from now on."""
@@ -75,13 +92,14 @@ class Edge:
             each.label: (each.operation, each.deadline_ps) for each in program.feedforward if each.node == self.node
         }
         self._attempts.clear()
-        self._asked.clear()
+        self._forget()
 
     def end(self) -> None:
-        """The batch is over."""
+        """The batch is over; words about its corrections come too late."""
         self._grant = self._program = None
+        self._forget()
 
-    def take(self, sender: str, message: Feedforward, hw_ps: int) -> Apply | Corrected | Dropped:
+    def take(self, sender: str, message: Feedforward, hw_ps: int) -> Apply | Corrected | Dropped | None:
         """Decide about a herald that ``sender`` (as the socket authenticated it) announces at hardware time ``hw_ps``.
 
         Numbers grow. What comes after a later one is not answered any more: its pair counts as expired.
@@ -108,7 +126,7 @@ class Edge:
         self._asked[message.hseq] = message, apply
         return apply
 
-    def applied(self, word: Applied) -> Corrected | Dropped:
+    def applied(self, word: Applied) -> Corrected | Dropped | None:
         """Take in what a core says about a correction; that it was in time is checked here too."""
         asked = self._asked.get(word.hseq)
         if asked is None or (word.batch, word.k) != (asked[1].batch, asked[1].k):
@@ -119,6 +137,15 @@ class Edge:
         if not reason and word.t_ps > apply.not_after_ps:
             reason = Reason.TOO_OLD if apply.not_after_ps == self._oldest_ps(word.k) else Reason.LATE_CORRECTION
         return self._record(message, apply.operation, 0 if reason else word.t_ps, reason)
+
+    def measured(self, outcome: Outcome) -> Corrected | Dropped | None:
+        """Take in an outcome, which may come before the herald or after it."""
+        if self._grant is None or outcome.batch != self._grant.batch:
+            return Dropped(outcome.batch, 0, Reason.UNKNOWN_BATCH)
+        if outcome.k in self._unmeasured:
+            return self._measured(self._unmeasured.pop(outcome.k), outcome)
+        self._outcomes[outcome.k] = outcome
+        return None
 
     def _refusal(self, message: Feedforward, grant: Opened, program: AttemptProgram, hw_ps: int) -> str:
         if message.k >= program.attempts:
@@ -142,8 +169,26 @@ class Edge:
         assert self._program is not None
         return self._begin_ps(k) + self._program.max_age_ps if self._program.max_age_ps else NO_DEADLINE
 
-    def _record(self, message: Feedforward, operation: str, t_ps: int, reason: str) -> Corrected:
-        age_ps = t_ps - self._begin_ps(message.k) if t_ps else 0
-        return Corrected(
-            message.run, message.batch, message.hseq, message.k, message.label, operation, t_ps, age_ps, reason
-        )
+    def _record(self, message: Feedforward, operation: str, t_ps: int, reason: str) -> Corrected | None:
+        """Return the record; None if the pair is held but its qubit's outcome has not come yet."""
+        assert self._program is not None
+        k = message.k
+        age_ps = t_ps - self._begin_ps(k) if t_ps else 0
+        record = Corrected(message.run, message.batch, message.hseq, k, message.label, operation, t_ps, age_ps, reason)
+        if reason or not self._program.basis(self.node, k):
+            return record
+        if k in self._outcomes:
+            return self._measured(record, self._outcomes.pop(k))
+        self._unmeasured[k] = record
+        return None
+
+    def _measured(self, record: Corrected, outcome: Outcome) -> Corrected:
+        assert self._program is not None
+        right = outcome.basis == self._program.basis(self.node, record.k) and outcome.bit in (0, 1)
+        reason = "" if right else Reason.UNCONFIRMED
+        return msgspec.structs.replace(record, basis=outcome.basis, bit=outcome.bit, reason=reason)
+
+    def _forget(self) -> None:
+        self._asked.clear()
+        self._outcomes.clear()
+        self._unmeasured.clear()

@@ -5,6 +5,7 @@ attempt and ``hseq`` the station's number of a herald record; times are hardware
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -64,6 +65,7 @@ class Corrected(_Entry, tag="held", frozen=True):
         applied_ps: when it was made; 0 if it was not.
         age_ps: from the beginning of the attempt until then.
         reason: why the node does not hold the pair, "" if it does.
+        basis, bit: the outcome, where the program has the qubit measured in its attempt; "" and -1 elsewhere.
     """
 
     run: str
@@ -75,6 +77,8 @@ class Corrected(_Entry, tag="held", frozen=True):
     applied_ps: int
     age_ps: int
     reason: str
+    basis: str = ""
+    bit: int = -1
 
 
 class Ended(_Entry, tag="ended", frozen=True):
@@ -110,11 +114,13 @@ class Acknowledged(_Entry, tag="acknowledged", frozen=True):
     batch: int
 
 
+Record: TypeAlias = Heralded | Corrected
 Entry: TypeAlias = Met | Barred | Opened | Heralded | Corrected | Ended | Acknowledged
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_ended = msgspec.msgpack.Decoder(Ended).decode
 _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+_records_decoder: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Record])
 
 
 def to_bytes(entry: Entry) -> bytes:
@@ -138,6 +144,20 @@ def result_of(data: bytes) -> Ended:
         msgspec.MsgspecError, UnicodeDecodeError: it is none.
     """
     return _decode_ended(data)
+
+
+def records_to_bytes(records: Sequence[Record]) -> bytes:
+    """Return herald records or corrections as they stand in a message."""
+    return _encode(records)
+
+
+def records_of(data: bytes) -> list[Record]:
+    """Return the records in a message's body.
+
+    Raises:
+        msgspec.MsgspecError, UnicodeDecodeError: there are none.
+    """
+    return _records_decoder.decode(data)
 
 
 def body_hash(data: bytes) -> str:

@@ -17,7 +17,6 @@ from typing import Annotated
 from msgspec import Meta
 
 from ..wire.messages import Message
-from .entries import Corrected, Heralded
 
 Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -111,10 +110,10 @@ class Aborted(BatchMessage, tag="aborted", frozen=True):
 class Confirm(BatchMessage, tag="confirm", frozen=True):
     """Herald records (station) or corrections (node) that are on this party's disk, while the batch still runs.
 
-    Lost ones are not sent again: the ``Result`` holds all.
+    ``body`` is ``entries.records_to_bytes`` of them. Lost ones are not sent again: the ``Result`` holds all.
     """
 
-    records: tuple[Heralded | Corrected, ...]
+    body: bytes
 
 
 class Result(BatchMessage, tag="result", frozen=True):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from ...testbed.attempts import AttemptProgram
 from ...testbed.errors import BellringerError
 from ..agent.authority import Authority
-from .entries import Corrected, Heralded, Met, Opened, body_hash
+from .entries import Met, Opened, Record, body_hash
 from .kept import Kept
 from .messages import Abort, Armed, Ask, Commit, FromCoordinator, NotArmed, Prepare, Recorded
 from .outbox import Outbox
@@ -116,7 +116,7 @@ class NodeMachine:
             case Prepare():
                 effects += self._prepare(message, now)
             case Commit():
-                effects += self._commit(message, now)
+                effects += self._commit(message)
             case Abort():
                 effects += self._abort(message, now)
             case Ask() if self._batch is None or self._batch.grant.batch != message.batch:
@@ -134,7 +134,7 @@ class NodeMachine:
             effects.append(self._armed(under_way))
         return effects
 
-    def on_record(self, record: Heralded | Corrected, now: Now) -> list[Effect]:
+    def on_record(self, record: Record, now: Now) -> list[Effect]:
         """A herald was decided about (station), or a correction was made or not (node)."""
         effects = self.tick(now)
         batch = self._batch
@@ -269,12 +269,12 @@ class NodeMachine:
         batch.loaded = True
         return [Load(grant.batch, grant.epoch, grant.start_ps, grant.digest, program)]
 
-    def _commit(self, message: Commit, now: Now) -> list[Effect]:
+    def _commit(self, message: Commit) -> list[Effect]:
         batch = self._batch
         if batch is None or batch.grant.batch != message.batch:
             return self._kept.answer(message)
-        if batch.state != State.ARMED or message.start_ps != batch.grant.start_ps or batch.overdue(now):
-            return []
+        if batch.state != State.ARMED or message.start_ps != batch.grant.start_ps:
+            return []  # nor if it is too late: then the look at the clock has just stopped the batch
         batch.state = State.COMMITTED
         return [Start(message.batch)]
 
@@ -304,7 +304,7 @@ class NodeMachine:
 
         return [self._outbox.keep(ended, publish)]
 
-    def _confirm(self, batch: UnderWay, record: Heralded | Corrected) -> list[Effect]:
+    def _confirm(self, batch: UnderWay, record: Record) -> list[Effect]:
         if batch.counts:
             self._outbox.confirm(record)
         return []

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from .entries import Corrected, Entry, Heralded
+from .entries import Entry, Record, records_to_bytes
 from .messages import Confirm, FromParty
 from .terms import Effect, Journal, Now, Send
 
@@ -23,7 +23,7 @@ class Outbox:
         self._boot, self._epoch = boot, epoch
         self._entries = self._messages = 0
         self._waiting: deque[tuple[int, Then]] = deque()
-        self._fresh: list[Heralded | Corrected] = []
+        self._fresh: list[Record] = []
 
     def say(self, kind: type[FromParty], run: str, batch: int, **fields: Any) -> Send:
         """Return a message to the coordinator."""
@@ -36,7 +36,7 @@ class Outbox:
         self._waiting.append((self._entries, then))
         return Journal(self._entries, entry)
 
-    def confirm(self, record: Heralded | Corrected) -> None:
+    def confirm(self, record: Record) -> None:
         """Have a record, which is on disk, confirmed together with others of this moment."""
         self._fresh.append(record)
 
@@ -46,6 +46,7 @@ class Outbox:
         while self._waiting and self._waiting[0][0] <= number:
             effects += self._waiting.popleft()[1](now)
         if self._fresh:
-            records, self._fresh = tuple(self._fresh), []
-            effects.append(self.say(Confirm, records[0].run, records[0].batch, records=records))
+            records, self._fresh = self._fresh, []
+            body = records_to_bytes(records)
+            effects.append(self.say(Confirm, records[0].run, records[0].batch, body=body))
         return effects

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from .entries import Acknowledged, Barred, Corrected, Ended, Entry, Heralded, Met, Opened, to_bytes
+from .entries import Acknowledged, Barred, Corrected, Ended, Entry, Heralded, Met, Opened, Record, to_bytes
 
 Key = tuple[str, int]
 RETAINED = 64
@@ -27,10 +27,10 @@ class Recovered:
 
     epoch: int = 0
     mark: int = 0
-    unfinished: tuple[Opened, list[Heralded | Corrected]] | None = None
+    unfinished: tuple[Opened, list[Record]] | None = None
     results: dict[Key, bytes] = field(default_factory=dict)
     acknowledged: dict[Key, bytes] = field(default_factory=dict)
-    records: dict[Key, list[Heralded | Corrected]] = field(default_factory=dict)
+    records: dict[Key, list[Record]] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
         """Take in the next entry. A result stands there without its records, which came before it."""

@@ -19,6 +19,7 @@ from .entries import body_hash
 
 Stored = Literal["new", "same", "conflict"]
 
+_TOLD = ("operation", "applied_ps", "age_ps", "basis", "bit")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS programs (digest TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -190,7 +191,7 @@ class Store:
     def _deliver(self, db: sqlite3.Connection, pairs: Iterable[Pair]) -> list[Pair]:
         new = []
         for pair in pairs:
-            done = {node: [each.operation, each.applied_ps, each.age_ps] for node, each in pair.corrected.items()}
+            done = {node: {name: getattr(each, name) for name in _TOLD} for node, each in pair.corrected.items()}
             values = (pair.run, pair.batch, pair.hseq, pair.k, pair.label, pair.t_ps, json.dumps(done))
             columns = "(run, batch, hseq, k, label, t_ps, corrected)"
             cursor = db.execute(f"INSERT OR IGNORE INTO pairs {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", values)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ...testbed.attempts import AttemptProgram
-from .entries import Corrected, Ended, Heralded, Opened
+from .entries import Ended, Opened, Record
 from .messages import Prepare
 from .terms import PS_PER_S, CoreReport, Leads, Now, Reason, end_ps
 
@@ -43,7 +43,7 @@ class UnderWay:
     reported: bool = False
     stopped: str = ""
     stopped_s: float = 0.0
-    records: list[Heralded | Corrected] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
 
     @property
     def counts(self) -> bool:
@@ -92,7 +92,7 @@ class UnderWay:
         return result(self.grant, report, reason, self.records)
 
 
-def result(grant: Opened, report: CoreReport, reason: str, records: list[Heralded | Corrected]) -> Ended:
+def result(grant: Opened, report: CoreReport, reason: str, records: list[Record]) -> Ended:
     """Return the result of a batch; it is complete if there is no ``reason`` why not."""
     return Ended(
         grant.run,

@@ -5,7 +5,7 @@ Whatever breaks a rule raises ``Violation`` at once.
 
 from bellringer.orchestrator.coordinator.nodes import LEASE_S
 from bellringer.orchestrator.heralding import frames
-from bellringer.orchestrator.heralding.entries import Corrected, Heralded, from_bytes, result_of
+from bellringer.orchestrator.heralding.entries import Corrected, Heralded, from_bytes, records_of, result_of
 from bellringer.orchestrator.heralding.messages import Aborted, Confirm, Result
 
 EXACT_PS = 10**6
@@ -92,7 +92,7 @@ class Rules:
         if isinstance(message, Aborted) and key not in self.results:
             self.gone.add(key)
         elif isinstance(message, Confirm):
-            self.confirmed.setdefault(key, []).extend(message.records)
+            self.confirmed.setdefault(key, []).extend(records_of(message.body))
         elif isinstance(message, Result):
             self.check(key not in self.gone, "what was said to have no result has none", *key)
             known = self.results.setdefault(key, message.body)
