@@ -1,0 +1,1 @@
+"""Who gets how many pairs, from which link, when: requests, admission, turns, batches, calibration and suspension."""
