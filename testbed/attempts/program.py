@@ -21,6 +21,7 @@ from .rules import first_error
 Scheme = Literal["single_click", "two_click", "spdc_bsm", "serial"]
 Label = Literal["phi+", "phi-", "psi+", "psi-"]
 Operation = Literal["I", "X", "Y", "Z"]
+Basis = Literal["X", "Y", "Z"]
 Clicks = tuple[tuple[str, str], ...]
 
 LONGEST_PS = 2**62
@@ -69,6 +70,14 @@ class Correction(Model):
     operation: Operation
     deadline_ps: Length
     """Latest hardware time of the operation, counted from the hardware time of the herald at the station."""
+
+
+class Readout(Model):
+    """In which bases a node measures its qubit right after each attempt of a ``measure`` program."""
+
+    node: Name
+    bases: Annotated[tuple[Basis, ...], Field(min_length=1, max_length=4096)]
+    """Attempt ``k`` is measured in ``bases[k % len(bases)]``."""
 
 
 class Stop(Model):
@@ -124,6 +133,8 @@ class AttemptProgram(Model):
     heralds: Annotated[tuple[Herald, ...], Field(min_length=1), AfterValidator(_table_order)]
     feedforward: Annotated[tuple[Correction, ...], AfterValidator(_owing_order)] = ()
     """For every label of the herald table the corrections owed; operation ``I`` says that none is."""
+    readout: tuple[Readout, ...] = ()
+    """Only for ``measure``; a node without an entry has its qubits measured by other means."""
     stop: Stop = Stop(kind="full")
     most_attempts: Count
     """Cut-off in attempts (periods, calibration included)."""
@@ -162,6 +173,21 @@ class AttemptProgram(Model):
     def in_flight(self) -> int:
         """Return how many attempts are under way before the first one's outcome is known."""
         return max(1, -(-self.round_trip_ps // self.period_ps))
+
+    @property
+    def heralds_wanted(self) -> int | None:
+        """Return after how many heralds a batch stops, None for never: by the stop rule, or because memory is full."""
+        asked = {"first": 1, "count": self.stop.count}.get(self.stop.kind)
+        if self.keep == "measure":
+            return asked
+        return self.memory_modes if asked is None else min(asked, self.memory_modes)
+
+    def basis(self, node: str, k: int) -> str:
+        """Return in which basis a node measures attempt ``k``; empty if it does not."""
+        for each in self.readout:
+            if each.node == node:
+                return each.bases[k % len(each.bases)]
+        return ""
 
     def bit(self, detector: str, window: str) -> int:
         """Return the bit of a click in a pattern: ``detector number * number of windows + window number``."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..errors import BellringerError, ProgramError, nearest
 from ..models import Model
 from ..problems import Key, Problem, choose
-from .program import AttemptProgram, Calibration, Correction, Herald, Pulse, Stop, Window
+from .program import AttemptProgram, Calibration, Correction, Herald, Pulse, Readout, Stop, Window
 from .rules import error_of
 
 LONGEST_TEXT = 1 << 20
@@ -24,6 +24,7 @@ _PARTS: dict[Key, type[Model]] = {
     "windows": Window,
     "heralds": Herald,
     "feedforward": Correction,
+    "readout": Readout,
     "stop": Stop,
     "calibration": Calibration,
 }

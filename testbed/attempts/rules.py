@@ -26,6 +26,7 @@ def problems(program: "AttemptProgram") -> Iterator[Problem]:
     yield from _heralds(program)
     yield from _feedforward(program)
     yield from _keeping(program)
+    yield from _readout(program)
     yield from _ends(program)
 
 
@@ -144,6 +145,17 @@ def _keeping(program: "AttemptProgram") -> Iterator[Problem]:
     elif program.max_age_ps < program.round_trip_ps:
         what = f"{program.max_age_ps} ps pass before a node knows the outcome ({program.round_trip_ps} ps)"
         yield Problem(("max_age_ps",), what, "no pair could ever be delivered: raise it")
+
+
+def _readout(program: "AttemptProgram") -> Iterator[Problem]:
+    if program.readout and program.keep == "keep":
+        yield Problem(("readout",), "a keep program measures nothing by itself", "leave it out, or measure at once")
+    for index, each in enumerate(program.readout):
+        if each.node not in program.nodes:
+            what = f"'{each.node}' is no node of this program"
+            yield Problem(("readout", index, "node"), what, choose(each.node, program.nodes))
+    for node in _doubled(tuple(each.node for each in program.readout)):
+        yield Problem(("readout",), f"{node} stands there twice", "put its bases into one entry")
 
 
 def _ends(program: "AttemptProgram") -> Iterator[Problem]:

@@ -53,7 +53,7 @@ def test_the_canonical_bytes_are_fixed_because_cores_outside_this_package_hash_t
     text = program(**small()).canonical()
     assert text.startswith(b'{"calibration":null,"detectors":["d0","d1"],"feedforward":[{"deadline_ps":1000000000,')
     assert text.endswith(b'"version":1,"windows":[{"begin_ps":100,"length_ps":1000,"name":"w"}]}')
-    assert program(**small()).digest == "b1c5d9bcc66f313c44eaedfade00a8a90e958104d303b1c88ea5bda681a89c09"
+    assert program(**small()).digest == "d7c7e4c6da9d82f38e8c34c711cdf31ef1c01c3cb0faa3cdd87a149879384fdf"
 
 
 def test_bits_are_counted_detector_by_detector(small):
@@ -91,3 +91,27 @@ def test_a_label_owes_what_the_table_says(small):
 def test_a_program_never_changes(small):
     with pytest.raises(ValidationError, match="frozen"):
         program(**small()).period_ps = 7
+
+
+@pytest.mark.parametrize(
+    ("keep", "stop", "modes", "wanted"),
+    [
+        ("measure", {"kind": "full"}, 1, None),
+        ("measure", {"kind": "first"}, 1, 1),
+        ("measure", {"kind": "count", "count": 5}, 1, 5),
+        ("keep", {"kind": "full"}, 1, 1),
+        ("keep", {"kind": "full"}, 3, 3),
+        ("keep", {"kind": "count", "count": 2}, 3, 2),
+        ("keep", {"kind": "count", "count": 5}, 3, 3),
+        ("keep", {"kind": "first"}, 3, 1),
+    ],
+)
+def test_a_batch_stops_by_its_rule_or_when_memory_is_full(small, keep, stop, modes, wanted):
+    assert program(**small(keep=keep, stop=stop, memory_modes=modes)).heralds_wanted == wanted
+
+
+def test_bases_are_taken_in_turn(small):
+    readout = ({"node": "alice", "bases": ("X", "Z", "Z")},)
+    made = program(**small(keep="measure", readout=readout))
+    assert [made.basis("alice", k) for k in range(5)] == ["X", "Z", "Z", "X", "Z"]
+    assert made.basis("bob", 0) == ""
