@@ -6,15 +6,11 @@ hardware they are the lab's own numbers about itself. Floats are SI unless the f
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from .memory_models import HeraldCoreModel, HeraldingStationOptic, SpinQubitModel
+from .model_base import Model as Model
 from .units import quantity
-
-
-class Model(BaseModel):
-    """Base: unknown keys are refused, nothing is silently turned into another type, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class LaserModel(Model):
@@ -71,7 +67,8 @@ class TaggerModel(Model):
 
 
 InstrumentModel = Annotated[
-    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel, Field(discriminator="kind")
+    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel | SpinQubitModel | HeraldCoreModel,
+    Field(discriminator="kind"),
 ]
 
 
@@ -129,4 +126,6 @@ class AttenuatorOptic(Model):
     loss: Annotated[float, quantity("dB", minimum=0, example="3 dB")]
 
 
-Optic = Annotated[CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic, Field(discriminator="kind")]
+Optic = Annotated[
+    CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic | HeraldingStationOptic, Field(discriminator="kind")
+]

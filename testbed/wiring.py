@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import nearest
+from .memory_models import HeraldCoreModel, HeraldingStationOptic
 from .models import CrystalOptic, DetectorModel, LaserModel, OvenModel, SplitterOptic, TaggerModel
 from .problems import Problem, choose, refuse
 from .testbed import InstrumentEntry, Testbed
@@ -88,13 +89,17 @@ def _ports(part: Any) -> _Ports | None:
         case TaggerModel():
             inputs = tuple(str(number) for number in sorted({*_TAGGER_INPUTS, *part.channels}))
             return _Ports(inputs, (), takes="pulses")
+        case HeraldingStationOptic():
+            return _Ports(("a", "b"), ("1", "2"))
+        case HeraldCoreModel():
+            return _Ports(tuple(str(number) for number in range(1, model.inputs + 1)), (), takes="pulses")
         case LaserModel():
             return _Ports((), ("",))
         case OvenModel():
             return _Ports((), ())
         case None:
             return None
-    return _Ports(("",), ("",))  # fibre, attenuator, wave plate: light goes through
+    return _Ports(("",), ("",))  # fibre, attenuator, wave plate, memory: light goes through
 
 
 class _Reader:
