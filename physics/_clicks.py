@@ -61,13 +61,13 @@ def _before_splitter(silent: tuple[int, ...], efficiency: tuple[float, float], p
     for detector in silent:
         effect = effect @ fock.on_mode(fock.vacuum(levels), detector, 2, levels)
     splitter = fock.beam_splitter(levels)
-    effect = splitter.conj().T @ effect @ splitter
-    for mode, eta in enumerate(efficiency):
-        kraus = [fock.on_mode(k, mode, 2, levels) for k in fock.loss(levels, eta)]
-        effect = np.sum([k.conj().T @ effect @ k for k in kraus], axis=0)
     few = [a * levels + b for a in range(photons + 1) for b in range(photons + 1)]
-    seen: Matrix = effect[np.ix_(few, few)]
-    return seen
+    # Loss takes photons away only, so of what arrives at the splitter no more matters than what was sent.
+    effect = (splitter.conj().T @ effect @ splitter)[np.ix_(few, few)]
+    for mode, eta in enumerate(efficiency):
+        kraus = [fock.on_mode(k, mode, 2, photons + 1) for k in fock.loss(photons + 1, eta)]
+        effect = np.sum([k.conj().T @ effect @ k for k in kraus], axis=0)
+    return effect
 
 
 def _shapes_joined(same: Matrix, other: Matrix, visibility: float, photons: int) -> Matrix:

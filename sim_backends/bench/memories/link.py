@@ -71,7 +71,7 @@ class MemoryLink:
 
     def __init__(self, name: str, seed: int, physics_at: Callable[[int], LinkPhysics], memories: Memories) -> None:
         self.memories = memories
-        self._physics_at = physics_at
+        self.physics_at = physics_at
         self._stream = (seed, zlib.crc32(name.encode()))
         self._batches: dict[int, BatchClicks] = {}
         self._touched: dict[int, set[int]] = {}
@@ -92,7 +92,7 @@ class MemoryLink:
     ) -> BatchClicks:
         """Return the same with the states behind; a batch number always stands for the same draw."""
         rng = np.random.default_rng((*self._stream, batch))
-        physics = self._physics_at(start_ps)
+        physics = self.physics_at(start_ps)
         table = herald_table(attempt_optics(physics, program, emitting))
         is_herald = np.isin(table.pattern, list(program.table())) & ~table.doubled
         drawn = sample(table, rng, _tried(program, attempts), is_herald, program.heralds_wanted)

@@ -52,7 +52,7 @@ def alike(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def test_waits_and_outcomes_are_those_of_the_slow_reference():
-    """Seeds 31 and 32, 400 000 attempts each (16 000 clicks); chi-square of waits, outcomes and successions, 4 sigma."""
+    """Seeds 31 and 32, 400 000 attempts each (16 000 clicks); waits, outcomes, successions: chi-square, 4 sigma."""
     attempts = 400_000
     k, outcome, _ = one_by_one(np.random.default_rng(31), attempts, None)
     bulk = sample(TABLE, np.random.default_rng(32), attempts, HERALDS)
