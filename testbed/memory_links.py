@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ..physics.formulas import fibre_delay, fibre_transmission
 from .errors import BellringerError
 from .links import check_instrument
-from .memory_models import HeraldCoreModel, HeraldingStationOptic, MemoryLink, SpinQubitModel
-from .models import AttenuatorOptic, DetectorModel, FibreOptic
+from .memory_models import HeraldingStationOptic, MemoryLink, SpinQubitModel
+from .models import AttemptCoreModel, AttenuatorOptic, DetectorModel, FibreOptic
 from .problems import Problem
 from .testbed import Testbed
 from .wiring import Wiring, part_of
@@ -75,7 +75,11 @@ def check_memory_links(testbed: Testbed, wiring: Wiring | None) -> Iterator[Prob
     instruments = testbed.instruments()
     for name, link in testbed.memory_links.items():
         keys = ("memory_links", name)
-        faults = list(check_instrument(testbed, (*keys, "station"), link.station, HeraldCoreModel, "station core"))
+        faults = list(check_instrument(testbed, (*keys, "station"), link.station, AttemptCoreModel, "station core"))
+        core = instruments[link.station].model if link.station in instruments else None
+        if isinstance(core, AttemptCoreModel) and core.slots:
+            hint = "write 'slots: 0' in its model, or name the station's core"
+            faults.append(Problem((*keys, "station"), f"{link.station} has memory slots, so it is no station", hint))
         for index, memory in enumerate(link.memories):
             faults += check_instrument(testbed, (*keys, "memories", index), memory, SpinQubitModel, "memory")
         if len(set(link.memories)) < 2:

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .model_base import Model
+from .model_base import CoreModel, Model
 from .units import quantity
 
 
-class SpinQubitModel(Model):
+class SpinQubitModel(CoreModel):
     """Spin qubits with an optical interface, and the real-time core that drives them."""
 
     kind: Literal["spin_qubit"]
-    slots: int = Field(default=1, ge=1, le=64)
+    slots: int = Field(default=1, ge=1, le=1024)
     """Qubits that can be stored at a time."""
     t1: Annotated[float, quantity("s", minimum=1e-9, example="1 h")] = 3600.0
     """|1> relaxes to |0> as e^(-t/T1)."""
@@ -41,14 +41,6 @@ class SpinQubitModel(Model):
     """Probability of reading 1 where the qubit is |1>."""
 
 
-class HeraldCoreModel(Model):
-    """The real-time core of a heralding station: clicks in, heralds out."""
-
-    kind: Literal["herald_core"]
-    inputs: int = Field(default=2, ge=2, le=64)
-    """Inputs for detectors, numbered from 1."""
-
-
 class HeraldingStationOptic(Model):
     """A 50/50 splitter where photons of two nodes meet: inputs a and b, outputs 1 and 2."""
 
@@ -69,7 +61,7 @@ class MemoryLink(Model):
         max_length=2,
         description="the two memories, node.instrument; a serial photon visits them in this order",
     )
-    station: str = Field(description="core of the heralding station, node.instrument")
+    station: str = Field(description="core of the heralding station, node.instrument: an attempt_core without slots")
     scheme: Literal["single_click", "two_click", "spdc_bsm", "serial"] = Field(description="how a herald comes about")
     bright_state: Annotated[float, quantity("", minimum=0, maximum=1, example="0.05")] = Field(
         default=0.05, description="single_click: population alpha of the bright state"
@@ -91,6 +83,10 @@ class MemoryLink(Model):
     )
     flip: Annotated[float, quantity("s", minimum=1e-12, example="100 ns")] = Field(
         default=1e-7, description="length of a spin flip between the bins"
+    )
+    herald_line: Literal["fibre", "none"] = Field(
+        default="fibre",
+        description="hardware line from the station to both nodes' cores, as long as the photons' fibres; or none",
     )
     target: Literal["phi+", "phi-", "psi+", "psi-"] = Field(
         default="psi+", description="the Bell state that corrections make of every herald"

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .memory_models import HeraldCoreModel, HeraldingStationOptic, SpinQubitModel
+from .memory_models import HeraldingStationOptic, SpinQubitModel
+from .model_base import CoreModel as CoreModel
 from .model_base import Model as Model
 from .units import quantity
 
@@ -66,8 +67,31 @@ class TaggerModel(Model):
     """Mean time from the start command to the recording's zero; every recording differs by up to half of it."""
 
 
+class AttemptCoreModel(CoreModel):
+    """A real-time core that runs entanglement attempts, at a node or at a heralding station."""
+
+    kind: Literal["attempt_core"]
+    slots: int = Field(default=1, ge=0, le=1024)
+    """Memory slots of a node; 0 for a station, which has clicks instead."""
+
+
+class PulseStreamerModel(Model):
+    """A digital pattern generator started by an external trigger."""
+
+    kind: Literal["pulse_streamer"]
+    trigger_rate: Annotated[float, quantity("Hz", minimum=0, example="1 Hz")] = 1.0
+    """What its trigger input is connected to; 0 for nothing."""
+
+
 InstrumentModel = Annotated[
-    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel | SpinQubitModel | HeraldCoreModel,
+    LaserModel
+    | OvenModel
+    | RotatorModel
+    | DetectorModel
+    | TaggerModel
+    | AttemptCoreModel
+    | PulseStreamerModel
+    | SpinQubitModel,
     Field(discriminator="kind"),
 ]
 

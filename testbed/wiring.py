@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import nearest
-from .memory_models import HeraldCoreModel, HeraldingStationOptic
-from .models import CrystalOptic, DetectorModel, LaserModel, OvenModel, SplitterOptic, TaggerModel
+from .memory_models import HeraldingStationOptic
+from .models import AttemptCoreModel, CrystalOptic, DetectorModel, LaserModel, OvenModel, SplitterOptic, TaggerModel
 from .problems import Problem, choose, refuse
 from .testbed import InstrumentEntry, Testbed
 
 _TAGGER_INPUTS = range(1, 5)
+_STATION_INPUTS = range(1, 9)
 
 
 class Wiring:
@@ -91,8 +92,8 @@ def _ports(part: Any) -> _Ports | None:
             return _Ports(inputs, (), takes="pulses")
         case HeraldingStationOptic():
             return _Ports(("a", "b"), ("1", "2"))
-        case HeraldCoreModel():
-            return _Ports(tuple(str(number) for number in range(1, model.inputs + 1)), (), takes="pulses")
+        case AttemptCoreModel(slots=0):
+            return _Ports(tuple(str(number) for number in _STATION_INPUTS), (), takes="pulses")
         case LaserModel():
             return _Ports((), ("",))
         case OvenModel():

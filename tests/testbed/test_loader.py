@@ -164,7 +164,7 @@ FAULTS = {
         "kind: spad\n",
         ("kind: spad",),
         "'spad' is no valid kind",
-        "herald_core, laser, oven, rotator, snspd, spin_qubit, time_tagger",
+        "attempt_core, laser, oven, pulse_streamer, rotator, snspd, spin_qubit, time_tagger",
     ),
     "unknown choice": (
         "polarisation: kept",
