@@ -44,12 +44,12 @@ def main() -> None:
 def link() -> tuple[MemoryLink, AttemptProgram]:
     """Return a link that clicks once in 10 000 attempts, and its program."""
     memory = SpinQubitModel(kind="spin_qubit", t2="10 ms", emission=1e-3, lifetime="1 ns")  # type: ignore[arg-type]
-    arms = Arm("alice", memory, 1.0, 5e-6), Arm("bob", memory, 1.0, 5e-6)
+    arms = Arm("alice.memory", memory, 1.0, 5e-6), Arm("bob.memory", memory, 1.0, 5e-6)
     physics = LinkPhysics(arms, (1.0, 1.0), (1.0, 1.0), bright=0.05, visibility=0.9, phase_noise_rad=0.3)
     terms = Terms(most_attempts=BATCH, most_s=10.0, keep="measure", target=None, stop=Stop(kind="full"))
     ways = [Way("alice", 5e-6, 5e-6), Way("bob", 5e-6, 5e-6)]
     program = builders.single_click(ways, "charlie", terms, prepare_s=1e-6, pulse_s=1e-9, window_s=50e-9)
-    memories = Memories({"alice": memory, "bob": memory}, np.random.default_rng(1))
+    memories = Memories({"alice.memory": memory, "bob.memory": memory}, np.random.default_rng(1))
     return MemoryLink("benchmark", 1, lambda now_ps: physics, memories), program
 
 

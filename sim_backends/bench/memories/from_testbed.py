@@ -40,7 +40,7 @@ def link_physics(testbed: Testbed, wiring: Wiring, link_name: str, response: Res
     flights = [sum(stage[2] for stage in stages), stages[1][2]] if serial else [stage[2] for stage in stages]
     shares = [stages[0][1] * (1.0 if serial else through), stages[1][1] * through]
     arms = [
-        Arm(memory.partition(".")[0], _memory(instruments[memory].model), share, flight)
+        Arm(memory, _memory(instruments[memory].model), share, flight)
         for memory, share, flight in zip(link.memories, shares, flights)
     ]
     detectors: Pair = (seen[0][0], seen[1][0])

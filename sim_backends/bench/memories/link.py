@@ -141,22 +141,24 @@ class MemoryLink:
         """Return the name in the memories of a node's qubit of attempt ``k``, its pair stored there.
 
         Raises:
-            ValueError: it is gone, or there was no click in that attempt, so nobody knows anything about its qubits.
+            ValueError: it is gone, or that attempt was never made.
         """
         qubit = (node, batch, k)
         if qubit in self.memories:
             return qubit
         found = self._batches[batch]
-        row = int(np.searchsorted(found.k, k))
-        if row == found.k.size or found.k[row] != k:
-            raise ValueError(f"no click in attempt {k} of batch {batch}: there is no pair")
+        if not 0 <= k < found.attempts:
+            raise ValueError(f"batch {batch} has attempts 0 to {found.attempts - 1}; there is no attempt {k}")
         if k in self._touched[batch]:
             raise ValueError(f"the qubit of {node} from attempt {k} of batch {batch} was measured or given up")
         self._touched[batch].add(k)
-        names = {(arm.node, batch, k): arm.node for arm in found.physics.arms}
+        row = int(np.searchsorted(found.k, k))
+        clicked = row < found.k.size and found.k[row] == k
+        rho = found.table.state[found.outcome[row]] if clicked else found.table.silent
+        homes = {(arm.node, batch, k): arm.name for arm in found.physics.arms}
         begin = found.start_ps + k * found.program.period_ps
-        prepared = [begin + _emitted_ps(found.program, each) for each in names.values()]
-        self.memories.store(names, found.table.state[found.outcome[row]], prepared)
+        prepared = [begin + _emitted_ps(found.program, node) for node, _, _ in homes]
+        self.memories.store(homes, rho, prepared)
         return qubit
 
     def _measured_age_s(self, program: AttemptProgram, node: str) -> float:

@@ -19,16 +19,21 @@ class Arm:
     """One node's side of a link.
 
     Attributes:
-        node: name of the node.
-        memory: what its memory is; ``emission`` is the efficiency from there into the fibre.
+        name: of the memory, ``node.instrument``.
+        memory: what it is; ``emission`` is the efficiency from there into the fibre.
         transmission: from the fibre to the splitter; of a ``serial`` photon, on the stage behind this node.
         delay_s: from the beginning of the emission pulse to the detectors, for the whole way.
     """
 
-    node: str
+    name: str
     memory: SpinQubitModel
     transmission: float
     delay_s: float
+
+    @property
+    def node(self) -> str:
+        """Return the name of its node, as programs have it."""
+        return self.name.partition(".")[0]
 
 
 @dataclass(frozen=True)

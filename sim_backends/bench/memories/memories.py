@@ -36,7 +36,7 @@ class Memories:
     """All stored qubits.
 
     Args:
-        models: what each node's memory physically is.
+        models: what each memory (``node.instrument``) physically is.
         rng: draws the outcomes of measurements.
     """
 
@@ -44,23 +44,23 @@ class Memories:
         self._models, self._rng = dict(models), rng
         self._registers: dict[Hashable, Register] = {}
         self._clocks: dict[Hashable, _Clock] = {}
-        self._nodes: dict[Hashable, str] = {}
+        self._homes: dict[Hashable, str] = {}
 
     def __contains__(self, qubit: Hashable) -> bool:
         return qubit in self._registers
 
-    def store(self, nodes: Mapping[Any, str], rho: Matrix, prepared_ps: Sequence[int]) -> None:
+    def store(self, homes: Mapping[Any, str], rho: Matrix, prepared_ps: Sequence[int]) -> None:
         """Take in qubits that share the state ``rho``.
 
         Args:
-            nodes: qubit (any name, new) -> the node whose memory holds it, in the order of the tensor factors.
+            homes: qubit (any name, new) -> the memory that holds it, in the order of the tensor factors.
             prepared_ps: when each was prepared: its age counts from then.
         """
-        register = Register(list(nodes), np.asarray(rho, np.complex128))
-        for (qubit, node), begin in zip(nodes.items(), prepared_ps, strict=True):
+        register = Register(list(homes), np.asarray(rho, np.complex128))
+        for (qubit, home), begin in zip(homes.items(), prepared_ps, strict=True):
             if qubit in self._registers:
                 raise ValueError(f"there is a qubit {qubit!r} already")
-            self._registers[qubit], self._nodes[qubit] = register, node
+            self._registers[qubit], self._homes[qubit] = register, home
             self._clocks[qubit] = _Clock(begin, begin)
 
     def state(self, qubits: Sequence[Hashable], now_ps: int) -> Matrix:
@@ -82,12 +82,12 @@ class Memories:
         register = self._registers[qubit]
         place = register.position(qubit)
         register.rho = unitary(register.rho, OPERATIONS[operation], place)
-        error = depolarising_probability(self._models[self._nodes[qubit]].gate_fidelity)
+        error = depolarising_probability(self._models[self._homes[qubit]].gate_fidelity)
         register.rho = depolarise(register.rho, place, error)
 
     def attempts(self, qubit: Hashable, count: int) -> None:
         """Let a stored qubit sit through ``count`` attempts of its node: coherence e^(-N / N_e), whenever they come."""
-        per_e = self._models[self._nodes[qubit]].attempts_per_e
+        per_e = self._models[self._homes[qubit]].attempts_per_e
         clock, register = self._clocks[qubit], self._registers[qubit]
         clock.attempts += count
         if per_e:
@@ -96,7 +96,7 @@ class Memories:
     def measure(self, qubit: Hashable, basis: str, now_ps: int) -> int:
         """Measure in X, Y or Z, give the qubit up, and return the bit read: 0 for the eigenvalue +1."""
         self._bring(qubit, now_ps)
-        register, model = self._registers[qubit], self._models[self._nodes[qubit]]
+        register, model = self._registers[qubit], self._models[self._homes[qubit]]
         bit = int(self._rng.random() < register.probability_of_one(qubit, basis))
         right = (model.readout_fidelity_0, model.readout_fidelity_1)[bit]
         self._replace(qubit, register.collapsed(qubit, basis, bit))
@@ -105,16 +105,17 @@ class Memories:
     def bell_measure(self, first: Hashable, second: Hashable, now_ps: int) -> str:
         """Measure two qubits of one node in the Bell basis, give them up, and return the label read.
 
-        A CNOT (with the two-qubit error), a Hadamard gate, and readout of both in Z.
+        A CNOT (with the two-qubit error of the first one's memory), a Hadamard gate, and readout of both in Z. They may
+        lie in two memories of one node.
         """
-        nodes = {self._nodes[first], self._nodes[second]}
+        nodes = {self._homes[qubit].partition(".")[0] for qubit in (first, second)}
         if len(nodes) > 1:
             raise ValueError(f"a Bell measurement needs both qubits at one node, not at {sorted(nodes)}")
         self._bring(first, now_ps)
         self._bring(second, now_ps)
         register = self._together(first, second)
         register.bring_first(first, second)
-        error = depolarising_probability(self._models[nodes.pop()].two_qubit_fidelity, 2)
+        error = depolarising_probability(self._models[self._homes[first]].two_qubit_fidelity, 2)
         register.rho = depolarise(unitary(register.rho, CNOT, 0), 0, error, width=2)
         self.operate(first, "H", now_ps)
         sign = self.measure(first, "Z", now_ps)
@@ -129,7 +130,7 @@ class Memories:
         return now_ps - self._clocks[qubit].prepared_ps
 
     def _bring(self, qubit: Hashable, now_ps: int) -> None:
-        clock, model, register = self._clocks[qubit], self._models[self._nodes[qubit]], self._registers[qubit]
+        clock, model, register = self._clocks[qubit], self._models[self._homes[qubit]], self._registers[qubit]
         if now_ps < clock.seen_ps:
             raise ValueError(f"qubit {qubit!r} was used at {clock.seen_ps} ps; {now_ps} ps is earlier")
         ages = [(when - clock.prepared_ps) * 1e-12 for when in (clock.seen_ps, now_ps)]
@@ -147,4 +148,4 @@ class Memories:
     def _replace(self, gone: Hashable, rest: Register) -> None:
         for qubit in rest.qubits:
             self._registers[qubit] = rest
-        del self._registers[gone], self._clocks[gone], self._nodes[gone]
+        del self._registers[gone], self._clocks[gone], self._homes[gone]

@@ -31,12 +31,14 @@ class HeraldTable:
         doubled: bool[n], two counts were seen in one detector and window.
         probability: float64[n], per attempt.
         state: complex128[n, 4, 4], the two qubits afterwards, trace 1.
+        silent: complex128[4, 4], the two qubits after an attempt without any click.
     """
 
     pattern: npt.NDArray[np.int64]
     doubled: npt.NDArray[np.bool_]
     probability: npt.NDArray[np.float64]
     state: Matrix
+    silent: Matrix
 
     @property
     def click_probability(self) -> float:
@@ -112,14 +114,19 @@ def _over_windows(optics: HeraldOptics) -> dict[tuple[int, bool], Matrix]:
 
 
 def _as_table(found: dict[tuple[int, bool], Matrix], optics: HeraldOptics) -> HeraldTable:
+    silent = found.pop((0, False))
     rows = [(seen, rho, float(np.trace(rho).real)) for seen, rho in sorted(found.items())]
-    rows = [row for row in rows if row[2] > 0 and row[0] != (0, False)]
-    states = np.array([rho / chance for _, rho, chance in rows]).reshape(-1, 4, 4)
+    rows = [row for row in rows if row[2] > 0]
+    chance = float(np.trace(silent).real)
+    # Where every attempt clicks, silence has no state; white noise stands for it.
+    last = silent / chance if chance > 1e-15 else np.eye(4) / 4
+    states = np.array([*(rho / chance for _, rho, chance in rows), last])
     for qubit, fidelity in enumerate(optics.spin_photon_fidelity):
         states = depolarise(states, qubit, spin_photon_probability(fidelity))
     return HeraldTable(
         np.array([seen[0] for seen, _, _ in rows], np.int64),
         np.array([seen[1] for seen, _, _ in rows], np.bool_),
         np.array([chance for _, _, chance in rows]),
-        states,
+        states[:-1],
+        states[-1],
     )

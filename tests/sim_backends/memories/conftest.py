@@ -30,7 +30,7 @@ class Setup:
         detectors = self.testbed.instruments()["charlie.detectors"].model
         response = (detectors.efficiency, detectors.dark_rate)
         physics = link_physics(self.testbed, self.wiring, NAME, lambda port: response)
-        memories = Memories({arm.node: arm.memory for arm in physics.arms}, np.random.default_rng(seed))
+        memories = Memories({arm.name: arm.memory for arm in physics.arms}, np.random.default_rng(seed))
         return MemoryLink(NAME, seed, lambda now_ps: physics, memories)
 
     def program(self, **changes: object) -> AttemptProgram:

@@ -133,8 +133,23 @@ def test_qubits_of_a_herald_are_one_shared_state_that_can_be_used_once(setup):
         with pytest.raises(ValueError, match="measured or given up"):
             link.measure("alice", 1, k, "Z", now)
     assert like == 0
-    with pytest.raises(ValueError, match="no click in attempt"):
-        link.operate("alice", 1, int(found.k[0]) + 1, "X", T)
+    with pytest.raises(ValueError, match="there is no attempt 200000"):
+        link.operate("alice", 1, 200_000, "X", T)
+
+
+def test_qubits_of_a_silent_attempt_are_as_silence_leaves_them(setup):
+    """Bright spins are likelier to have clicked, and lost photons tell them: less bright, no coherence between them."""
+    lab = setup(bright_state=0.5, memory={"emission": 1.0})
+    link, program = lab.link(), full(lab)
+    found = clicks(setup, link, program)
+    k = next(k for k in range(1000) if k not in found.k)
+    qubits = [link.qubit(node, 1, k) for node in BOTH]
+    state = link.memories.state(qubits, T + (k + 1) * program.period_ps)
+    every = sum(p * s for p, s in zip(found.table.probability, found.table.state))
+    silent = (1 - found.table.click_probability) * found.table.silent
+    assert np.diag(every + silent).real == pytest.approx([0.25] * 4)
+    assert state[0, 0].real > 0.25
+    assert state[3, 3].real < 0.25
 
 
 def test_a_kept_qubit_outlives_the_memory_of_its_batch(setup):

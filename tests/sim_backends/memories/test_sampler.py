@@ -10,6 +10,7 @@ TABLE = HeraldTable(
     np.array([False, False, False, True]),
     np.array([0.02, 0.015, 0.004, 0.001]),
     np.broadcast_to(np.eye(4, dtype=complex) / 4, (4, 4, 4)),
+    np.eye(4, dtype=complex) / 4,
 )
 HERALDS = np.array([True, True, False, False])
 
@@ -17,7 +18,7 @@ HERALDS = np.array([True, True, False, False])
 def rows(chances: list[float]) -> HeraldTable:
     """Return a table of the first rows with other probabilities."""
     n = len(chances)
-    return HeraldTable(TABLE.pattern[:n], TABLE.doubled[:n], np.array(chances), TABLE.state[:n])
+    return HeraldTable(TABLE.pattern[:n], TABLE.doubled[:n], np.array(chances), TABLE.state[:n], TABLE.silent)
 
 
 def one_by_one(rng: np.random.Generator, attempts: int, stop_after: int | None) -> tuple[list[int], list[int], int]:
