@@ -138,8 +138,10 @@ class Agent:
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         waiting = self._server.waiting
-        for descriptor, _ in self._poll.poll(0 if waiting else TURN_MS):
-            self._actions[descriptor]()
+        ready = dict(self._poll.poll(0 if waiting else TURN_MS))
+        for descriptor, action in self._actions.items():
+            if descriptor in ready:
+                action()
         if waiting:
             self._serve()
         now_s = elapsed_s()
@@ -172,7 +174,7 @@ class Agent:
             child.watch()
         self._readings.turn(now_s)
         self._history.turned_away(self._server.counters, self.authority.epoch)
-        self._serve()
+        self._server.look_at_the_door()
         self._watch()
 
     def _hear_end(self, descriptor: int) -> None:
@@ -235,7 +237,7 @@ class Agent:
     # --- requests ---------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        for incoming in self._server.receive():
+        for incoming in self._server.receive(1):  # the turn looks whether there are more
             try:
                 answer = self._answers.get(type(incoming.message))
                 if answer is not None:

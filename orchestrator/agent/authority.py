@@ -14,6 +14,7 @@ from ..wire.messages import Call, Do, Get, Message, Set, Stream
 
 READS = frozenset({"snapshot", "identity", "describe"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
+_ALWAYS = READS | DARKENS
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Authority:
         Raises:
             BellringerError: not now, or not for this one; says why and what to do.
         """
-        if isinstance(message, Get) or (isinstance(message, Do) and message.verb in READS | DARKENS):
+        if isinstance(message, Get) or (isinstance(message, Do) and message.verb in _ALWAYS):
             return
         if not isinstance(message, (Set, Call, Do, Stream)):
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")

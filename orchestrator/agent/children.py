@@ -138,9 +138,9 @@ class Child:
             self._send(Epoch(next(self._ids), epoch_tai_s))
 
     def take_in(self) -> None:
-        """Take one message from the pipe; call it when ``connection`` is readable."""
+        """Take in what came on the pipe; call it when ``connection`` is readable."""
         try:
-            message = receive(self._connection, REPORTS)
+            messages = receive(self._connection, REPORTS)
         except (EOFError, OSError):
             self._replace("its driver process died")
             return
@@ -148,12 +148,13 @@ class Child:
         if self._heard > now and self._dark_since is not None:
             self._dark_since = now  # it was starting until now
         self._heard = now
-        if isinstance(message, Darkened):
-            self._darkened(message)
-        elif isinstance(message, (Reply, Refusal)):
-            _, answer = self._pending.pop(message.id, ("", None))
-            if answer is not None:
-                answer(message)
+        for message in messages:
+            if isinstance(message, Darkened):
+                self._darkened(message)
+            elif isinstance(message, (Reply, Refusal)):
+                _, answer = self._pending.pop(message.id, ("", None))
+                if answer is not None:
+                    answer(message)
 
     def _darkened(self, message: Darkened) -> None:
         answer = self._darks.pop(message.id, None)

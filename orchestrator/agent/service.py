@@ -7,6 +7,7 @@ with its addresses when its ports are open, and runs until SIGTERM, or until sta
 """
 
 import contextlib
+import gc
 import secrets
 import signal
 import sys
@@ -148,6 +149,7 @@ def run_agent(setup: Setup) -> None:
             agent.leave_at_end_of(sys.stdin.fileno())
         sys.stdout.write(msgspec.json.encode({"control": endpoints[0], "stream": endpoints[1]}).decode() + "\n")
         sys.stdout.flush()
+        gc.freeze()  # what was loaded is never garbage; to look through it again and again would hold the loop up
         agent.run()
 
 
