@@ -12,7 +12,7 @@ from typing import Any
 from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.messages import Call, Do, Get, Message, Set, Stream
 
-READS = frozenset({"snapshot", "identity", "describe"})
+READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
 _ALWAYS = READS | DARKENS
 

@@ -22,7 +22,7 @@ from ...testbed.errors import Aborted, BellringerError
 from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
-from ..wire.errors import to_refusal
+from ..wire.errors import WireError, to_refusal
 from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
@@ -150,7 +150,10 @@ class DriverProcess:
                 answer = self._answer(job)
         except BellringerError as error:  # the simulated lab itself has gone
             answer = to_refusal(error, job.id)
-        self._send(answer)
+        try:
+            self._send(answer)
+        except WireError as error:  # a driver's value that is no plain one
+            self._send(to_refusal(error, job.id))
 
     def _answer(self, job: Job) -> Reply | Refusal:
         try:
@@ -164,7 +167,7 @@ class DriverProcess:
         if isinstance(job, Get):
             return self._desk.do(job.instrument, "get", (job.name,))
         if isinstance(job, Set):
-            return self._desk.do(job.instrument, "set", (job.name, job.value))
+            return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
         return self._desk.do(job.instrument, job.verb)

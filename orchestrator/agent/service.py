@@ -125,6 +125,7 @@ def run_agent(setup: Setup) -> None:
         agent = Agent(
             setup.node,
             entries,
+            testbed.nodes[setup.node].interlocks,
             server,
             publisher,
             recorder,
@@ -135,6 +136,7 @@ def run_agent(setup: Setup) -> None:
             setup.clock_endpoint,
             setup.boot_tickets,
             Path(setup.locks or setup.state),
+            state / "watchdog.jsonl",
             {
                 "bellringer": version("bellringer"),
                 "testbed": testbed.fingerprint(setup.node),

@@ -19,6 +19,7 @@ HEADINGS = {
     "InstrumentEntry": "Instruments",
     "Limits": "Limits",
     "MemoryLink": "Memory links",
+    "Interlock": "Interlocks",
 }
 """Where models without a kind are described; Link and LinkEnd share a section."""
 
