@@ -110,6 +110,7 @@ def get(
 
 def set_value(
     assignment: Annotated[str, typer.Argument(metavar="NODE.INSTRUMENT.SETTING=VALUE", show_default=False)],
+    confirm: Annotated[bool, typer.Option("--confirm", help="Yes, raise this emitter more than tenfold.")] = False,
     contact: Contact = None,
     keys: Keys = None,
     key: Key = "",
@@ -121,7 +122,7 @@ def set_value(
     """
     from .values import set_command
 
-    set_command(_network(contact, keys, key), assignment, as_json)
+    set_command(_network(contact, keys, key), assignment, confirm, as_json)
 
 
 def estop(

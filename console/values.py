@@ -43,7 +43,7 @@ def get_command(network: Network, what: str, as_json: bool) -> None:
         Console(highlight=False, markup=False).print(table)
 
 
-def set_command(network: Network, assignment: str, as_json: bool) -> None:
+def set_command(network: Network, assignment: str, confirm: bool, as_json: bool) -> None:
     """Set one value and print what the instrument then says it is."""
     what, equals, wanted = assignment.partition("=")
     instrument, name = split(what.strip())
@@ -55,7 +55,7 @@ def set_command(network: Network, assignment: str, as_json: bool) -> None:
         described = connections.described(instrument)
         value = described.plain(name, wanted.strip().strip('"'), needs_unit=True)
         node = instrument.partition(".")[0]
-        connections.ask_node(node, Set(0, instrument, name, value, 0), INSTRUMENT_S)
+        connections.ask_node(node, Set(0, instrument, name, value, 0, confirm=confirm), INSTRUMENT_S)
         now = connections.ask_node(node, Get(0, instrument, name, 0), INSTRUMENT_S)
     if as_json:
         _emit(described, {name: now})

@@ -60,6 +60,10 @@ def _fault(body: Body) -> str:
     return re.sub(r"^\d+: ", "", body["fault"])
 
 
+def _of(body: Body) -> str:
+    return f" ({_some(body['instruments'])})" if body["instruments"] else ""
+
+
 def _some(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
@@ -81,6 +85,7 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "child_dark": _child_dark,
     "child_died": lambda body: (WRONG, f"driver process restarted: {body['text']}"),
     "child_given_up": lambda body: (WRONG, f"driver process given up: {body['text']}"),
+    "watchdog": lambda body: (NOTE if body.get("dark") else WRONG, f"watchdog: {body['text']}{_of(body)}"),
     "turned_away": _turned_away,
     "lost": lambda body: (NOTE, f"{body['events']} events did not arrive here"),
 }

@@ -12,6 +12,7 @@ from ..testbed.problems import Key, Problem, refuse
 from ..testbed.testbed import Testbed
 from . import registry
 from .check_entry import Drivers, able, check_form, check_values, keys_of, make, problem_of
+from .check_interlocks import check_interlocks
 from .interfaces import Instrument, PairSource, Rotator, TimeTagger
 from .resolve import resolve_limits, resolve_settings
 
@@ -33,7 +34,7 @@ def check(loaded: LoadedTestbed) -> None:
             if not found:
                 found = list(make(name, entry, drivers[name], made))
             problems += [*found, *check_values(name, entry, drivers[name], made.get(name))]
-    problems += [*_same_address(testbed, drivers), *_links(testbed, drivers)]
+    problems += [*_same_address(testbed, drivers), *_links(testbed, drivers), *check_interlocks(testbed, drivers)]
     refuse(problems, loaded.location)
 
 

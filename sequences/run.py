@@ -48,10 +48,13 @@ class Run:
         """Ask an instrument: ``run.get("charlie.pump", "power_now")`` in watts."""
         return self._host.do(name, "get", setting)
 
-    def set(self, name: str, setting: str, value: Any) -> None:
-        """Set an instrument: ``run.set("charlie.pump", "power", 0.010)`` in its unit; checked before any I/O."""
-        self._event("set", instrument=name, setting=setting, value=value)
-        self._host.do(name, "set", setting, value)
+    def set(self, name: str, setting: str, value: Any, *, confirm: bool = False) -> None:
+        """Set an instrument: ``run.set("charlie.pump", "power", 0.010)`` in its unit; checked before any I/O.
+
+        To raise an emitter to more than ten times what it is, and than the testbed file says, needs ``confirm``.
+        """
+        self._event("set", instrument=name, setting=setting, value=value, **({"confirm": True} if confirm else {}))
+        self._host.do(name, "set", setting, value, **({"confirm": True} if confirm else {}))
 
     def call(self, name: str, method: str, *args: Any, **keywords: Any) -> Any:
         """Call a method of an instrument's capability: ``run.call("charlie.source", "prepare")``."""

@@ -8,7 +8,6 @@ timeouts (``monotonic_s``), UTC for names and display (not here).
 """
 
 import contextlib
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -125,16 +124,40 @@ class AbortFlag:
     def _is_shielded(self) -> bool:
         return getattr(self._shield, "on", False)
 
+    def _is_aborted(self) -> bool:
+        return self._aborted.is_set() and not self._is_shielded()
+
     def check_aborted(self) -> None:
-        if self._aborted.is_set() and not self._is_shielded():
+        if self._is_aborted():
             raise Aborted("the run was aborted", hint="outputs are being made dark")
 
 
 class _WallTicket:
+    """Entered by the thread that runs the call."""
+
     def __init__(self, name: str, after: "_WallTicket | None") -> None:
         self.name = name
         self.after = after
-        self.done = threading.Event()
+        self._under_way = threading.Lock()  # an Event takes as long to make as a short call
+        self._under_way.acquire()
+
+    def wait(self, timeout_s: float = -1.0) -> bool:
+        """Return whether the call has ended, waiting for it at most ``timeout_s``, or for ever."""
+        ended = self._under_way.acquire(timeout=timeout_s)
+        if ended:
+            self._under_way.release()
+        return ended
+
+    def end(self) -> None:
+        """The call has ended, or will never be carried out; said once."""
+        self._under_way.release()
+
+    def __enter__(self) -> None:
+        if self.after is not None:
+            self.after.wait()
+
+    def __exit__(self, *raised: object) -> None:
+        self.end()
 
 
 TAI_MINUS_UTC_S = 37
@@ -178,19 +201,14 @@ class WallClock(AbortFlag):
         pass
 
     def wait_readable(self, line: Line, timeout_s: float) -> bool:
-        if line.has_input(0.0):
-            return True
         end = time.monotonic() + timeout_s
-        descriptor = line.pollable()
-        while (left := end - time.monotonic()) > 0:
-            self.check_aborted()
-            if isinstance(descriptor, int):
-                select.select([descriptor], [], [], min(left, 0.02))
-                if line.has_input(0.0):
-                    return True
-            elif line.has_input(min(left, 0.02)):
+        while True:
+            left = 0.0 if self._is_aborted() else end - time.monotonic()
+            if line.has_input(max(0.0, min(left, 0.02))):
                 return True
-        return line.has_input(0.0)
+            self.check_aborted()
+            if left <= 0:
+                return False
 
     def register(self, name: str, *, host: str = "", after: Ticket | None = None) -> Ticket:
         return _WallTicket(name, after if isinstance(after, _WallTicket) else None)
@@ -198,22 +216,16 @@ class WallClock(AbortFlag):
     def idle(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    @contextlib.contextmanager
-    def running(self, ticket: Ticket) -> Iterator[None]:
+    def running(self, ticket: Ticket) -> contextlib.AbstractContextManager[None]:
         assert isinstance(ticket, _WallTicket)
-        if ticket.after is not None:
-            ticket.after.done.wait()
-        try:
-            yield
-        finally:
-            ticket.done.set()
+        return ticket
 
     def forget(self, ticket: Ticket) -> None:
         assert isinstance(ticket, _WallTicket)
-        ticket.done.set()
+        ticket.end()
 
     def wait_for(self, tickets: Sequence[Ticket], *, meanwhile: Callable[[], object] | None = None) -> None:
         for ticket in tickets if meanwhile is None else ():
             assert isinstance(ticket, _WallTicket)
-            while not ticket.done.wait(0.2):
+            while not ticket.wait(0.2):
                 pass  # wake up now and then, so that a Ctrl-C is seen

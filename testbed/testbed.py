@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from .errors import QuantityError
+from .memory_models import MemoryLink
 from .models import InstrumentModel, Model, Optic
 from .units import quantity
 
@@ -63,11 +64,36 @@ class InstrumentEntry(Model):
     )
 
 
+def _exact(value: object) -> object:
+    if not isinstance(value, bool | str | int):
+        raise QuantityError(
+            f"closed is {value!r}, which no reading can be exactly", hint="write true, false, a whole number or a text"
+        )
+    return value
+
+
+class Interlock(Model):
+    """Something that must be closed while light is on at a node."""
+
+    reading: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*\.[A-Za-z]\w*$")] = Field(
+        description="a reading of an instrument of this node, instrument.reading"
+    )
+    closed: Annotated[bool | str | int, BeforeValidator(_exact)] = Field(
+        description="the one value that says that it is closed; everything else, and no answer, is open"
+    )
+    patience: Annotated[float, quantity("s", minimum=0.2, maximum=10, example="1 s")] = Field(
+        default=1.0, description="an answer that takes longer is none"
+    )
+
+
 class Node(Model):
     """One place with one computer."""
 
     description: str = ""
     instruments: dict[Name, InstrumentEntry] = Field(default_factory=dict)
+    interlocks: dict[Name, Interlock] = Field(
+        default_factory=dict, description="what must be closed while anything at this node may emit light"
+    )
     optics: dict[Name, Optic] = Field(default_factory=dict)
 
 
@@ -107,6 +133,9 @@ class Testbed(Model):
         description="optical and electrical paths: 'node.part[.port] -> node.part[.port] -> ...'",
     )
     links: dict[Name, Link] = Field(default_factory=dict)
+    memory_links: dict[Name, MemoryLink] = Field(
+        default_factory=dict, description="pairs of memories that one station heralds"
+    )
 
     def instruments(self) -> dict[str, InstrumentEntry]:
         """Return every instrument by its full name, ``node.instrument``."""

@@ -25,7 +25,7 @@ from .capabilities import (
     TimeTagger,
 )
 from .instrument import Identity, Instrument
-from .settings import Reading, Setting
+from .settings import Reading, Setting, is_exactly
 
 CAPABILITIES = (
     Laser,
@@ -66,4 +66,5 @@ __all__ = [
     "TemperatureController",
     "TimeTagger",
     "Traits",
+    "is_exactly",
 ]

@@ -181,6 +181,11 @@ class Instrument(ABC):
         """Return the declared settings by name."""
         return {key: value for key, value in cls.readings().items() if isinstance(value, Setting)}
 
+    @classmethod
+    def emits(cls) -> bool:
+        """Return whether a setting of it can raise emitted light."""
+        return any(setting.emits for setting in cls.settings().values())
+
     def limits_of(self, setting: Setting) -> tuple[float, float, str]:
         """Return the narrowest (low, high) for a setting and who set the narrower side."""
         sources = [
@@ -207,6 +212,16 @@ class Instrument(ABC):
             except ProtocolError:
                 values[name] = None
         return values
+
+    def check_guards(self) -> None:
+        """Ask for what guards this instrument's light, and return if all is as it must be; see ``Reading``.
+
+        Raises:
+            InstrumentError: an interlock is not closed, or something could not be read.
+            LimitError: a measured output is beyond its limit.
+        """
+        for reading in self.readings().values():
+            reading.check_guard(self)
 
     # --- errors -----------------------------------------------------------------------------------------------
 

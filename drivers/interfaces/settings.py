@@ -19,11 +19,27 @@ if TYPE_CHECKING:
     from .instrument import Instrument
 
 
+MARGIN = 0.1
+"""How far beyond its limit a measured output may read: power meters inside lasers are good to several per cent."""
+
+RAISE = 10.0
+"""By which factor an emitter may be raised without a confirmation."""
+
+
+def is_exactly(value: object, wanted: object) -> bool:
+    """Return whether a value is the wanted one and of its type: 0 is not False, and an object is nothing."""
+    return type(value) is type(wanted) and value == wanted
+
+
 class Reading:
     """A value the instrument reports.
 
     ``get`` is a query string, sent through ``Instrument._ask``, or a function of the instrument.
     ``parse`` turns the reply text of a query string into the value.
+
+    Two kinds of reading guard the light of an instrument (``Instrument.check_guards``): the instrument's own interlock
+    names the one value that says that it is closed (``closed``), a measured output the setting whose limits it must
+    keep to (``within``).
     """
 
     writable = False
@@ -35,9 +51,12 @@ class Reading:
         unit: str = "",
         kind: type = float,
         parse: "Callable[[str], Any] | None" = None,
+        closed: object = None,
+        within: str = "",
         doc: str,
     ) -> None:
         self.get, self.unit, self.kind, self.doc = get, unit, kind, doc
+        self.closed, self.within = closed, within
         self.parse: Callable[[str], Any] = parse or kind
         self.name = ""
 
@@ -56,6 +75,32 @@ class Reading:
             raise instrument.protocol_error(
                 self.get, reply, f"expected {self.kind.__name__} for {self.name}"
             ) from error
+
+    def check_guard(self, instrument: "Instrument") -> None:
+        """Ask for the value if it guards the light, and return if it is as it must be.
+
+        Raises:
+            InstrumentError: an interlock that is not closed, or cannot be read.
+            LimitError: a measured output beyond its setting's upper limit by more than ``MARGIN``, or no number.
+        """
+        if self.closed is not None:
+            value = getattr(instrument, self.name)
+            if not is_exactly(value, self.closed):
+                raise instrument.error(
+                    f"its interlock is open: {self.name} is {value!r}, not {self.closed!r}",
+                    "close it (door contact, remote connector)",
+                )
+        if self.within:
+            value = getattr(instrument, self.name)
+            _, high, source = instrument.limits_of(instrument.settings()[self.within])
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not value <= high * (1 + MARGIN):  # NaN is not below anything
+                shown = text(value, self.unit) if number else repr(value)
+                raise LimitError(
+                    f"{self.name} = {shown} is beyond {text(high, self.unit)} ({source} on {self.within})",
+                    where=f"{instrument.label}.{self.name}",
+                    hint="look at the instrument: somebody else sets it, or its calibration or unit is another one",
+                )
 
     def __set__(self, instrument: "Instrument", value: Any) -> None:
         raise AttributeError(f"{instrument.label}: {self.name} is a reading and cannot be set")
@@ -130,6 +175,26 @@ class Setting(Reading):
                 hint="nothing was sent; choose a value inside the limits or change them in the testbed file",
             )
         return self.kind(value)
+
+    def check_raise(self, instrument: "Instrument", value: object, usual: float = 0.0) -> None:
+        """Return unless ``value`` is more than ``RAISE`` times what is set now, and ``usual``; asks the instrument.
+
+        A slip of the unit, mW for W, is a factor of 1000. Where both are zero there is nothing to compare with.
+
+        Raises:
+            LimitError: it is, or what ``check`` raises; nothing was sent that changes anything.
+        """
+        wanted = self.check(instrument, value)
+        if self.kind not in (int, float):
+            return
+        now = float(getattr(instrument, self.name))
+        if 0.0 < RAISE * max(now, usual) < wanted:
+            raise LimitError(
+                f"{self.name} = {text(wanted, self.unit)} is {wanted / max(now, usual):.3g} times the usual: now it is "
+                f"{text(now, self.unit)}" + (f", in the testbed file {text(usual, self.unit)}" if usual else ""),
+                where=f"{instrument.label}.{self.name}",
+                hint="nothing was sent; if you mean it: bellringer set --confirm, in a script set(..., confirm=True)",
+            )
 
     def from_text(self, value: object, name: str) -> Any:
         """Return the value written in a testbed file or on the command line ("12.5 mW") in this setting's unit."""

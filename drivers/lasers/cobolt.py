@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ...testbed.clock import Clock
 from ...testbed.errors import IdentityError, InstrumentError, LimitError, ProtocolError
-from ...testbed.units import parse
+from ...testbed.units import parse, text
 from ..interfaces import Identity, Instrument, Reading, Setting
 from .cobolt_line import GAP_S, CoboltLine
 
@@ -80,11 +80,15 @@ class Cobolt06(Instrument):
         emits=True,
         doc="Output power setpoint, at most max_power; read back after it was set.",
     )
-    power_now = Reading("pa?", unit="W", doc="Measured output power.")
+    power_now = Reading("pa?", unit="W", within="power", doc="Measured output power.")
     current = Reading("i?", unit="A", parse=lambda text: float(text) * 1e-3, doc="Diode current (mA on the wire).")
     emitting = Reading(lambda laser: laser.is_emitting(), kind=bool, doc="Whether the laser says that light is on.")
     interlock_open = Reading(
-        "ilk?", kind=bool, parse=lambda text: bool(int(text)), doc="Whether the interlock is open."
+        "ilk?",
+        kind=bool,
+        parse=lambda text: bool(int(text)),
+        closed=False,
+        doc="Whether the interlock is open.",
     )
     fault = Reading("f?", kind=str, parse=lambda text: _fault(int(text))[0], doc="Latched fault, or 'none'.")
     operating_mode = Reading(lambda laser: laser._mode(), kind=str, doc="State, for example 'waiting for key'.")
@@ -159,6 +163,7 @@ class Cobolt06(Instrument):
         Raises:
             InstrumentError: interlock open, fault latched, or the laser does not light within ``LIGHT_S`` seconds;
                 says why as far as the laser tells, and the laser is commanded off again.
+            LimitError: its setpoint is beyond the limits; it stays dark.
         """
         if self.interlock_open:
             raise self.error("the interlock is open, so the laser will not light", FAULTS[3][1] + ", then try again")
@@ -166,6 +171,7 @@ class Cobolt06(Instrument):
         if code:
             meaning, remedy = _fault(code)
             raise self.error(f"fault {code} is latched: {meaning}", f"{remedy}; then clear_fault()")
+        self._check_setpoint()
         if self._ask("gam?") != "1":
             self._tell("cp")
         if self._line.query("@cobas?", _FLAG_OR_UNKNOWN) == "1":  # heads without auto-start do not know the question
@@ -198,6 +204,17 @@ class Cobolt06(Instrument):
             raise self.error(
                 f"power = {value:g} W was accepted, but the laser's setpoint is {taken:g} W",
                 "the head may limit it, or another program may set it: look at it with the maker's program",
+            )
+
+    def _check_setpoint(self) -> None:
+        """Refuse to light at a setpoint from before, by another program say, that the limits forbid."""
+        stored = self.power
+        _, high, source = self.limits_of(type(self).power)
+        if stored > high + POWER_STEP_W:
+            raise LimitError(
+                f"its setpoint is {text(stored, 'W')}, beyond {text(high, 'W')} ({source})",
+                where=f"{self.label} at {self.resource}",
+                hint="it stays dark; set `power` first",
             )
 
     def _wait_for_light(self) -> None:

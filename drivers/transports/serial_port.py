@@ -1,5 +1,6 @@
 """Serial ports and raw TCP through pyserial: ``serial:///dev/ttyUSB0`` and ``socket://host:port``."""
 
+import math
 import select
 import socket
 from typing import Any
@@ -22,7 +23,9 @@ class SerialTransport(ByteTransport):
     def _open_port(self) -> str:
         url = self.resource.removeprefix("serial://")
         self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, **self.options)
-        if not url.startswith("socket://"):
+        self._news = select.poll()
+        self._news.register(self._port.fileno(), select.POLLIN)
+        if not self._is_socket:
             return f"pty:{url}"
         connection: socket.socket = self._port._socket
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -42,17 +45,11 @@ class SerialTransport(ByteTransport):
             self._port.write(data)
 
     def _receive(self, slice_s: float) -> bytes:
-        if self._is_socket:
-            return self._receive_from(self._port._socket, slice_s)
-        if self._port.timeout != slice_s:
-            self._port.timeout = slice_s
-        return bytes(self._port.read(max(1, self._port.in_waiting)))
-
-    @staticmethod
-    def _receive_from(connection: socket.socket, slice_s: float) -> bytes:
-        if not select.select([connection], [], [], slice_s)[0]:
+        if not self._news.poll(math.ceil(slice_s * 1000)):
             return b""
-        data = connection.recv(65536)
+        if not self._is_socket:
+            return bytes(self._port.read(max(1, self._port.in_waiting)))
+        data = bytes(self._port._socket.recv(65536))
         if not data:
             raise ConnectionResetError("the far end closed it")
         return data

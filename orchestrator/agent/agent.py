@@ -6,6 +6,7 @@ link has a thread); so an order to go dark is carried out within one turn. Whate
 """
 
 import functools
+import multiprocessing.connection
 import os
 import select
 from collections.abc import Callable, Mapping
@@ -17,22 +18,25 @@ import msgspec
 
 from ...drivers.registry import driver_class, source_digest
 from ...testbed.errors import BellringerError, nearest
-from ...testbed.testbed import InstrumentEntry
+from ...testbed.testbed import InstrumentEntry, Interlock
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import Do, EStop, Get, Keys, Log, Message, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.messages import Do, EStop, Event, Get, Keys, Log, Message, Refusal, Reply, Status, Stream, Subscribe
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
-from .children import Answer, Child
+from .children import DARK_S, Answer, Child
 from .desk import Endpoint, groups
+from .guards import Guards
+from .interlocks import Interlocks
 from .link import CoordinatorLink
 from .pressers import Pressers
 from .readings import Readings
 from .recorder import TagRecorder
 from .streams import Streams
+from .watchdog import Watchdog
 
 TURN_MS = 50
 """The longest a turn of the loop waits for something to happen."""
@@ -44,6 +48,7 @@ class Agent:
     Args:
         node: name of the node.
         entries: the node's instruments by full name.
+        interlocks: what must be closed while light is on here, by name.
         server: the control port.
         publisher: where events and tags are published.
         recorder: writes recordings to this node's disk.
@@ -54,6 +59,7 @@ class Agent:
         boot_tickets: in a dry run, the participants under which the groups are first made dark, by the instrument of
             each group that comes first in the alphabet.
         locks: folder of the files that keep two driver processes from one port.
+        watchdog_log: where its watchdog notes what it does, None for no watchdog.
         about: what this agent runs, for whoever asks: versions, fingerprint of its part of the testbed file.
     """
 
@@ -61,6 +67,7 @@ class Agent:
         self,
         node: str,
         entries: Mapping[str, InstrumentEntry],
+        interlocks: Mapping[str, Interlock],
         server: Server,
         publisher: Publisher,
         recorder: TagRecorder,
@@ -71,6 +78,7 @@ class Agent:
         clock_endpoint: str = "",
         boot_tickets: Mapping[str, str] | None = None,
         locks: Path | None = None,
+        watchdog_log: Path | None = None,
         about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.node, self.authority = node, authority
@@ -105,6 +113,14 @@ class Agent:
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
         self.children = tuple(dict.fromkeys(self._children.values()))
+        self._guards = Guards(entries, self._children, self._trip, self._lockstep)
+        self._interlocks = Interlocks(node, interlocks, self._children, self._trip, self._lockstep)
+        self._watchdog: Watchdog | None = None
+        if self._guards.emitters and watchdog_log is not None and not self._lockstep:
+            report = functools.partial(self._publish, "watchdog")
+            self._watchdog = Watchdog(self._guards.emitters, endpoints, locks, watchdog_log, report)
+            for body in self._watchdog.told_before():
+                self._history.restore(Event(0, "watchdog", node, 0, body, body["utc"]))
         self._readings = Readings(
             self._children,
             lambda name: list(driver_class(self._drivers[name]).readings()),
@@ -124,8 +140,11 @@ class Agent:
     def close(self) -> None:
         """End the link and every driver process: dark first. An agent that was made must be closed, run or not."""
         self._link.close()
+        confirmed = self._watchdog is None or self._end_dark()
         for child in self.children:
             child.stop()
+        if self._watchdog is not None:
+            self._watchdog.close(dark=confirmed)
 
     def leave_at_end_of(self, descriptor: int) -> None:
         """Stop when nothing more can come through ``descriptor``."""
@@ -138,8 +157,10 @@ class Agent:
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         waiting = self._server.waiting
-        for descriptor, _ in self._poll.poll(0 if waiting else TURN_MS):
-            self._actions[descriptor]()
+        ready = dict(self._poll.poll(0 if waiting else TURN_MS))
+        for descriptor, action in self._actions.items():
+            if descriptor in ready:
+                action()
         if waiting:
             self._serve()
         now_s = elapsed_s()
@@ -170,9 +191,13 @@ class Agent:
             if not self.authority.fault:
                 child.revive()
             child.watch()
+        self._guards.turn(now_s)
+        self._interlocks.turn(now_s, bool(self._guards.unattended()), bool(self.authority.fault))
+        if self._watchdog is not None:
+            self._watchdog.turn(now_s, [child.pid for child in self.children if not child.given_up])
         self._readings.turn(now_s)
         self._history.turned_away(self._server.counters, self.authority.epoch)
-        self._serve()
+        self._server.look_at_the_door()
         self._watch()
 
     def _hear_end(self, descriptor: int) -> None:
@@ -183,7 +208,10 @@ class Agent:
 
     def _hear_coordinator(self) -> None:
         for answered in self._link.taken():
+            latched = self.authority.fault
             given_up = self.authority.take_answer(answered.value, answered.asked_at)
+            if latched and not self.authority.fault:
+                self._interlocks.acknowledged()
             for child in {self._children[name] for name in given_up}:
                 if not child.clean:  # a run that was killed; others leave darkness behind
                     child.dark("the run that owned it has ended")
@@ -214,6 +242,22 @@ class Agent:
             child.dark(why)
         self._publish("dark", {"why": why})
 
+    def _trip(self, why: str) -> None:
+        """Make dark because what guards the light says so, and latch."""
+        self.authority.latch(why)
+        self._dark(why)
+
+    def _end_dark(self) -> bool:
+        """Order dark what may be lit, and wait; return whether it was confirmed. Else the watchdog goes on with it."""
+        for child in {self._children[name] for name in self._guards.lit()}:
+            child.dark("the agent ends")
+        end_s = elapsed_s() + DARK_S
+        while (lit := self._guards.lit()) and elapsed_s() < end_s:
+            waiting = {child.connection: child for child in (self._children[name] for name in lit)}
+            for connection in multiprocessing.connection.wait(list(waiting), TURN_MS / 1e3):
+                waiting[connection].take_in()
+        return not self._guards.lit()
+
     def _child_reports(self, instruments: tuple[str, ...], kind: str, text: str) -> None:
         if kind == "given_up":
             self.authority.latch(text)
@@ -235,7 +279,7 @@ class Agent:
     # --- requests ---------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        for incoming in self._server.receive():
+        for incoming in self._server.receive(1):  # the turn looks whether there are more
             try:
                 answer = self._answers.get(type(incoming.message))
                 if answer is not None:
@@ -283,6 +327,24 @@ class Agent:
                 where=message.instrument,
                 hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
             )
+        if self._guards.may_light(message):
+            refuse = functools.partial(self._server.refuse, incoming)
+            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
+            self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
+        else:
+            self._submit(child, incoming)
+
+    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
+        """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
+        try:
+            self.authority.check(incoming.message, incoming.key, elapsed_s())
+        except BellringerError as error:
+            self._server.refuse(incoming, error)
+        else:
+            self._submit(child, incoming)
+
+    def _submit(self, child: Child, incoming: Incoming) -> None:
+        message = incoming.message
         child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
 
     def _answer_to(self, incoming: Incoming) -> Answer:
@@ -323,6 +385,7 @@ class Agent:
             "driver_processes": {child.pid: list(child.names) for child in self.children},
             "streams": self._streams.described(),
             "restarts": sum(child.restarts for child in self.children),
+            "watchdog": self._watchdog.described() if self._watchdog else {},
             "counters": dict(self._server.counters),
         }
 

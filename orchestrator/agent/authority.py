@@ -12,8 +12,9 @@ from typing import Any
 from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.messages import Call, Do, Get, Message, Set, Stream
 
-READS = frozenset({"snapshot", "identity", "describe"})
+READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
+_ALWAYS = READS | DARKENS
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ class Authority:
         self.estop, self.lease_until_s = described, 0.0
         return True
 
+    def hear_of(self, epoch: int) -> None:
+        """A coordinator with a higher epoch commands: a lease from the one before it counts no more."""
+        if epoch > self.epoch:
+            self.epoch, self.lease_until_s = epoch, 0.0
+            self.refused = f"the coordinator with epoch {epoch} has not granted one yet"
+
     def latch(self, why: str) -> None:
         """Note a fault of this node; numbered, so that an old acknowledgement cannot clear a new fault."""
         self._faults += 1
@@ -91,7 +98,7 @@ class Authority:
         Raises:
             BellringerError: not now, or not for this one; says why and what to do.
         """
-        if isinstance(message, Get) or (isinstance(message, Do) and message.verb in READS | DARKENS):
+        if isinstance(message, Get) or (isinstance(message, Do) and message.verb in _ALWAYS):
             return
         if not isinstance(message, (Set, Call, Do, Stream)):
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")

@@ -1,12 +1,13 @@
 """A driver process: the drivers of one group of instruments, on a pipe to its agent.
 
-The main thread carries out calls one after the other. A reader thread takes messages at once, so that ``Dark``, and the
-end of the pipe when the agent has died, interrupt the call in flight instead of waiting behind it. It answers the
-agent's pings as long as the main thread is not caught in a driver that never waits. Both ways end in the dark; at the
-end of the pipe the process also closes its instruments and leaves.
+The main thread carries out calls one after the other. Messages are taken in at once (inlet.py), so that ``Dark``, and
+the end of the pipe when the agent has died, interrupt the call in flight instead of waiting behind it. Pings are
+answered as long as the main thread is not caught in a driver that never waits. Both ways end in the dark; at the end of
+the pipe the process also closes its instruments and leaves.
 """
 
 import contextlib
+import gc
 import signal
 import threading
 from collections import deque
@@ -21,10 +22,11 @@ from ...testbed.errors import Aborted, BellringerError
 from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
-from ..wire.errors import to_refusal
+from ..wire.errors import WireError, to_refusal
 from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
+from .inlet import Inlet
 from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
@@ -50,11 +52,13 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
     clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WatchedClock()
     ports = (endpoints[name].resource if name in endpoints else entry.resource for name, entry in entries.items())
-    DriverProcess(connection, Desk(entries, clock, endpoints), clock, PortLocks(locks, ports)).run()
+    desk = Desk(entries, clock, endpoints)
+    gc.freeze()  # what was loaded is never garbage; to look through it again and again would hold calls up
+    DriverProcess(connection, desk, clock, PortLocks(locks, ports)).run()
 
 
 class DriverProcess:
-    """The two threads of a driver process; ``run`` is the main one."""
+    """The work of a driver process; ``run`` is its main thread."""
 
     def __init__(self, connection: Connection, desk: Desk, clock: Clock, ports: PortLocks) -> None:
         self._connection, self._desk, self._clock, self._ports = connection, desk, clock, ports
@@ -63,60 +67,67 @@ class DriverProcess:
         self._darkening = False
         self._strangers = 0
         """Orders to go dark that wait or are being carried out, and were not registered with the simulated lab."""
-        self._changed = threading.Condition()
+        self._queues = threading.Lock()
         self._sending = threading.Lock()
         self._host = next(iter(desk.entries)).partition(".")[0]
 
     def run(self) -> None:
         """Carry out what comes until the agent has gone; then dark, close, leave."""
-        threading.Thread(target=self._read, name="pipe", daemon=True).start()
-        self._ports.wait()
-        self._work()
+        inlet = Inlet(self._connection, self._take_in)
+        with inlet:
+            self._ports.wait()
+        self._work(inlet)
         with self._clock.running(self._ticket("", f"{self._host} close")):
             for name in sorted(self._desk.entries, key=self._composed, reverse=True):
                 self._attempt(name, "close")
 
-    def _work(self) -> None:
+    def _work(self, inlet: Inlet) -> None:
+        working = self._clock.working if isinstance(self._clock, WatchedClock) else contextlib.nullcontext()
         while True:
-            job = self._next()
-            with self._clock.working() if isinstance(self._clock, WatchedClock) else contextlib.nullcontext():
-                if not isinstance(job, Dark):
-                    self._carry_out(job)
+            inlet.take_in(wait=False)
+            while not (self._urgent or self._jobs):
+                inlet.take_in(wait=True)
+            with inlet, working:
+                if not self._urgent:
+                    self._carry_out(self._jobs.popleft())
                     continue
-                self._make_dark(job)
-            if job is LEFT:
+                self._darkening = True
+                order = self._urgent.popleft()
+                self._make_dark(order)
+            if order is LEFT:
                 return
 
-    # --- reader thread ----------------------------------------------------------------------------------------
+    # --- either thread ----------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        while True:
-            try:
-                message = receive(self._connection, ORDERS)
-            except (EOFError, OSError):
-                message = LEFT
-            if isinstance(message, Ping):
-                if not (isinstance(self._clock, WatchedClock) and self._clock.stuck):
-                    self._send(Pong(message.id))
-                continue
-            if isinstance(message, Epoch):
-                if isinstance(self._clock, WallClock):  # a simulated lab has an epoch of its own
-                    self._clock.count_from(message.tai_s)
-                continue
-            if isinstance(message, Do) and message.verb == "describe" and not message.ticket:
-                self._send(self._answer(message))  # asks no instrument, so no call need end first
-                continue
-            with self._changed:
-                if isinstance(message, Dark):
-                    self._urgent.append(self._without_ticket_if_late(message))
-                    self._clock.abort()
-                elif self._darkening and message.ticket:
+    def _take_in(self) -> bool:
+        """Take in what came; return whether more may come."""
+        try:
+            messages = receive(self._connection, ORDERS)
+        except (EOFError, OSError):
+            messages = [LEFT]
+        for message in messages:
+            self._take(message)
+        return messages[-1] is not LEFT
+
+    def _take(self, message: Job | Dark | Ping | Epoch) -> None:
+        if isinstance(message, Ping):
+            if not (isinstance(self._clock, WatchedClock) and self._clock.stuck):
+                self._send(Pong(message.id))
+        elif isinstance(message, Epoch):
+            if isinstance(self._clock, WallClock):  # a simulated lab has an epoch of its own
+                self._clock.count_from(message.tai_s)
+        elif isinstance(message, Dark):
+            with self._queues:
+                self._urgent.append(self._without_ticket_if_late(message))
+                self._clock.abort()
+        elif isinstance(message, Do) and message.verb == "describe" and not message.ticket:
+            self._send(self._answer(message))  # asks no instrument, so no call need end first
+        else:
+            with self._queues:
+                if self._darkening and message.ticket:
                     self._turn_away(message, "it is being made dark")
                 else:
                     self._jobs.append(message)
-                self._changed.notify()
-            if message is LEFT:
-                return
 
     def _without_ticket_if_late(self, order: Dark) -> Dark:
         """Return the order, to be registered here when its turn comes if it has to wait for one that is no caller's.
@@ -132,15 +143,6 @@ class DriverProcess:
 
     # --- main thread ------------------------------------------------------------------------------------------
 
-    def _next(self) -> Job | Dark:
-        with self._changed:
-            while not self._urgent and not self._jobs:
-                self._changed.wait()
-            if not self._urgent:
-                return self._jobs.popleft()
-            self._darkening = True
-            return self._urgent.popleft()
-
     def _carry_out(self, job: Job) -> None:
         answer: Reply | Refusal
         try:
@@ -148,7 +150,10 @@ class DriverProcess:
                 answer = self._answer(job)
         except BellringerError as error:  # the simulated lab itself has gone
             answer = to_refusal(error, job.id)
-        self._send(answer)
+        try:
+            self._send(answer)
+        except WireError as error:  # a driver's value that is no plain one
+            self._send(to_refusal(error, job.id))
 
     def _answer(self, job: Job) -> Reply | Refusal:
         try:
@@ -162,7 +167,7 @@ class DriverProcess:
         if isinstance(job, Get):
             return self._desk.do(job.instrument, "get", (job.name,))
         if isinstance(job, Set):
-            return self._desk.do(job.instrument, "set", (job.name, job.value))
+            return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
         return self._desk.do(job.instrument, job.verb)
@@ -177,7 +182,7 @@ class DriverProcess:
 
         Reading is done after; but a call of a dry run that waited would hold the lab time that darkness needs.
         """
-        with self._changed:
+        with self._queues:
             waiting = [job for job in self._jobs if job.ticket or not isinstance(job, Get)]
             self._jobs = deque(job for job in self._jobs if job not in waiting)
             self._clock.revive()
@@ -189,7 +194,7 @@ class DriverProcess:
                 problem = self._attempt(name, "open") if order.reopen else ""
                 problem = problem or self._attempt(name, "safe_state")
                 failures += [problem] if problem else []
-        with self._changed:
+        with self._queues:
             self._darkening = bool(self._urgent)
             self._strangers -= not order.ticket
         self._send(Darkened(order.id, tuple(failures)))

@@ -10,7 +10,7 @@ import itertools
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,13 @@ class Child:
         self._report = report
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[str, Answer]] = {}
-        self._darks: dict[int, Answer | None] = {}
+        self._darks: dict[int, tuple[str, Answer | None]] = {}
+        """Orders to go dark that are not answered: which instrument ("" for all), and who wants to know."""
         self._dark_since: float | None = None
         self._lockstep = bool(clock_endpoint)
         self._dark_s = LOCKSTEP_DARK_S
-        self._untouched = False
-        """Whether nothing but reading was asked for since the last answer to an order to go dark."""
+        self._touched: dict[str, int] = dict.fromkeys(self.names, 0)
+        """Instruments of which more than reading was asked since they were last made dark, and the latest such job."""
         self.failures: tuple[str, ...] = ()
         """Instruments that the last order to go dark could not confirm."""
         self.restarts = 0
@@ -101,7 +102,12 @@ class Child:
     @property
     def clean(self) -> bool:
         """Whether nothing but reading was asked for since it was last confirmed dark."""
-        return self._untouched and not self.failures
+        return not (self._touched or self.failures)
+
+    @property
+    def touched(self) -> Collection[str]:
+        """Instruments of which more than reading was asked since they were last confirmed dark: they may emit."""
+        return {*self._touched, *_names(self.failures)}
 
     @property
     def darkening(self) -> bool:
@@ -111,7 +117,8 @@ class Child:
     def submit(self, make: Callable[[int], Job], answer: Answer) -> None:
         """Send a job; ``make`` gets its number on the pipe, ``answer`` the reply or refusal."""
         job = make(next(self._ids))
-        self._untouched &= isinstance(job, Get) or (isinstance(job, Do) and job.verb in READS | DARKENS)
+        if not (isinstance(job, Get) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
+            self._touched[job.instrument] = job.id
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
         if self.given_up:
@@ -126,7 +133,7 @@ class Child:
         if not self._lockstep:
             self._dark_s = max(REOPEN_DARK_S if reopen else DARK_S, self._dark_s if self._darks else 0.0)
         order = Dark(next(self._ids), reason, instrument, reopen, ticket)
-        self._darks[order.id] = answer
+        self._darks[order.id] = (instrument, answer)
         self._send(order)
         if self.given_up:
             self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
@@ -138,9 +145,9 @@ class Child:
             self._send(Epoch(next(self._ids), epoch_tai_s))
 
     def take_in(self) -> None:
-        """Take one message from the pipe; call it when ``connection`` is readable."""
+        """Take in what came on the pipe; call it when ``connection`` is readable."""
         try:
-            message = receive(self._connection, REPORTS)
+            messages = receive(self._connection, REPORTS)
         except (EOFError, OSError):
             self._replace("its driver process died")
             return
@@ -148,22 +155,27 @@ class Child:
         if self._heard > now and self._dark_since is not None:
             self._dark_since = now  # it was starting until now
         self._heard = now
-        if isinstance(message, Darkened):
-            self._darkened(message)
-        elif isinstance(message, (Reply, Refusal)):
-            _, answer = self._pending.pop(message.id, ("", None))
-            if answer is not None:
-                answer(message)
+        for message in messages:
+            if isinstance(message, Darkened):
+                self._darkened(message)
+            elif isinstance(message, (Reply, Refusal)):
+                _, answer = self._pending.pop(message.id, ("", None))
+                if answer is not None:
+                    answer(message)
 
     def _darkened(self, message: Darkened) -> None:
-        answer = self._darks.pop(message.id, None)
+        instrument, answer = self._darks.pop(message.id, ("", None))
         retried = message.id in self._retries
         self._retries.clear()
         known = retried and _names(message.failures) == _names(self.failures)
         self._again_s = min(2 * self._again_s, LONGEST_AGAIN_S) if known else AGAIN_S
         self._again_at = time.monotonic() + self._again_s
         self._dark_since = time.monotonic() if self._darks else None
-        self.failures, self._untouched = message.failures, True
+        others = [failure for failure in self.failures if instrument and _names((failure,)) != {instrument}]
+        self.failures = (*others, *message.failures)
+        for name in [instrument] if instrument else [*self._touched]:
+            if self._touched.get(name, message.id) < message.id:  # not asked for anything since the order
+                del self._touched[name]
         if answer is not None and message.failures:
             what = "; ".join(message.failures)
             answer(to_refusal(InstrumentError(f"not confirmed dark: {what}", hint="look at it by eye"), 0))
@@ -189,7 +201,7 @@ class Child:
             self._retries.add(max(self._darks))
 
     def _may_retry(self) -> bool:
-        return self._untouched and not (self.darkening or self._pending or self._lockstep)
+        return not (self._touched or self.darkening or self._pending or self._lockstep)
 
     def revive(self) -> None:
         """Start a process again that was given up; a person has looked."""
@@ -246,7 +258,7 @@ class Child:
 
     def _give_up(self, why: str) -> None:
         """Leave it dead: nothing comes through a pipe whose other end nobody uses."""
-        self.given_up, self._untouched, self._dark_since = True, False, None
+        self.given_up, self._dark_since = True, None
         self._connection, self._far_end = multiprocessing.Pipe()
         often = f"{why}, {MOST_RESTARTS} restarts within {WITHIN_S:g} s did not help"
         self.failures = tuple(f"{name}: {often}" for name in self.names)
@@ -256,7 +268,7 @@ class Child:
     def _refuse_all(self, why: str, hint: str) -> None:
         """Tell everybody who waits for an answer that none will come."""
         waiting = [*self._pending.values()]
-        waiting += [(", ".join(self.names), answer) for answer in self._darks.values() if answer is not None]
+        waiting += [(", ".join(self.names), answer) for _, answer in self._darks.values() if answer is not None]
         self._pending, self._retries = {}, set()
         self._darks.clear()
         if self.given_up:

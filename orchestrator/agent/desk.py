@@ -11,14 +11,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...drivers.check import resolve_limits, resolve_settings
-from ...drivers.interfaces import Instrument
+from ...drivers.interfaces import Instrument, Setting
 from ...drivers.registry import driver_class
 from ...testbed.clock import Clock
 from ...testbed.errors import BellringerError, InstrumentError, TransportError, TransportTimeout, nearest
 from ...testbed.testbed import InstrumentEntry
 from .describe import described
 
-VERBS = ("get", "set", "call", "open", "apply", "snapshot", "identity", "describe", "safe_state", "rest", "close")
+VERBS = (
+    "get",
+    "set",
+    "call",
+    "open",
+    "apply",
+    "snapshot",
+    "identity",
+    "describe",
+    "guard",
+    "safe_state",
+    "rest",
+    "close",
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,8 @@ class Desk:
     def __init__(self, entries: Mapping[str, InstrumentEntry], clock: Clock, endpoints: Mapping[str, Endpoint]) -> None:
         self.entries, self.clock = entries, clock
         self.instruments = _build(entries, clock, endpoints)
-        self._lost: set[str] = set()
-        """Instruments whose connection broke; ``open`` makes a new one and identifies them again."""
+        self._lost: dict[str, TransportError] = {}
+        """Instruments whose connection broke, and how; ``open`` makes a new one and identifies them again."""
 
     def do(self, name: str, verb: str, args: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None) -> Any:
         """Carry out one verb on one instrument and return its value.
@@ -56,19 +69,21 @@ class Desk:
         try:
             return self._do(name, instrument, verb, args, keywords or {})
         except TransportError as error:
-            if not self.entries[name].parts and (verb == "safe_state" or not isinstance(error, TransportTimeout)):
-                self._lost.add(name)  # silence on the way to the dark counts too: it may have been switched off and on
-            raise
+            # Silence on the way to the dark counts too: it may have been switched off and on.
+            broke = verb == "safe_state" or not isinstance(error, TransportTimeout)
+            if self.entries[name].parts or not broke or self._lost.setdefault(name, error) is error:
+                raise
+            raise self._lost[name] from error  # what broke it tells more than that it is closed now
 
     def _do(
         self, name: str, instrument: Instrument, verb: str, args: Sequence[Any], keywords: Mapping[str, Any]
     ) -> Any:
-        if verb in ("get", "set", "call", "apply", "snapshot") and not instrument.is_open:
+        if verb in ("get", "set", "call", "apply", "snapshot", "guard") and not instrument.is_open:
             raise InstrumentError("it is not open", where=instrument.label, hint="open it first; a run does that")
         if verb == "get":
             return getattr(instrument, _declared(instrument, args[0]))
         if verb == "set":
-            return setattr(instrument, _declared(instrument, args[0], settable=True), args[1])
+            return self._set(name, instrument, *args, **keywords)
         if verb == "call":
             return _method(instrument, args[0], args[1:], keywords)()
         return getattr(self, f"_{verb}")(name, instrument)
@@ -80,8 +95,7 @@ class Desk:
         return self.instruments[name]
 
     def _open(self, name: str, instrument: Instrument) -> str:
-        if name in self._lost:
-            self._lost.discard(name)
+        if self._lost.pop(name, None) is not None:
             instrument.abandon()
         if not instrument.is_open:
             instrument.open()
@@ -99,6 +113,16 @@ class Desk:
 
     def _describe(self, name: str, instrument: Instrument) -> dict[str, Any]:
         return described(name, instrument, self.entries[name])
+
+    def _set(self, name: str, instrument: Instrument, setting: str, value: Any, *, confirm: bool = False) -> None:
+        declared = _settings(type(instrument))[_declared(instrument, setting, settable=True)]
+        if declared.emits and not confirm:
+            usual = resolve_settings(self.entries[name], type(instrument)).get(setting, 0.0)
+            declared.check_raise(instrument, value, usual)
+        setattr(instrument, setting, value)
+
+    def _guard(self, name: str, instrument: Instrument) -> None:
+        instrument.check_guards()
 
     def _safe_state(self, name: str, instrument: Instrument) -> None:
         with self.clock.shielded():
@@ -138,7 +162,7 @@ def _readings(driver: type[Instrument]) -> Mapping[str, object]:
 
 
 @functools.cache
-def _settings(driver: type[Instrument]) -> Mapping[str, object]:
+def _settings(driver: type[Instrument]) -> Mapping[str, Setting]:
     return driver.settings()
 
 

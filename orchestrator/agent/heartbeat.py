@@ -4,9 +4,7 @@ A driver waits only through its clock. So one that is not inside a wait computes
 long enough of it, and the process stops answering its agent's pings (child.py) and is replaced.
 """
 
-import contextlib
 import time
-from collections.abc import Iterator
 
 from ...testbed.clock import Line, WallClock
 
@@ -19,35 +17,44 @@ class WatchedClock(WallClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self._since_s: float | None = None
+        self.working = _Working()
+        """Enter it before a driver is called."""
 
     @property
     def stuck(self) -> bool:
         """Whether the driver at work was not seen to wait for ``STUCK_S``."""
-        since_s = self._since_s
+        since_s = self.working.since_s
         return since_s is not None and time.monotonic() - since_s > STUCK_S
 
-    @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """Enter before a driver is called."""
-        self._since_s = time.monotonic()
-        try:
-            yield
-        finally:
-            self._since_s = None
-
     def sleep(self, seconds: float) -> None:
-        with self._waiting():
+        with _Pause(self.working):
             super().sleep(seconds)
 
     def wait_readable(self, line: Line, timeout_s: float) -> bool:
-        with self._waiting():
+        with _Pause(self.working):
             return super().wait_readable(line, timeout_s)
 
-    @contextlib.contextmanager
-    def _waiting(self) -> Iterator[None]:
-        working, self._since_s = self._since_s is not None, None
-        try:
-            yield
-        finally:
-            self._since_s = time.monotonic() if working else None
+
+class _Working:
+    """Since when a driver works without a pause; None if none does."""
+
+    since_s: float | None = None
+
+    def __enter__(self) -> None:
+        self.since_s = time.monotonic()
+
+    def __exit__(self, *raised: object) -> None:
+        self.since_s = None
+
+
+class _Pause:
+    """A driver at work waits."""
+
+    def __init__(self, working: _Working) -> None:
+        self._working, self._was = working, working.since_s is not None
+
+    def __enter__(self) -> None:
+        self._working.since_s = None
+
+    def __exit__(self, *raised: object) -> None:
+        self._working.since_s = time.monotonic() if self._was else None

@@ -19,7 +19,7 @@ LOOK_S = 0.05
 
 
 class PortLocks:
-    """Locks of some ports, taken one after the other in alphabetical order and kept until the process ends.
+    """Locks of some ports, taken one after the other in alphabetical order; kept until ``release`` or the end.
 
     Args:
         folder: where the lock files are; None: nothing is locked.
@@ -28,14 +28,14 @@ class PortLocks:
 
     def __init__(self, folder: Path | None, resources: Iterable[str]) -> None:
         names = sorted(set(filter(None, resources))) if folder is not None else []
-        self._free = {name: Path(folder or "") / f"port-{_digest(name)}" for name in names}
-        self._held: list[int] = []
+        self._paths = {name: Path(folder or "") / f"port-{_digest(name)}" for name in names}
+        self._held: dict[str, int] = {}
 
     def wait(self) -> None:
         """Wait until all are ours, at most ``PATIENCE_S``."""
         tick = threading.Event()
         for _ in range(round(PATIENCE_S / LOOK_S)):
-            if self._take() is None:
+            if self.take() is None:
                 return
             tick.wait(LOOK_S)
 
@@ -45,7 +45,7 @@ class PortLocks:
         Raises:
             InstrumentError: another process has one of them; names it.
         """
-        taken = self._take()
+        taken = self.take()
         if taken is not None:
             resource, holder = taken
             raise InstrumentError(
@@ -54,9 +54,11 @@ class PortLocks:
                 hint="another run or agent uses this instrument; end that one first",
             )
 
-    def _take(self) -> tuple[str, str] | None:
-        """Take what is free; return the first resource that is not, and who has it."""
-        for resource, path in list(self._free.items()):
+    def take(self) -> tuple[str, str] | None:
+        """Take what is free; return the first resource that is not, and the id of the process that has it."""
+        for resource, path in self._paths.items():
+            if resource in self._held:
+                continue
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -67,9 +69,13 @@ class PortLocks:
                 return resource, holder or "(just starting)"
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            self._held.append(descriptor)
-            del self._free[resource]
+            self._held[resource] = descriptor
         return None
+
+    def release(self) -> None:
+        """Give all of them back; whoever waits may have them."""
+        while self._held:
+            os.close(self._held.popitem()[1])
 
 
 def _digest(resource: str) -> str:

@@ -7,6 +7,7 @@ with its addresses when its ports are open, and runs until SIGTERM, or until sta
 """
 
 import contextlib
+import gc
 import secrets
 import signal
 import sys
@@ -124,6 +125,7 @@ def run_agent(setup: Setup) -> None:
         agent = Agent(
             setup.node,
             entries,
+            testbed.nodes[setup.node].interlocks,
             server,
             publisher,
             recorder,
@@ -134,6 +136,7 @@ def run_agent(setup: Setup) -> None:
             setup.clock_endpoint,
             setup.boot_tickets,
             Path(setup.locks or setup.state),
+            state / "watchdog.jsonl",
             {
                 "bellringer": version("bellringer"),
                 "testbed": testbed.fingerprint(setup.node),
@@ -148,6 +151,7 @@ def run_agent(setup: Setup) -> None:
             agent.leave_at_end_of(sys.stdin.fileno())
         sys.stdout.write(msgspec.json.encode({"control": endpoints[0], "stream": endpoints[1]}).decode() + "\n")
         sys.stdout.flush()
+        gc.freeze()  # what was loaded is never garbage; to look through it again and again would hold the loop up
         agent.run()
 
 

@@ -115,7 +115,7 @@ def _message(name: str, verb: str, args: Sequence[Any], keywords: Mapping[str, A
     if verb == "get":
         return Get(0, name, args[0], 0, ticket=ticket)
     if verb == "set":
-        return Set(0, name, args[0], args[1], 0, ticket=ticket)
+        return Set(0, name, args[0], args[1], 0, ticket=ticket, confirm=bool(keywords.get("confirm")))
     if verb == "call":
         return CallMessage(0, name, args[0], 0, tuple(args[1:]), dict(keywords), ticket=ticket)
     return Do(0, name, verb, 0, ticket=ticket)

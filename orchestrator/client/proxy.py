@@ -58,6 +58,11 @@ class Instrument:
         found: dict[str, Any] = self._speaker.ask(self._name, Do(0, self._name, "snapshot", 0), VALUE_S)
         return found
 
+    def set(self, name: str, value: Any, *, confirm: bool = False) -> None:
+        """Set a value, as by assigning; ``confirm`` says that raising an emitter more than tenfold is meant."""
+        plain = self._described.plain(name, value)
+        self._speaker.ask(self._name, Set(0, self._name, name, plain, 0, confirm=confirm), VALUE_S)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
@@ -68,8 +73,7 @@ class Instrument:
         if name.startswith("_"):
             object.__setattr__(self, name, value)
             return
-        plain = self._described.plain(name, value)
-        self._speaker.ask(self._name, Set(0, self._name, name, plain, 0), VALUE_S)
+        Instrument.set(self, name, value)
 
     def __dir__(self) -> list[str]:
         return [name for name in object.__dir__(self) if not name.startswith("_")]

@@ -175,14 +175,12 @@ class Client:
     def _ask_once(self, message: Message, arrays: tuple[Array, ...], end: float) -> Answered:
         session = self._session
         id = self._send_surely(message, arrays, end)
-        while True:
+        while (left := end - elapsed_s()) > 0:
+            session.step(left)
             for answer in session.answers:
                 if answer.id == id:
                     session.answers.remove(answer)
                     return answer
-            if (left := end - elapsed_s()) <= 0:
-                break
-            session.step(left)
         session.drop(id)
         raise NoAnswer(
             f"no answer to '{kind_of(message)}' in time; whether it was carried out is unknown",

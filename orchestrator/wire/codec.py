@@ -115,9 +115,7 @@ class Decoder:
             WireError: anything is wrong with the frames. Never anything else.
         """
         try:
-            if len(frames) == 1:
-                return self._decode_alone(frames[0]), []
-            return self._decode([memoryview(frame) for frame in frames])
+            return (self._decode_alone if len(frames) == 1 else self._decode)(frames)
         except WireError:
             raise
         except Exception as error:  # RecursionError, UnicodeDecodeError, MemoryError...: the sender's fault
@@ -126,8 +124,9 @@ class Decoder:
                 hint="do both sides run the same version of bellringer?",
             ) from error
 
-    def _decode_alone(self, frame: Any) -> Any:
-        """Return the message of a header without arrays, in one pass: almost every command and its answer."""
+    def _decode_alone(self, frames: Sequence[Any]) -> tuple[Any, list[Array]]:
+        """Take a header without arrays in one pass: almost every command and its answer."""
+        frame = frames[0]
         if len(frame) > self.limits.header_bytes:
             _check_limits([len(frame)], self.limits)
         _arriving.depth = self.limits.depth
@@ -139,9 +138,10 @@ class Decoder:
             fields = msgspec.structs.astuple(message)
             if not values.PLAIN.issuperset(map(type, fields)):
                 values.inspect(fields, self.limits.depth)
-        return message
+        return message, []
 
-    def _decode(self, frames: list[memoryview]) -> tuple[Any, list[Array]]:
+    def _decode(self, given: Sequence[Any]) -> tuple[Any, list[Array]]:
+        frames = [memoryview(frame) for frame in given]
         if not frames:
             raise WireError("a message without frames came")
         _check_limits([frame.nbytes for frame in frames], self.limits)

@@ -90,38 +90,43 @@ class Gate:
                 hint="ask an admin to enrol a new key",
             )
         calm = self._rate.take(key)
-        message, arrays = self._understand(frames)
-        if self.accepts is not None and type(message) not in self._accepts:
+        try:
+            message, arrays = self._decoder.decode(frames)
+        except WireError:
+            self._check_version(frames)
+            raise
+        kind = type(message)
+        if self.accepts is not None and kind not in self._accepts:
             taken = ", ".join(map(kind_of, self.accepts))
             raise NotAllowed(f"this port does not take '{kind_of(message)}'", hint=f"it takes: {taken}")
-        if not isinstance(message, EStop):
+        if kind is not EStop:
             if not calm:
                 raise TooFast(
                     f"more than {self._rate.per_s:g} requests a second from '{entry.name}'; nothing was done",
                     hint="send fewer, or subscribe to the stream of readings",
                 )
-            self._check(peer, key, entry, message)
+            if kind is Hello:
+                self._greet(peer, key, message)
+            else:
+                self._check(peer, key, entry, message)
         return Incoming(peer, key, entry.role, entry.name, message, arrays)
 
-    def _understand(self, frames: Sequence[Any]) -> tuple[Any, list[Array]]:
-        try:
-            return self._decoder.decode(frames)
-        except WireError:
-            kind, _, version = peek(frames, self.limits)
-            if kind == "hello" and version[0] != VERSION[0]:
-                raise skew(version, VERSION) from None
-            raise
+    def _check_version(self, frames: Sequence[Any]) -> None:
+        """Tell a hello of another version, which need not be understood, by its version."""
+        kind, _, version = peek(frames, self.limits)
+        if kind == "hello" and version[0] != VERSION[0]:
+            raise skew(version, VERSION) from None
+
+    def _greet(self, peer: bytes, key: str, message: Hello) -> None:
+        if message.protocol != PROTOCOL:
+            raise WireError(f"the protocol here is {PROTOCOL}, not {message.protocol!r:.40}")
+        if message.version[0] != VERSION[0]:
+            raise skew(message.version, VERSION)
+        self._greeted[peer, key] = None
+        if len(self._greeted) > 10_000:  # connections end without telling; the longest known may say hello again
+            self._greeted.popitem(last=False)
 
     def _check(self, peer: bytes, key: str, entry: Enrolment, message: Any) -> None:
-        if isinstance(message, Hello):
-            if message.protocol != PROTOCOL:
-                raise WireError(f"the protocol here is {PROTOCOL}, not {message.protocol!r:.40}")
-            if message.version[0] != VERSION[0]:
-                raise skew(message.version, VERSION)
-            self._greeted[peer, key] = None
-            if len(self._greeted) > 10_000:  # connections end without telling; the longest known may say hello again
-                self._greeted.popitem(last=False)
-            return
         if (peer, key) not in self._greeted:
             raise NoHello("the connection did not begin with a hello", hint="say hello, then ask again")
         if not roles.allowed(entry.role, message):

@@ -73,7 +73,7 @@ class Link:
         self.socket = call_curve(self._context.socket(self.kind), self._keys, self._server)
         if self.kind == zmq.DEALER:
             self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what is sent while there is nobody must not arrive later
-        self.socket.setsockopt(zmq.RCVTIMEO, SILENCE_MS)
+            self.socket.setsockopt(zmq.RCVTIMEO, SILENCE_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()

@@ -73,6 +73,8 @@ class Set(Message, tag="set", frozen=True):
     nonce: int
     ttl_s: float = 2.0
     ticket: str = ""
+    confirm: bool = False
+    """Whether somebody means it, though it raises an emitter by more than a factor of ten."""
 
 
 class Call(Message, tag="call", frozen=True):

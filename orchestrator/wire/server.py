@@ -31,8 +31,6 @@ from .values import Array
 from .zap import Knock, Zap
 
 MORE, POLLIN = NOBLOCK | int(zmq.SNDMORE), int(zmq.POLLIN)
-DOOR_S = 0.05
-"""How often it is looked who tried to connect."""
 
 
 class Server:
@@ -78,7 +76,6 @@ class Server:
         self.gate = Gate(enrolled, accepts=accepts, limits=limits, per_s=per_s, burst=burst, clock=clock)
         self._trail = Trail(audit, self.counters, emits, clock)
         self._zap = zap
-        self._door_s = 0.0
         self._knocks: deque[Knock] = deque(maxlen=1000)
         zap.add(name, enrolled, self._knocks.append)
         self.socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, name)
@@ -97,7 +94,7 @@ class Server:
     def close(self) -> None:
         """Close the port; may be called twice."""
         if not self.socket.closed:
-            self._look_at_the_door()
+            self.look_at_the_door()
         close(self.socket, self._monitor)
         self._zap.remove(self.name)
 
@@ -114,7 +111,7 @@ class Server:
     def receive(self, most: int = 100) -> Iterator[Incoming]:
         """Give the requests that are there, at most ``most``; never waits. Poll ``self.socket`` to know when.
 
-        Each is read when the one before it has been seen to, and nobody waits while it is looked at the door.
+        Each is read when the one before it has been seen to; looks at the door when there are no more.
         """
         for _ in range(most):
             try:
@@ -125,11 +122,9 @@ class Server:
             incoming = self._admit(peer, frames)
             if incoming is not None:
                 yield incoming
-            if not self.waiting:
-                break
-        if (now_s := elapsed_s()) >= self._door_s:
-            self._door_s = now_s + DOOR_S
-            self._look_at_the_door()
+        else:
+            return
+        self.look_at_the_door()
 
     @property
     def waiting(self) -> bool:
@@ -208,8 +203,8 @@ class Server:
                 raise
             self.counters["undelivered"] += 1
 
-    def _look_at_the_door(self) -> None:
-        """Count and log who tried to connect since last time."""
+    def look_at_the_door(self) -> None:
+        """Count and log who tried to connect since last time; now and then, it takes as long as a request."""
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             self._monitor.recv_multipart()
             self.counters["handshakes failed"] += 1

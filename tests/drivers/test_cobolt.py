@@ -14,7 +14,13 @@ MLD = b"0785-06-01-0120-100\r\n"
 DPL = b"0561-06-91-0100-100\r\n"
 LIT = [(b"l?\r", b"1\r\n"), (b"gom?\r", b"2\r\n")]
 OFF = [(b"l0\r", b"OK\r\n"), (b"l?\r", b"0\r\n")]
-READY = [(b"ilk?\r", b"0\r\n"), (b"f?\r", b"0\r\n"), (b"gam?\r", b"1\r\n"), (b"@cobas?\r", b"0\r\n")]
+READY = [
+    (b"ilk?\r", b"0\r\n"),
+    (b"f?\r", b"0\r\n"),
+    (b"p?\r", b"0.010000\r\n"),
+    (b"gam?\r", b"1\r\n"),
+    (b"@cobas?\r", b"0\r\n"),
+]
 
 
 def greeting(model=MLD):
@@ -198,6 +204,7 @@ def test_emission_on_leaves_other_modes_and_auto_start_first(peer, laser):
     peer.expects(
         (b"ilk?\r", b"0\r\n"),
         (b"f?\r", b"0\r\n"),
+        (b"p?\r", b"0.010000\r\n"),
         (b"gam?\r", b"2\r\n"),
         (b"cp\r", b"OK\r\n"),
         (b"@cobas?\r", b"1\r\n"),
@@ -210,8 +217,15 @@ def test_emission_on_leaves_other_modes_and_auto_start_first(peer, laser):
 
 def test_emission_on_works_on_a_head_that_knows_no_auto_start(peer, laser):
     unknown = (b"@cobas?\r", b"Syntax error: illegal command\r\n")
-    peer.expects(*READY[:3], unknown, (b"l1\r", b"OK\r\n"), *LIT)
+    peer.expects(*READY[:4], unknown, (b"l1\r", b"OK\r\n"), *LIT)
     laser.emission_on()
+
+
+def test_a_setpoint_left_by_another_program_beyond_the_limit_is_told_and_l1_is_never_sent(peer, laser):
+    laser.file_limits["power"] = (0.0, 0.05)
+    peer.expects(*READY[:2], (b"p?\r", b"0.0502\r\n"))
+    with pytest.raises(LimitError, match=r"setpoint is 0\.0502 W, beyond 0\.05 W \(limit of the testbed file\)"):
+        laser.emission_on()
 
 
 def test_an_open_interlock_is_told_and_l1_is_never_sent(peer, laser):

@@ -6,6 +6,7 @@ time on this machine's monotonic clock, and the power it emits. The lab outlasts
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +47,7 @@ nodes:
         driver: {driver}
         resource: {resource}
         settings: {{power: "10 mW"}}
+        limits: {{power: {{max: "50 mW"}}}}
         model: {{kind: laser, wavelength: "785 nm", max_power: "100 mW"}}
 """
 COORDINATOR, AGENT = "bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"
@@ -233,6 +236,10 @@ class Site:
         self.agent: Process | None = None
         self._open = contextlib.ExitStack()
 
+    def install(self, name: str, text: str, class_name: str) -> None:
+        """Install a driver for the processes that are started from now on."""
+        self.environment = install(self.folder / "packages", name, text, class_name)
+
     def start_coordinator(self, state: str = "coordinator", **more: Any) -> Process:
         endpoints = {name: f"tcp://127.0.0.1:{port}" for name, port in self.ports.items()}
         start = Start(
@@ -369,20 +376,26 @@ def site(cold_site: Site) -> Site:
     return cold_site
 
 
+def install(folder: Path, name: str, text: str, class_name: str) -> dict[str, str]:
+    """Install a driver as another package would; return the environment of a process that finds it."""
+    about = folder / f"{name}_driver-1.0.dist-info"
+    about.mkdir(parents=True)
+    (folder / f"{name}_driver.py").write_text(textwrap.dedent(text))
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-driver\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[bellringer.drivers]\n{name} = {name}_driver:{class_name}\n")
+    return {"PYTHONPATH": str(folder)}
+
+
 @pytest.fixture
 def installed(tmp_path: Path) -> Callable[[str, str, str], dict[str, str]]:
     """Install a driver as another package would; return the environment of a process that finds it."""
+    return functools.partial(install, tmp_path / "packages")
 
-    def install(name: str, text: str, class_name: str) -> dict[str, str]:
-        folder = tmp_path / "packages"
-        about = folder / f"{name}_driver-1.0.dist-info"
-        about.mkdir(parents=True)
-        (folder / f"{name}_driver.py").write_text(text)
-        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-driver\nVersion: 1.0\n")
-        (about / "entry_points.txt").write_text(f"[bellringer.drivers]\n{name} = {name}_driver:{class_name}\n")
-        return {"PYTHONPATH": str(folder)}
 
-    return install
+@pytest.fixture(scope="session")
+def sites() -> type[Site]:
+    """The site's class, for a module that needs another testbed file."""
+    return Site
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from bellringer.testbed.errors import Aborted, QuantityError
 def test_nodes_instruments_values_and_methods_are_there_to_be_completed(lab):
     assert {"alice", "bob-2", "own", "estop", "ack", "status", "run_names", "close"} <= set(dir(lab))
     assert dir(lab.alice) == ["plate"]
-    names = {"angle", "steps", "mode", "locked", "homed", "home", "safe_state", "snapshot"}
+    names = {"angle", "steps", "mode", "locked", "homed", "home", "safe_state", "set", "snapshot"}
     assert set(dir(lab.alice.plate)) == names
     assert list(lab) == ["alice", "bob-2"]
     assert repr(lab["bob-2"]) == "<bob-2: >"

@@ -1,0 +1,81 @@
+"""What guards the light of a node's emitters while it may be on: their own interlocks and measured outputs.
+
+Drivers declare both (``Reading``'s ``closed`` and ``within``). An emitter may have light on from the first thing that
+is asked of it besides reading, until it was confirmed dark again. Meanwhile its guards are read every ``PERIOD_S``, one
+at a time and behind the calls that are waiting: an instrument's own interlock acts in its hardware, and this reading
+makes a fault of it. An answer that is an error, of whatever kind, makes the node dark. In a dry run in lockstep nothing
+is read by itself.
+"""
+
+from collections.abc import Callable, Mapping
+
+from ...drivers.registry import driver_class
+from ...testbed.testbed import InstrumentEntry
+from ..wire.messages import Call, Do, Message, Refusal, Reply, Set
+from .children import Child
+
+PERIOD_S = 1.0
+
+
+class Guards:
+    """The emitters of a node.
+
+    Args:
+        entries: the node's instruments.
+        children: who has each.
+        trip: called with what is wrong; makes dark and latches a fault.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, InstrumentEntry],
+        children: Mapping[str, Child],
+        trip: Callable[[str], object],
+        lockstep: bool,
+    ) -> None:
+        self.emitters = {name: entry for name, entry in entries.items() if driver_class(entry.driver).emits()}
+        self._children, self._trip, self._lockstep = children, trip, lockstep
+        self._through = {name: {name, *_composed_of(name, entries)} for name in self.emitters}
+        """Emitter -> by which instruments its light can be switched on."""
+        self._next_s = dict.fromkeys(self.emitters, 0.0)
+        self._asked: set[str] = set()
+
+    def lit(self) -> list[str]:
+        """Return the emitters that may have light on."""
+        return [name for name in self.emitters if self._through[name] & {*self._children[name].touched}]
+
+    def unattended(self) -> list[str]:
+        """Return those of ``lit`` that are not being made dark already."""
+        return [name for name in self.lit() if not self._children[name].darkening]
+
+    def may_light(self, message: Message) -> bool:
+        """Return whether this request could switch light on, or change it."""
+        if not (isinstance(message, (Set, Call)) or (isinstance(message, Do) and message.verb == "apply")):
+            return False
+        return any(message.instrument in names for names in self._through.values())
+
+    def turn(self, now_s: float) -> None:
+        """Read what is due; call it often."""
+        for name in [] if self._lockstep else self.unattended():
+            child = self._children[name]
+            if name in self._asked or now_s < self._next_s[name] or child.failures:
+                continue
+            self._next_s[name] = now_s + PERIOD_S
+            self._asked.add(name)
+            self._ask(name, child)
+
+    def _ask(self, name: str, child: Child) -> None:
+        restarts = child.restarts
+
+        def take(answer: Reply | Refusal) -> None:
+            self._asked.discard(name)
+            replaced = child.restarts != restarts  # its process died: what follows it makes dark
+            if isinstance(answer, Refusal) and name in self.unattended() and not replaced:
+                self._trip(f"{name}: {answer.what}")
+
+        child.submit(lambda number: Do(number, name, "guard", 0), take)
+
+
+def _composed_of(name: str, entries: Mapping[str, InstrumentEntry]) -> list[str]:
+    node, _, short = name.partition(".")
+    return [f"{node}.{other.partition('.')[2]}" for other, entry in entries.items() if short in entry.parts.values()]
