@@ -182,6 +182,18 @@ class QuantumMemory(Protocol):
     def measure(self, slot: int, basis: str) -> int:
         """Measure the qubit in ``slot`` in basis X, Y or Z, return 0 or 1, and free the slot."""
 
+    def prepare(self, slot: int, state: str) -> None:
+        """Put a fresh qubit into the empty ``slot``, in the eigenstate Z+, Z-, X+, X-, Y+ or Y-; refused if it is taken.
+
+        Among ``held`` it is one of batch 0.
+        """
+
+    def measure_bell(self, first: int, second: int, partner: str = "") -> str:
+        """Measure the qubits in two slots in the Bell basis, return phi+, phi-, psi+ or psi-, and free both slots.
+
+        ``second`` is a slot of the core ``partner`` of the same node, if one is named: an instrument's name.
+        """
+
     def reset(self, slot: int) -> None:
         """Give up the qubit in ``slot``, if there is one."""
 

@@ -19,6 +19,8 @@ from .attempt_records import Records, applied
 
 T = TypeVar("T")
 
+EIGENSTATES = ("Z+", "Z-", "X+", "X-", "Y+", "Y-")
+BELL_STATES = ("phi+", "phi-", "psi+", "psi-")
 _PRINTABLE = {chr(code) for code in range(0x20, 0x7F)} - {"*"}
 
 
@@ -234,6 +236,31 @@ class AttemptCore(Instrument):
         if bit not in ("0", "1"):
             raise self.protocol_error(f"MEASURE {slot} {basis}", said, "expected a bit")
         return int(bit)
+
+    def prepare(self, slot: int, state: str) -> None:
+        """Put a fresh qubit into the empty ``slot``; raises Refused (``slot``) if it is taken."""
+        if state not in EIGENSTATES:
+            raise LimitError(f"'{state}' is no eigenstate", where=self.label, hint=f"valid: {', '.join(EIGENSTATES)}")
+        self._control.ask(f"PREPARE {slot:d} {state}")
+
+    def measure_bell(self, first: int, second: int, partner: str = "") -> str:
+        """Measure two qubits in the Bell basis, the second one perhaps of a partner; a lost reply is asked for again.
+
+        Raises:
+            LimitError: the core has no such partner; nothing was sent.
+        """
+        partners = [each for each in self._greeting.get("partners", "").split(",") if each]
+        if partner and partner not in partners:
+            raise LimitError(
+                f"this core has no gates with '{partner}'",
+                where=self.label,
+                hint=f"its partners: {', '.join(partners) or 'none'}",
+            )
+        said, _ = self._control.ask(f"BELL {first:d} {second:d} {partner or '-'}")
+        label = fields(said).get("label", "")
+        if label not in BELL_STATES:
+            raise self.protocol_error(f"BELL {first} {second}", said, f"expected one of {', '.join(BELL_STATES)}")
+        return label
 
     def reset(self, slot: int) -> None:
         """Give up the qubit in ``slot``, if there is one."""

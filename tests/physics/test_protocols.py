@@ -43,7 +43,7 @@ def test_every_input_arrives_through_every_perfect_pair(state, name):
 def test_eigenstates_are_read_as_they_are_called(name):
     vector = protocols.eigenstate(name)
     read = outcome_probabilities(np.outer(vector, vector.conj()), name[0])
-    assert read[name[1] == "-"] == pytest.approx(1)
+    assert read[int(name[1] == "-")] == pytest.approx(1)
 
 
 def test_mean_over_six_inputs_is_the_closed_form_of_any_pair():

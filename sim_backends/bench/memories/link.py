@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....physics.protocols import eigenstate
 from ....testbed.attempts import AttemptProgram
 from .bulk import BASES, Bits, aged, measure_pairs, readout_table
 from .link_physics import EMITS, LinkPhysics, attempt_optics, click_times
@@ -136,6 +137,15 @@ class MemoryLink:
     def drop(self, node: str, batch: int, k: int) -> None:
         """A node has given up its qubit of attempt ``k``."""
         self.memories.drop(self.qubit(node, batch, k))
+
+    def prepare(self, memory: str, k: int, state: str, t_ps: int) -> None:
+        """Take in a fresh qubit (``memory``, 0, ``k``) of a memory in the eigenstate ``state`` such as "X+"."""
+        vector = eigenstate(state)
+        self.memories.store({(memory, 0, k): memory}, np.outer(vector, vector.conj()), [t_ps])
+
+    def bell_measure(self, first: tuple[str, int, int], second: tuple[str, int, int], t_ps: int) -> str:
+        """Measure two qubits of one node in the Bell basis at ``t_ps`` (ps), give them up, return the label read."""
+        return self.memories.bell_measure(first, second, t_ps)
 
     def qubit(self, node: str, batch: int, k: int) -> tuple[str, int, int]:
         """Return the name in the memories of a node's qubit of attempt ``k``, its pair stored there.

@@ -19,7 +19,7 @@ _LONGEST_PROGRAM = 1 << 20
 _PROGRAMS = 8
 _PAGE = 256
 _LOAD = re.compile(r"([1-9]\d{0,17}) LOAD ([0-9a-f]{64}) ([1-9]\d{0,17})")
-_ONCE = ("OPERATE", "MEASURE")
+_ONCE = ("OPERATE", "MEASURE", "PREPARE", "BELL")
 """Commands that are answered again, but not done twice."""
 
 
@@ -296,6 +296,24 @@ class Commands:
             raise ValueError
         return [f"OK bit={self._core.memory.measure(_number(slot), basis)}"]
 
+    def _prepare(self, argument: str) -> list[str]:
+        slot, state = argument.split(" ")
+        if state not in ("Z+", "Z-", "X+", "X-", "Y+", "Y-"):
+            raise ValueError
+        try:
+            self._core.memory.prepare(_number(slot), state)
+        except NoQubit:
+            raise Refusal("slot", "there is no such slot, or it is taken") from None
+        return ["OK"]
+
+    def _bell(self, argument: str) -> list[str]:
+        first, second, partner = argument.split(" ")
+        partners = self._core.partners()
+        if partner != "-" and partner not in partners:
+            raise Refusal("slot", "there are no gates with that core")
+        other = self._core if partner == "-" else partners[partner]
+        return [f"OK label={self._core.memory.measure_bell(_number(first), other.memory, _number(second))}"]
+
     def _reset(self, argument: str) -> list[str]:
         self._core.memory.reset(_number(argument))
         return ["OK"]
@@ -314,6 +332,8 @@ class Commands:
         "SLOTS": _slots,
         "OPERATE": _operate,
         "MEASURE": _measure,
+        "PREPARE": _prepare,
+        "BELL": _bell,
         "RESET": _reset,
     }
 

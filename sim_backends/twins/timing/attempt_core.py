@@ -107,11 +107,22 @@ class AttemptCoreTwin(Twin):
             "serial": f"{sum(self.name.encode()) % 10_000:04d}",
             "firmware": "1",
             "traits": ",".join(traits),
+            "partners": ",".join(self.partners()),
             "resolution": round(self.model.resolution * 1e12),
             "slots": len(self.memory.slots),
             "lead": self.lead_ps,
         }
-        return "attempt/1 " + " ".join(f"{key}={value}" for key, value in words.items())
+        return "attempt/1 " + " ".join(f"{key}={value}" for key, value in words.items() if value != "")
+
+    def partners(self) -> "dict[str, AttemptCoreTwin]":
+        """Return the other cores of this node whose qubits it has gates with, by instrument."""
+        found = {}
+        for name, twin in self.lab.twins.items():
+            node, _, instrument = name.partition(".")
+            if isinstance(twin, AttemptCoreTwin) and twin is not self and node == self.core_name:
+                if self.memory.slots and twin.memory.slots:
+                    found[instrument] = twin
+        return found
 
     @property
     def lead_ps(self) -> int:

@@ -9,6 +9,7 @@ from .attempt_run import Qubit, Run
 
 if TYPE_CHECKING:
     from .attempt_core import AttemptCoreTwin
+    from .herald_link import HeraldSource
 
 
 class NoQubit(Exception):
@@ -20,6 +21,7 @@ class Memory:
 
     def __init__(self, core: "AttemptCoreTwin", slots: int) -> None:
         self._core = core
+        self._prepared = 0
         self.slots: list[Qubit | None] = [None] * slots
 
     def free(self) -> int | None:
@@ -30,22 +32,22 @@ class Memory:
         """Keep the qubit of attempt ``k``; without a free slot it is lost."""
         slot = self.free()
         if slot is None:
-            self._source_drop(Qubit(run, k))
+            self._source_drop(run.qubit(k))
         else:
-            self.slots[slot] = Qubit(run, k)
+            self.slots[slot] = run.qubit(k)
 
     def lines(self) -> list[str]:
         """Return slot, batch, attempt and age (ps) of every qubit held."""
         now = self._core.lab.now_ps
-        return [f"{n} {q.run.batch} {q.k} {now - q.begin_ps}" for n, q in enumerate(self.slots) if q is not None]
+        return [f"{n} {q.batch} {q.k} {now - q.begin_ps}" for n, q in enumerate(self.slots) if q is not None]
 
     def correct(self, run: Run, k: int, operation: str, not_after_ps: int) -> str:
         """Apply a correction now; return why not, or nothing if it was applied."""
         now = self._core.lab.now_ps
-        qubit = next((q for q in self.slots if q is not None and (q.run, q.k) == (run, k)), None)
+        qubit = next((q for q in self.slots if q is not None and (q.batch, q.k) == (run.batch, k)), None)
         if qubit is None and run.still_there(k) and self.free() is not None:
             self.store(run, k)
-            qubit = Qubit(run, k)
+            qubit = run.qubit(k)
         if k in run.corrected:
             return "double"
         if now > not_after_ps:
@@ -65,9 +67,28 @@ class Memory:
         """Measure now, free the slot, return 0 or 1."""
         qubit = self._at(slot)
         self.slots[slot] = None
-        link = self._core.link
-        assert link is not None  # without a link no qubit was ever stored
-        return link.source.measure(self._core.core_name, qubit.run.batch, qubit.k, basis, self._core.lab.now_ps)
+        return self._source().measure(qubit.owner, qubit.batch, qubit.k, basis, self._core.lab.now_ps)
+
+    def prepare(self, slot: int, state: str) -> None:
+        """Put a fresh qubit into an empty slot."""
+        if not 0 <= slot < len(self.slots) or self.slots[slot] is not None or self._core.link is None:
+            raise NoQubit
+        self._prepared += 1
+        now = self._core.lab.now_ps
+        qubit = self.slots[slot] = Qubit(self._core.name, 0, self._prepared, now)
+        self._source().prepare(qubit.owner, qubit.k, state, now)
+
+    def measure_bell(self, slot: int, other: "Memory", other_slot: int) -> str:
+        """Measure two qubits in the Bell basis, free both slots, return the label read."""
+        first, second = self._at(slot), other._at(other_slot)
+        if first is second:
+            raise NoQubit
+        self.slots[slot] = other.slots[other_slot] = None
+        names = [
+            memory._source().qubit(qubit.owner, qubit.batch, qubit.k)
+            for memory, qubit in ((self, first), (other, second))
+        ]
+        return self._source().bell_measure(names[0], names[1], self._core.lab.now_ps)
 
     def reset(self, slot: int) -> None:
         """Free a slot."""
@@ -85,9 +106,14 @@ class Memory:
 
     def _operate(self, qubit: Qubit, operation: str) -> None:
         if self._core.link is not None:
-            name, now = self._core.core_name, self._core.lab.now_ps
-            self._core.link.source.operate(name, qubit.run.batch, qubit.k, operation, now)
+            now = self._core.lab.now_ps
+            self._core.link.source.operate(qubit.owner, qubit.batch, qubit.k, operation, now)
 
     def _source_drop(self, qubit: Qubit) -> None:
         if self._core.link is not None:
-            self._core.link.source.drop(self._core.core_name, qubit.run.batch, qubit.k)
+            self._core.link.source.drop(qubit.owner, qubit.batch, qubit.k)
+
+    def _source(self) -> "HeraldSource":
+        link = self._core.link
+        assert link is not None  # without a link no qubit was ever stored
+        return link.source

@@ -16,14 +16,17 @@ OVER = ("DONE", "DARK")
 
 @dataclass(frozen=True)
 class Qubit:
-    """A qubit in a memory slot."""
+    """A qubit in a memory slot.
 
-    run: "Run"
+    Attributes:
+        owner, batch, k: its name for the physics; one that was prepared by a command has batch 0.
+        begin_ps: when its attempt began, or when it was prepared.
+    """
+
+    owner: str
+    batch: int
     k: int
-
-    @property
-    def begin_ps(self) -> int:
-        return self.run.start_ps + self.k * self.run.program.period_ps
+    begin_ps: int
 
 
 class Run:
@@ -142,10 +145,15 @@ class Run:
         else:
             basis = self.program.basis(self.core.core_name, k)
             if basis and self.core.link is not None:
-                begin_ps = self.start_ps + k * self.program.period_ps
-                bit = self.core.link.source.measure(self.core.core_name, self.batch, k, basis, begin_ps)
+                ends = [p.begin_ps + p.length_ps for p in self.program.pulses if p.node == self.core.core_name]
+                read_ps = self.start_ps + k * self.program.period_ps + max(ends, default=0)
+                bit = self.core.link.source.measure(self.core.core_name, self.batch, k, basis, read_ps)
                 self.core.record("M", f"{self.batch} {k} {basis} {bit}")
         self._enough()
+
+    def qubit(self, k: int) -> Qubit:
+        """Return this node's qubit of attempt ``k``."""
+        return Qubit(self.core.core_name, self.batch, k, self.start_ps + k * self.program.period_ps)
 
     def still_there(self, k: int) -> bool:
         """Return whether the qubit of attempt ``k`` was kept by no herald, but not overwritten either."""

@@ -47,6 +47,15 @@ class HeraldSource(Protocol):
     def drop(self, node: str, batch: int, k: int) -> None:
         """A node has given up its qubit of attempt ``k``."""
 
+    def prepare(self, memory: str, k: int, state: str, t_ps: int) -> None:
+        """Take in a fresh qubit (``memory``, 0, ``k``) of a memory in the eigenstate ``state`` such as "X+"."""
+
+    def qubit(self, node: str, batch: int, k: int) -> tuple[str, int, int]:
+        """Return the name of a qubit by which every source of the lab knows it from now on."""
+
+    def bell_measure(self, first: tuple[str, int, int], second: tuple[str, int, int], t_ps: int) -> str:
+        """Measure two qubits of one node in the Bell basis at ``t_ps`` (ps), give them up, return the label read."""
+
 
 class _Batch:
     def __init__(self) -> None:
