@@ -42,6 +42,10 @@ class AttemptCore(Instrument):
     boot = Reading(lambda core: core._greeting.get("boot", ""), kind=str, doc="Another text after each start of it.")
     garbage = Reading(lambda core: int(core._status()["garbage"]), kind=int, doc="Lines it could not understand.")
 
+    records_lost = Reading(
+        lambda core: core._records.lost, kind=int, doc="Records the core no longer had when they were missed."
+    )
+
     def __init__(
         self,
         resource: str,

@@ -72,10 +72,11 @@ class Records:
             try:
                 _, lines = self._control.ask(f"RECORDS {self._next} {min(_PAGE, last + 1 - self._next)}")
             except Refused as refusal:
-                if refusal.code != "gone":
+                oldest = fields(refusal.what).get("first", "")
+                if refusal.code != "gone" or not oldest.isdecimal() or int(oldest) <= self._next:
                     raise
-                self.lost += 1
-                self._next += 1
+                self.lost += int(oldest) - self._next
+                self._next = int(oldest)
                 continue
             before = self._next
             for line in lines:

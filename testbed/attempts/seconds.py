@@ -18,7 +18,7 @@ class Grid:
         return -(-time_ps // self._step) * self._step
 
     def span(self, name: str, seconds: float) -> int:
-        """Return a time of zero or more in ps, rounded up to the grid; a rest below 1 fs is rounding noise.
+        """Return a time of zero or more in ps, rounded up to the grid; the noise of binary fractions is no rest.
 
         Raises:
             ProgramError: no finite number, negative, or longer than 53 days.
@@ -27,7 +27,8 @@ class Grid:
             raise ProgramError(f"{name} is {seconds!r}, not a time", hint="give a finite number of seconds")
         if not 0 <= seconds <= LONGEST_PS * 1e-12:
             raise ProgramError(f"{name} is {seconds:g} s", hint="a time here is 0 s or more and at most 53 days")
-        return self.up(math.ceil(seconds * 1e12 - 1e-3))
+        exact = seconds * 1e12
+        return self.up(max(0, math.ceil(exact - max(1e-3, 4e-16 * exact))))
 
     def length(self, name: str, seconds: float) -> int:
         """Return ``span`` of a time that must not be zero."""

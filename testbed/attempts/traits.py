@@ -11,7 +11,7 @@ class Traits:
     branching: leaves the attempt loop, or keeps a qubit out of it, when it hears of a herald.
     records_heralds: matches clicks against the herald table and numbers what it finds.
     feedforward_in: applies a correction that reaches it while the batch runs, and says when.
-    resolution_ps: all times of a program must be multiples of this.
+    resolution_ps: period and pulses of a program must be multiples of this, ps.
     """
 
     absolute_start: bool

@@ -115,11 +115,12 @@ class Commands:
             if self._core.control is not None:
                 raise Refusal("role", "somebody else has control")
             self._core.take_control(session, lease_ms / 1000)
+            self._once = ("", "")  # numbers begin anew
             return [f"OK lease={lease_ms}"]
         if words[0] == "records" and len(words) == 2:
             first = _number(words[1]) or self._core.last_record + 1
             if self._core.records(first, 0) is None:
-                raise Refusal("gone", "these records are no longer known")
+                raise Refusal("gone", f"first={self._core.oldest_record}")
             self._core.lab.after(0.0, lambda: self._core.listen(session, first), owner=self._core.name)
             return [f"OK records={self._core.last_record}"]
         if words == ["feedforward"]:
@@ -215,7 +216,7 @@ class Commands:
 
     def _commit(self, argument: str) -> list[str]:
         run = self._known(_number(argument))
-        if run.state in ("COMMITTED", "RUNNING"):
+        if run.was_committed:
             return [f"OK state={run.state}"]
         late_ps = self._core.lab.now_ps - run.start_ps
         if late_ps >= 0:
@@ -265,7 +266,7 @@ class Commands:
         first, most = map(_number, argument.split(" "))
         lines = self._core.records(first, min(most, _PAGE))
         if lines is None:
-            raise Refusal("gone", "these records are no longer known")
+            raise Refusal("gone", f"first={self._core.oldest_record}")
         return _listed(lines)
 
     def _known(self, batch: int) -> Run:

@@ -215,9 +215,14 @@ class AttemptCoreTwin(Twin):
             if session.role == "records":
                 session.say(line, delay_s=self.model.reaction)
 
+    @property
+    def oldest_record(self) -> int:
+        """Return the number of the oldest record that is still known, or of the next one."""
+        return self._records[0][0] if self._records else self.last_record + 1
+
     def records(self, first: int, most: int) -> list[str] | None:
         """Return records from number ``first`` on, None if that one is no longer known."""
-        if self._records and first < self._records[0][0]:
+        if first < self.oldest_record:
             return None
         return [line for number, line in self._records if first <= number < first + most]
 

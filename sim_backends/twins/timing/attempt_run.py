@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....testbed.attempts import AttemptProgram
+from .herald_link import Clicks
 
 if TYPE_CHECKING:
     from .attempt_core import AttemptCoreTwin
@@ -32,21 +33,21 @@ class Run:
         self.core, self.program, self.batch, self.epoch, self.start_ps = core, program, batch, epoch, start_ps
         self.key = (batch, start_ps, program.digest)
         """What the cores of a link must agree on to run the same batch."""
-        self.state, self.stopped_by = "ARMED", ""
+        self.state, self.stopped_by, self.was_committed = "ARMED", "", False
         self.end_ps = self.lateness_ps = self.underflows = 0
         self.first_hseq = self.records = self.heralds = 0
         self.applied: list[str] = []
         self.corrected: set[int] = set()
         self._table = program.table()
         self._next = 0
-        self._clicks: tuple[Any, Any, Any] | None = None
+        self._clicks: Clicks | None = None
         self._at(start_ps, self._begin)
 
     # --- the way through the states ---------------------------------------------------------------------------
 
     def commit(self) -> None:
         """From ARMED to COMMITTED; the link counts on us from now on."""
-        self.state = "COMMITTED"
+        self.state, self.was_committed = "COMMITTED", True
         if self.core.link is not None:
             self.core.link.committed(self.core.core_name, self)
 
@@ -106,10 +107,11 @@ class Run:
     def _click(self) -> None:
         if self.state != "RUNNING" or self._clicks is None or self.core.link is None:
             return
-        k, pattern, t_ps = (int(values[self._next]) for values in self._clicks)
+        k, pattern, t_ps, doubled = (int(values[self._next]) for values in self._clicks)
         self._next += 1
         if not self.program.calibrates(k) and self.core.link.emitted(self, k):
             reason = "" if pattern in self._table else "unknown pattern"
+            reason = "two clicks in one window" if doubled else reason
             reason = "overflow" if self.core.take_fault("overflow") else reason
             hseq = self.core.herald(f"{self.batch} {k} {pattern} {t_ps} {reason or '-'}")
             self.first_hseq = self.first_hseq or hseq

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _REMEMBERED = 32
 
 Ints = npt.NDArray[np.int64]
+Clicks = tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]
+"""Attempt, pattern and hardware time (ps) of each click, and whether it was a double one."""
 
 
 class HeraldSource(Protocol):
@@ -32,6 +34,9 @@ class HeraldSource(Protocol):
 
         ``emitting`` are the nodes whose cores run the batch.
         """
+
+    def doubled(self, batch: int) -> npt.NDArray[np.bool_]:
+        """Return for each click of a batch whether a detector clicked twice in one window, which no pattern shows."""
 
     def operate(self, node: str, batch: int, k: int, operation: str, t_ps: int) -> None:
         """Apply I, X, Y, Z or H at hardware time ``t_ps`` (ps) to a node's qubit of attempt ``k``."""
@@ -46,7 +51,7 @@ class HeraldSource(Protocol):
 class _Batch:
     def __init__(self) -> None:
         self.runs_until: dict[str, int | None] = {}
-        self.clicks: tuple[Ints, Ints, Ints] | None = None
+        self.clicks: Clicks | None = None
 
 
 class HeraldLink:
@@ -80,13 +85,13 @@ class HeraldLink:
         if known is not None and known.runs_until.get(name, 0) is None:
             known.runs_until[name] = run.core.lab.now_ps
 
-    def clicks(self, run: "Run") -> tuple[Ints, Ints, Ints]:
-        """Return (k, pattern, t_ps) of a batch; drawn when first asked for, at or after the start time."""
+    def clicks(self, run: "Run") -> Clicks:
+        """Return the clicks of a batch; drawn when first asked for, at or after the start time."""
         known = self._batches[run.key]
         if known.clicks is None:
             running = [node for node in run.program.nodes if known.runs_until.get(node, 0) is None]
             drawn = self.source.batch(run.program, run.batch, run.start_ps, run.program.attempts, tuple(running))
-            known.clicks = drawn
+            known.clicks = (*drawn, self.source.doubled(run.batch))
         return known.clicks
 
     def emitted(self, run: "Run", k: int) -> bool:

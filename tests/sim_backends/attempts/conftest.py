@@ -20,14 +20,19 @@ class ScriptedLink:
 
     def __init__(self, clicks: Iterable[tuple[int, int]], flight_ps: int = 1_000_000) -> None:
         self.clicks, self.flight_ps = list(clicks), flight_ps
+        self.twice: set[int] = set()
+        """Attempts in which a detector clicks twice in a window."""
         self.asked: list[tuple[int, int, tuple[str, ...]]] = []
         self.done: list[tuple[Any, ...]] = []
 
     def batch(self, program: Any, batch: int, start_ps: int, attempts: int, emitting: tuple[str, ...]) -> Any:
         self.asked.append((batch, attempts, emitting))
         chosen = [(k, pattern) for k, pattern in self.clicks if k < attempts] if emitting else []
-        k = np.array([each for each, _ in chosen], np.int64)
+        k = self.k = np.array([each for each, _ in chosen], np.int64)
         return k, np.array([each for _, each in chosen], np.int64), start_ps + k * program.period_ps + self.flight_ps
+
+    def doubled(self, batch: int) -> Any:
+        return np.isin(self.k, list(self.twice))
 
     def operate(self, node: str, batch: int, k: int, operation: str, t_ps: int) -> None:
         self.done.append(("operate", node, batch, k, operation, t_ps))

@@ -197,6 +197,19 @@ def test_clicks_of_calibration_periods_herald_nothing(three, all_three, talk, la
     assert [line.split(" ")[4] for line in records.said() if line.startswith("H")] == ["3", "9"]
 
 
+def test_a_detector_that_clicks_twice_in_a_window_heralds_nothing(three, all_three, talk, lab, started):
+    records = talk(three.charlie, "records", "0")
+    three.source.twice = {3}
+    started(all_three.values(), three.program())
+    lab.advance_to(2 * S)
+    assert [line.split(" ", 6)[4:] for line in records.said() if line.startswith("H")] == [
+        ["3", "1", f"{S + 3 * P + 1_000_000} two clicks in one window"],
+        ["7", "3", f"{S + 7 * P + 1_000_000} unknown pattern"],
+        ["9", "2", f"{S + 9 * P + 1_000_000} -"],
+    ]
+    assert three.alice.memory.lines()[0].startswith("0 7 9 ")
+
+
 def test_row_17_lost_input_is_no_herald(three, all_three, talk, lab, started):
     records = talk(three.charlie, "records", "0")
     three.charlie.own_fault("overflow")

@@ -98,6 +98,7 @@ def test_it_is_both_capabilities_and_says_who_it_is(driven):
         "outputs_on": False,
         "boot": cores.alice.boot,
         "garbage": 0,
+        "records_lost": 0,
     }
 
 
@@ -365,6 +366,44 @@ def test_row_13_a_bit_is_measured_once_however_often_it_is_asked_for(driven):
     cores.bench.alice.main_port.faults.append(Fault("drop", 2))
     assert cores.alice.measure(0, "X") == 1
     assert [each[0] for each in cores.bench.source.done] == ["measure"]
+
+
+def test_row_13_a_lost_reply_to_commit_is_no_refusal_though_the_batch_is_over_meanwhile(driven):
+    cores = driven()
+    program = cores.bench.program(keep="measure")
+    for core in (cores.alice, cores.bob):
+        core.load(program)
+        core.arm(7, 1, cores.now() + S // 2, program.digest)
+    cores.bench.alice.main_port.faults.append(Fault("drop", 1))
+    cores.alice.commit(7)
+    assert cores.now() > S
+    assert cores.alice.state == "DONE"
+
+
+def test_row_13_a_bit_of_an_old_connection_is_not_given_again(driven):
+    cores = driven()
+    cores.run(cores.bench.program(), ahead_ps=S // 2)
+    cores.charlie.read_heralds(1.0)
+    cores.alice.abandon()
+    cores.alice.open()
+    assert cores.alice.measure(0, "X") == 1
+    cores.alice.abandon()
+    cores.alice.open()
+    with pytest.raises(Refused, match="there is no qubit in it"):
+        cores.alice.measure(0, "X")
+
+
+def test_records_that_are_gone_are_counted_and_passed_over(driven):
+    cores = driven()
+    core = cores.bench.charlie
+    core._sessions, sessions = {}, core._sessions  # nobody hears what comes now
+    for number in range(1, 5001):
+        core.herald(f"1 {number} 1 {number} -")
+    core._sessions = sessions
+    cores.run(cores.bench.program(keep="measure"), ahead_ps=S // 2)
+    heralds = cores.charlie.read_heralds(1.0)
+    assert cores.charlie.records_lost == heralds[0].hseq - 1 > 900
+    assert [each.hseq for each in heralds] == [*range(heralds[0].hseq, heralds[-1].hseq + 1)]
 
 
 def test_row_13_silence_is_an_error_after_three_tries(driven):
