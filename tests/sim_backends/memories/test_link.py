@@ -8,6 +8,7 @@ from bellringer.physics import states
 from bellringer.sim_backends.bench.memories.bulk import aged, measure_pairs, readout_table
 from bellringer.sim_backends.bench.memories.link_physics import attempt_optics
 from bellringer.testbed.attempts import Calibration, Readout, Stop
+from bellringer.testbed.attempts.terms import Terms
 
 T = 10**13
 BOTH = ("alice", "bob")
@@ -47,6 +48,18 @@ def test_heralds_come_inside_their_window_of_the_stations_period(setup):
     mean = (rest[has_late] - late.begin_ps).mean()
     spread = 12e3 / math.sqrt(has_late.sum())
     assert mean == pytest.approx(12e3, abs=5 * spread + 800)  # 12 ns photon; the window of 50 ns cuts its tail
+
+
+def test_photons_of_many_attempts_are_under_way_where_periods_are_short(setup):
+    """1 km each at a period of 3 us: the station's counter is ahead by whole periods, records have the node's own."""
+    lab = setup(even=True)
+    program = lab.program(Terms(most_attempts=100_000, most_s=1.0, keep="measure", target=None, period_s=3e-6))
+    assert program.shift >= 2
+    found = clicks(setup, lab.link(), program)
+    emitted = max(p.begin_ps for p in program.pulses if (p.node, p.channel) == ("bob", "excite"))
+    flight = found.t_ps - T - found.k * program.period_ps - emitted
+    least = 1000 * 1.468 / 299_792_458 * 1e12
+    assert ((flight >= least - 2) & (flight <= least + 50_000)).all()
 
 
 def test_reasons_tell_heralds_from_other_patterns(setup):
