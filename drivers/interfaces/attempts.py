@@ -85,7 +85,7 @@ class Held:
 
     Attributes:
         slot: number of the memory slot.
-        batch: the batch it comes from.
+        batch: the batch it comes from; 0 for one that was prepared by itself.
         k: attempt index.
         age_ps: time since its attempt began, ps.
     """

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ....physics.protocols import eigenstate
 from ....testbed.attempts import AttemptProgram
@@ -87,6 +88,11 @@ class MemoryLink:
         """
         found = self.clicks(program, batch, start_ps, attempts, emitting)
         return found.k, found.pattern, found.t_ps
+
+    def doubled(self, batch: int) -> npt.NDArray[np.bool_]:
+        """Return bool[n], whether a detector clicked twice in one window, for each click of a batch."""
+        found = self._batches[batch]
+        return found.table.doubled[found.outcome]
 
     def clicks(
         self, program: AttemptProgram, batch: int, start_ps: int, attempts: int, emitting: tuple[str, ...]

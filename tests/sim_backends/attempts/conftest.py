@@ -44,6 +44,16 @@ class ScriptedLink:
     def drop(self, node: str, batch: int, k: int) -> None:
         self.done.append(("drop", node, batch, k))
 
+    def prepare(self, memory: str, k: int, state: str, t_ps: int) -> None:
+        self.done.append(("prepare", memory, k, state, t_ps))
+
+    def qubit(self, node: str, batch: int, k: int) -> tuple[str, int, int]:
+        return node, batch, k
+
+    def bell_measure(self, first: Any, second: Any, t_ps: int) -> str:
+        self.done.append(("bell", first, second, t_ps))
+        return "psi-"
+
 
 def fields(**changes: Any) -> dict[str, Any]:
     """A program of 1000 attempts of 5 us: d0 heralds psi+, d1 psi-."""

@@ -82,7 +82,7 @@ def test_outcomes_of_heralded_attempts_are_recorded_in_their_bases(three, all_th
     started(all_three.values(), three.program(keep="measure", readout=readout))
     lab.advance_to(2 * S)
     assert records.said() == ["M 1 7 3 X 1", "M 2 7 9 Y 1", "E 3 7 DONE attempts"]
-    assert three.source.done[0] == ("measure", "alice", 7, 3, "X", S + 3 * P)
+    assert three.source.done[0] == ("measure", "alice", 7, 3, "X", S + 3 * P + 1500)
 
 
 def test_without_a_line_a_qubit_is_there_until_the_next_attempt_overwrites_it(bench, talk, lab, started):
