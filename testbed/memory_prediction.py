@@ -42,6 +42,7 @@ class MemoryPrediction:
         probability: of a herald per attempt, by label.
         fidelity: to the target, by label, when both nodes know the herald and the correction is done.
         state: complex128[4, 4] by label at that time.
+        heralded: complex128[4, 4] by label as the herald leaves it, before storage and correction.
         period_s: shortest period of attempts that keep their qubits.
         age_s: age of the qubits when the herald is known.
         efficiency: of both nodes, from emission to click inside the window.
@@ -50,6 +51,7 @@ class MemoryPrediction:
     probability: dict[str, float]
     fidelity: dict[str, float]
     state: dict[str, Matrix]
+    heralded: dict[str, Matrix]
     period_s: float
     age_s: float
     efficiency: tuple[float, float]
@@ -88,14 +90,15 @@ def predict_memory_link(testbed: Testbed, wiring: Wiring, link_name: str, wait_s
     prepared_s = min(pulse.begin_ps for pulse in program.pulses if pulse.channel != "prepare") * 1e-12
     age_s = program.round_trip_ps * 1e-12 - prepared_s
     efficiency, instrument = _attempt(testbed, link, paths, memories, program)
-    probability, fidelities, states = {}, {}, {}
+    probability, fidelities, states, heralded = {}, {}, {}, {}
     for label, patterns in HERALDS[link.scheme].items():
         rho: Matrix = np.sum([instrument[pattern] for pattern in patterns], axis=0)
         probability[label] = float(np.trace(rho).real)
         if probability[label] > 0:
-            states[label] = _delivered(rho / probability[label], label, link, memories, age_s + wait_s)
+            heralded[label] = _heralded(rho / probability[label], memories)
+            states[label] = _delivered(heralded[label], label, link, memories, age_s + wait_s)
             fidelities[label] = float(fidelity(states[label], link.target))
-    return MemoryPrediction(probability, fidelities, states, program.period_ps * 1e-12, age_s, efficiency)
+    return MemoryPrediction(probability, fidelities, states, heralded, program.period_ps * 1e-12, age_s, efficiency)
 
 
 def _attempt(
@@ -145,9 +148,14 @@ def _caught(head_s: float, program: AttemptProgram, memory: SpinQubitModel) -> f
     return math.exp(-max(0.0, head_s) / memory.lifetime) - math.exp(-max(0.0, tail_s) / memory.lifetime)
 
 
-def _delivered(rho: Matrix, label: str, link: MemoryLink, memories: list[SpinQubitModel], age_s: float) -> Matrix:
+def _heralded(rho: Matrix, memories: list[SpinQubitModel]) -> Matrix:
     for qubit, memory in enumerate(memories):
         rho = channels.depolarise(rho, qubit, channels.spin_photon_probability(memory.spin_photon_fidelity))
+    return rho
+
+
+def _delivered(rho: Matrix, label: str, link: MemoryLink, memories: list[SpinQubitModel], age_s: float) -> Matrix:
+    for qubit, memory in enumerate(memories):
         rho = channels.stored(rho, qubit, 0.0, age_s, memory.t1, memory.t2, memory.stretch)
     operation = correction(label, link.target)
     if operation != "I":  # done by the first node
