@@ -1,53 +1,21 @@
 """Entanglement swapping: two kept pairs that meet at a middle node become one pair of the outer nodes."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ...analysis import Estimate, fidelity_from_correlators
+from ...analysis import fidelity_from_correlators, selected_fraction
 from ...analysis.fidelity import BASES, SIGNS
-from ...physics.channels import confusion, misread, outcome_probabilities
-from ...physics.protocols import bell_readout, swapped, swapped_label
-from ...physics.states import Matrix, correction
+from ...physics.protocols import swapped_label
+from ...physics.states import correction
 from ...testbed.errors import BellringerError
-from ...testbed.memory_forecast import PairForecast, forecast_pairs
+from ...testbed.memory_forecast import forecast_pairs
 from ...testbed.memory_models import MemoryLink
 from ..comparison import comparison
 from ..figures import Figure
-from ..memories import empty, memory_link, node_of, operations, qubit_of
+from ..memories import empty, memory_link, node_of, qubit_of
 from ..pairs import Entanglement, Pair
 from ..run import Run
 from ..sequence import sequence
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Two links that meet at a node.
-
-    Attributes:
-        links: their names.
-        memories: outer one, the middle node's two, the other outer one.
-    """
-
-    links: tuple[str, str]
-    memories: tuple[str, str, str, str]
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One swap.
-
-    Attributes:
-        pairs: of the first and the second link.
-        ages_s: of the four qubits when they were measured, since the beginning of their attempts.
-        bases: of the outer nodes.
-        bits: read at the outer nodes.
-    """
-
-    pairs: tuple[Pair, Pair]
-    ages_s: tuple[float, float, float, float]
-    bases: str
-    bits: tuple[int, int]
+from ..swaps import Chain, Shot, predicted_fidelity
 
 
 @sequence
@@ -57,14 +25,15 @@ def swap(
     second: str = "",
     shots: int = 40,
     target: str = "phi+",
-    max_age_s: float = 0.01,
+    max_age_s: float = 0.5,
     min_fidelity: float = 0.0,
     deadline_s: float = 600.0,
 ) -> None:
     """Swap ``shots`` times in each of XX, YY and ZZ over two links; fidelity of the outer pair to ``target``.
 
     The middle node measures its two qubits in the Bell basis; what it reads, and what the pairs were, decides what the
-    last node does. ``max_age_s`` is the memory cut-off of both pairs, ``deadline_s`` is for each.
+    last node does. ``max_age_s`` is the memory cut-off: when the second pair comes and the first one is older, both are
+    given up, and ``young_enough`` says how often they were not. ``deadline_s`` is for each pair.
     """
     chain = chain_of(run, first, second)
     empty(run, *chain.memories)
@@ -72,23 +41,28 @@ def swap(
         raise BellringerError(f"'{target}' is no Bell state", hint="choose one of " + ", ".join(SIGNS))
     wanted = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
     taken: list[Shot] = []
+    tried = 0
     asked: dict[str, Entanglement] = {}
     for bases in run.scan([each for _ in range(shots) for each in BASES], "swaps"):
         pairs = [_pair(run, chain, number, wanted, asked) for number in (0, 1)]
         if pairs[0] is None or pairs[1] is None:
             empty(run, *chain.memories)
             continue
-        taken.append(_swap(run, chain, (pairs[0], pairs[1]), target, bases))
+        tried += 1
+        shot = _swap(run, chain, (pairs[0], pairs[1]), target, bases, max_age_s)
+        if shot is not None:
+            taken.append(shot)
     for name, found in asked.items():
         run.result(f"pair_rate_{name}", found.rate)
         run.result(f"selected_fraction_{name}", found.selected_fraction)
-    run.result("fidelity", measured_fidelity(taken, target))
+    run.result("fidelity", fidelity_from_correlators(_counts(taken), target))
+    run.result("young_enough", selected_fraction(len(taken), tried))
     run.figure(_table(taken, target))
     forecasts = [forecast_pairs(run.testbed, name) for name in chain.links]
     if forecasts[0] is None or forecasts[1] is None or not taken:
         run.note("no prediction: nothing was swapped, or the testbed file gives no model for a part of these links")
         return
-    value = predicted(chain, (forecasts[0], forecasts[1]), taken, target)
+    value = predicted_fidelity(chain, (forecasts[0], forecasts[1]), taken, target)
     caption = "Predicted from the ages of all qubits, gates and readout, readout errors of the outer nodes included."
     run.figure(comparison(run, {"fidelity": value}, "Swapping against prediction", caption))
 
@@ -130,10 +104,13 @@ def _pair(run: Run, chain: Chain, number: int, wanted: dict[str, float], asked: 
     return found.pairs[0]
 
 
-def _swap(run: Run, chain: Chain, pairs: tuple[Pair, Pair], target: str, bases: str) -> Shot:
+def _swap(run: Run, chain: Chain, pairs: tuple[Pair, Pair], target: str, bases: str, max_age_s: float) -> Shot | None:
     of_memory = (pairs[0], pairs[0], pairs[1], pairs[1])
     near, left, right, far = chain.memories
     held = [qubit_of(run, memory, pair) for memory, pair in zip(chain.memories, of_memory)]
+    if max(each.age_ps for each in held) * 1e-12 > max_age_s:
+        empty(run, *chain.memories)
+        return None
     partner = "" if left == right else right.partition(".")[2]
     read = run.call(left, "measure_bell", held[1].slot, held[2].slot, *([partner] if partner else []))
     operation = correction(swapped_label(pairs[0].state, pairs[1].state, read), target)
@@ -145,63 +122,11 @@ def _swap(run: Run, chain: Chain, pairs: tuple[Pair, Pair], target: str, bases: 
     return Shot(pairs, (ages[0], ages[1], ages[2], ages[3]), bases, bits)
 
 
-def measured_fidelity(taken: list[Shot], target: str) -> Estimate:
-    """Return the fidelity of the outer pairs to ``target`` from what was read, nothing undone."""
-    return fidelity_from_correlators(_counts(taken), target)
-
-
 def _counts(taken: list[Shot]) -> np.ndarray:
     counts = np.zeros((3, 2, 2), np.int64)
     for shot in taken:
         counts[BASES.index(shot.bases), *shot.bits] += 1
     return counts
-
-
-def predicted(chain: Chain, forecasts: tuple[PairForecast, PairForecast], taken: list[Shot], target: str) -> float:
-    """Return the fidelity that should be read, readout errors of the outer nodes included."""
-    sums: dict[str, list[float]] = {bases: [] for bases in BASES}
-    for shot in taken:
-        rho = _outer_state(chain, forecasts, shot, target)
-        readout = [_of(forecasts[side], chain.memories[3 * side]).readout for side in (0, 1)]
-        read = misread(outcome_probabilities(rho, shot.bases), confusion(*readout[0]), confusion(*readout[1]))
-        sums[shot.bases].append(float(read[0] - read[1] - read[2] + read[3]))
-    means = [float(np.mean(each)) if each else 0.0 for each in sums.values()]
-    return (1 + sum(sign * value for sign, value in zip(SIGNS[target], means))) / 4
-
-
-@dataclass(frozen=True)
-class _End:
-    place: int
-    readout: tuple[float, float]
-    gate_fidelity: float
-    two_qubit_fidelity: float
-
-
-def _of(forecast: PairForecast, memory: str) -> _End:
-    place = forecast.link.memories.index(memory)
-    model = forecast.memories[place]
-    return _End(place, forecast.readout[place], model.gate_fidelity, model.two_qubit_fidelity)
-
-
-def _outer_state(chain: Chain, forecasts: tuple[PairForecast, PairForecast], shot: Shot, target: str) -> Matrix:
-    """Return complex128[4, 4] of the outer nodes, first one first."""
-    states = []
-    for side, (forecast, pair) in enumerate(zip(forecasts, shot.pairs)):
-        mine = chain.memories[2 * side : 2 * side + 2]
-        ages = dict(zip(mine, shot.ages_s[2 * side : 2 * side + 2]))
-        one, two = forecast.link.memories
-        rho = forecast.kept(pair.label, operations(pair, (one, two)), (ages[one], ages[two]))
-        states.append(rho if (one, two) == mine else _exchanged(rho))
-    left, right = _of(forecasts[0], chain.memories[1]), _of(forecasts[1], chain.memories[2])
-    readout = bell_readout(left.two_qubit_fidelity, left.gate_fidelity, left.readout, right.readout)
-    labels = shot.pairs[0].state, shot.pairs[1].state
-    far = _of(forecasts[1], chain.memories[3])
-    return swapped(states[0], states[1], labels, target, readout, far.gate_fidelity)
-
-
-def _exchanged(rho: Matrix) -> Matrix:
-    order = [0, 2, 1, 3]
-    return rho[np.ix_(order, order)]
 
 
 def _table(taken: list[Shot], target: str) -> Figure:

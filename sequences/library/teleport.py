@@ -51,7 +51,7 @@ def teleport(
 
     The sender prepares the state beside its half of a kept pair and measures both in the Bell basis; what it reads
     decides what the receiver does to its half, which is then measured in the basis of the state. The sender needs two
-    memory slots. ``max_age_s`` is the memory cut-off of a pair, ``deadline_s`` is for each.
+    memory slots. ``max_age_s`` is the memory cut-off: an older pair is given up. ``deadline_s`` is for each pair.
     """
     name, chosen = memory_link(run, link)
     memories = chosen.memories[0], chosen.memories[1]
@@ -63,10 +63,14 @@ def teleport(
     for given in run.scan([each for _ in range(shots) for each in INPUTS], "teleported states"):
         found = run.entangle(*ends, pairs=1, keep=True, **wanted)
         asked = found if asked is None else asked.joined(found)
-        if found.pairs:
-            taken.append(_teleport(run, memories, found.pairs[0], given))
-        else:
+        if not found.pairs:
             run.note(f"no pair for {given}: the request ended {found.state} ({found.why})")
+            continue
+        shot = _teleport(run, memories, found.pairs[0], given, max_age_s)
+        if shot is None:
+            run.note(f"a pair for {given} was older than max_age_s when it was to be used, and was given up")
+        else:
+            taken.append(shot)
     if asked is not None:
         run.result("pair_rate", asked.rate)
         run.result("selected_fraction", asked.selected_fraction)
@@ -84,9 +88,12 @@ def teleport(
     run.figure(comparison(run, {"fidelity": predicted(forecast, taken)}, "Teleportation against prediction", caption))
 
 
-def _teleport(run: Run, memories: tuple[str, str], pair: Pair, given: str) -> Shot:
+def _teleport(run: Run, memories: tuple[str, str], pair: Pair, given: str, max_age_s: float) -> Shot | None:
     sender, receiver = memories
     mine = qubit_of(run, sender, pair)
+    if mine.age_ps * 1e-12 > max_age_s:
+        empty(run, *memories)
+        return None
     fresh = 1 if mine.slot == 0 else 0
     run.call(sender, "prepare", fresh, given)
     read = run.call(sender, "measure_bell", fresh, mine.slot)

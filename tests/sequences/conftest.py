@@ -26,6 +26,7 @@ from bellringer.testbed.wiring import Wiring
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 S = 10**12
+LEAD_PS = 10**9
 
 
 class Talk:
@@ -116,7 +117,7 @@ class CoreRun:
         if not keep:
             readout = tuple(Readout(node=node, bases=tuple(each)) for node, each in zip(ends, bases))
             program = program.model_copy(update={"readout": readout})
-        batch, start_ps = next(self._batches), self.lab.now_ps + S
+        batch, start_ps = next(self._batches), self.lab.now_ps + LEAD_PS
         cores = [self.lab.twins[each] for each in (*link.memories, link.station)]
         for core in cores:
             core.arm(program, batch, 1, start_ps)
@@ -130,17 +131,13 @@ class CoreRun:
         seconds = runs[0].attempts * program.period_ps / S
         return Entanglement(name, ends, "OK", "", tuple(found), runs[0].attempts, seconds, len(known))
 
-    def _pair(
-        self, program: Any, ends: Any, runs: Any, numbers: list[int], keep: bool, max_age_s: float
-    ) -> Pair:
+    def _pair(self, program: Any, ends: Any, runs: Any, numbers: list[int], keep: bool, max_age_s: float) -> Pair:
         hseq, batch, k, pattern, t_ps = numbers
         label, begin_ps = program.table()[pattern], runs[0].start_ps + k * program.period_ps
         if not keep:
             bits = {run.core.core_name: self._bit(run.core, batch, k) for run in runs[:2]}
             bases = "".join(program.basis(node, k) for node in ends)
-            return Pair(
-                batch, hseq, k, label, label, begin_ps, t_ps, bases=bases, bits=(bits[ends[0]], bits[ends[1]])
-            )
+            return Pair(batch, hseq, k, label, label, begin_ps, t_ps, bases=bases, bits=(bits[ends[0]], bits[ends[1]]))
         done = []
         for owed in program.owed(label):
             (core,) = [run.core for run in runs[:2] if run.core.core_name == owed.node]
