@@ -5,7 +5,6 @@ corrections meet their deadlines, and qubits are those of the bench. Lab time ju
 """
 
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,19 +43,32 @@ class CoreRun:
 
     def __init__(self, testbed: Any, seed: int) -> None:
         self.testbed, self.lab = testbed, Lab(seed)
+        self.records: dict[str, list[tuple[str, list[str]]]] = {}
         for name, entry in testbed.instruments().items():
             twin = TWINS[entry.driver](self.lab, name, entry.model, entry.options)
+            if entry.driver == "attempt_core":
+                self._listen(twin)
             if entry.driver == "websq":
                 twin.enabled.set(0, 1.0)
                 for trace in twin.bias:
                     trace.set(0, 20e-6)
         self.lab.memories = join_memory_links(self.lab, testbed, seed)
+        self._batches = itertools.count(1)
         self.results: dict[str, Any] = {}
         self.figures: dict[str, Figure] = {}
         self.notes: list[str] = []
         self.progress = Talk()
         self.fails, self.late_s = 0, 0.0
-        self._batches = itertools.count(1)
+
+    def _listen(self, core: Any) -> None:
+        """Keep all records, as a host that listens does; the core itself forgets old ones."""
+        said, tell = self.records.setdefault(core.name, []), core.record
+
+        def record(kind: str, text: str) -> None:
+            said.append((kind, text.split(" ")))
+            tell(kind, text)
+
+        core.record = record
 
     # --- what sequences use of a run --------------------------------------------------------------------------
 
@@ -125,17 +137,23 @@ class CoreRun:
         while not all(core.run.state == "DONE" for core in cores):
             self.lab.advance_to(self.lab._queue[0][0])
         runs = [core.run for core in cores]
-        heralds = [line.split(" ")[2:] for _, line in cores[2]._records if re.match(rf"H \d+ \d+ {batch} ", line)]
-        known = [[*map(int, words[:5])] for words in heralds if words[5] == "-"]
+        said = [words for kind, words in self.records[link.station] if kind == "H" and int(words[1]) == batch]
+        known = [[*map(int, words[:5])] for words in said if words[5] == "-"]
+        self._bits = {core.name: self._read(core.name, batch) for core in cores[:2]}
         found = [self._pair(program, ends, runs, numbers, keep, max_age_s) for numbers in known]
         seconds = runs[0].attempts * program.period_ps / S
         return Entanglement(name, ends, "OK", "", tuple(found), runs[0].attempts, seconds, len(known))
+
+    def _read(self, core: str, batch: int) -> dict[int, int]:
+        """Return what a core measured in a batch, by attempt."""
+        outcomes = [words for kind, words in self.records[core] if kind == "M"]
+        return {int(words[1]): int(words[3]) for words in outcomes if int(words[0]) == batch}
 
     def _pair(self, program: Any, ends: Any, runs: Any, numbers: list[int], keep: bool, max_age_s: float) -> Pair:
         hseq, batch, k, pattern, t_ps = numbers
         label, begin_ps = program.table()[pattern], runs[0].start_ps + k * program.period_ps
         if not keep:
-            bits = {run.core.core_name: self._bit(run.core, batch, k) for run in runs[:2]}
+            bits = {run.core.core_name: self._bits[run.core.name][k] for run in runs[:2]}
             bases = "".join(program.basis(node, k) for node in ends)
             return Pair(batch, hseq, k, label, label, begin_ps, t_ps, bases=bases, bits=(bits[ends[0]], bits[ends[1]]))
         done = []
@@ -150,19 +168,12 @@ class CoreRun:
         memories = [run.core.name for run in runs[:2]]
         return next(link.target for link in self.testbed.memory_links.values() if link.memories == memories)
 
-    @staticmethod
-    def _bit(core: Any, batch: int, k: int) -> int:
-        if getattr(core, "told", (0, {}))[0] != batch:
-            lines = [line.split(" ")[2:] for _, line in core._records if line.startswith("M ")]
-            core.told = batch, {int(words[1]): int(words[3]) for words in lines if int(words[0]) == batch}
-        return int(core.told[1][k])
-
 
 @pytest.fixture
 def core_run() -> Iterator[Callable[..., CoreRun]]:
-    """``core_run(file, seed, link={...}, memory={...}, optic={...})``: a run on an example, some of its models changed.
+    """``core_run(file, seed, link={...}, memory={...}, ...)``: a run on an example, some of its numbers changed.
 
-    A dictionary of ``link`` is for all memory links, of ``memory`` for all memories.
+    What ``link`` holds is for all memory links, ``memory`` for all memories, the others for all stations and detectors.
     """
     made: list[CoreRun] = []
 
@@ -172,8 +183,18 @@ def core_run() -> Iterator[Callable[..., CoreRun]]:
         *,
         link: Mapping[str, Any] | None = None,
         memory: Mapping[str, Any] | None = None,
+        visibility: float | None = None,
+        dark_rate: float | None = None,
     ) -> CoreRun:
         testbed = load(EXAMPLES / file).testbed.model_copy(deep=True)
+        for body in testbed.nodes.values():
+            for name, optic in body.optics.items():
+                if optic.kind == "heralding_station" and visibility is not None:
+                    body.optics[name] = optic.model_copy(update={"visibility": visibility})
+            for name, entry in body.instruments.items():
+                if entry.driver == "websq" and dark_rate is not None:
+                    model = entry.model.model_copy(update={"dark_rate": dark_rate})
+                    body.instruments[name] = entry.model_copy(update={"model": model})
         for name, each in testbed.memory_links.items():
             testbed.memory_links[name] = each.model_copy(update=dict(link or {}))
             for end in each.memories:
