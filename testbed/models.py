@@ -6,15 +6,12 @@ hardware they are the lab's own numbers about itself. Floats are SI unless the f
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from .memory_models import HeraldingStationOptic, SpinQubitModel
+from .model_base import CoreModel as CoreModel
+from .model_base import Model as Model
 from .units import quantity
-
-
-class Model(BaseModel):
-    """Base: unknown keys are refused, nothing is silently turned into another type, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class LaserModel(Model):
@@ -70,17 +67,6 @@ class TaggerModel(Model):
     """Mean time from the start command to the recording's zero; every recording differs by up to half of it."""
 
 
-class CoreModel(Model):
-    """What every real-time core has: a clock grid, and the time its commands take."""
-
-    resolution: Annotated[float, quantity("s", minimum=1e-12, maximum=1e-3, example="1 ns")] = 1e-12
-    """The clock its pulses lie on."""
-    lead: Annotated[float, quantity("s", minimum=0, maximum=60, example="1 ms")] = 1e-3
-    """Least time from arming to the start."""
-    reaction: Annotated[float, quantity("s", minimum=0, maximum=1, example="20 us")] = 20e-6
-    """From a command on the wire to its effect."""
-
-
 class AttemptCoreModel(CoreModel):
     """A real-time core that runs entanglement attempts, at a node or at a heralding station."""
 
@@ -98,7 +84,14 @@ class PulseStreamerModel(Model):
 
 
 InstrumentModel = Annotated[
-    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel | AttemptCoreModel | PulseStreamerModel,
+    LaserModel
+    | OvenModel
+    | RotatorModel
+    | DetectorModel
+    | TaggerModel
+    | AttemptCoreModel
+    | PulseStreamerModel
+    | SpinQubitModel,
     Field(discriminator="kind"),
 ]
 
@@ -157,4 +150,6 @@ class AttenuatorOptic(Model):
     loss: Annotated[float, quantity("dB", minimum=0, example="3 dB")]
 
 
-Optic = Annotated[CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic, Field(discriminator="kind")]
+Optic = Annotated[
+    CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic | HeraldingStationOptic, Field(discriminator="kind")
+]

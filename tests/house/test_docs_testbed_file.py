@@ -13,7 +13,13 @@ from bellringer.testbed import models, testbed
 from bellringer.testbed.units import parse
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
-HEADINGS = {"Testbed": "The top", "Node": "Nodes", "InstrumentEntry": "Instruments", "Limits": "Limits"}
+HEADINGS = {
+    "Testbed": "The top",
+    "Node": "Nodes",
+    "InstrumentEntry": "Instruments",
+    "Limits": "Limits",
+    "MemoryLink": "Memory links",
+}
 """Where models without a kind are described; Link and LinkEnd share a section."""
 
 
@@ -70,7 +76,7 @@ def test_what_to_write_is_accepted_and_the_default_is_the_models(manual, name):
         if number:
             parse(row["write"], unit)
         assert choices(field.annotation) == (
-            tuple(re.findall(r"`(\w+)`", row["write"])) if choices(field.annotation) else ()
+            tuple(re.findall(r"`([^`]+)`", row["write"])) if choices(field.annotation) else ()
         )
         if field.is_required():
             assert row["default"] == "needed", f"{name}.{key}"
