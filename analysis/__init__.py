@@ -12,10 +12,12 @@ from .coincidences import CoincidenceCounter, coincidences
 from .correlation import CorrelationHistogram, Histogram, correlogram, delay_histogram
 from .counting import accidental_matrix, coincidence_matrix, count_coincidences, delayed_windows
 from .estimates import Estimate, rate
+from .fidelity import conditional_fidelity, fidelity_from_correlators, selected_fraction
 from .g2 import Correlation, g2, heralded_g2
 from .pair_figures import PairFigures, accidentals_from_rates, pair_figures, singles
 from .sifting import Sifted, Tuples, coincident, heralded, in_slots
 from .tags import Tags
+from .tomography import Tomogram, linear_fidelity, projected_fidelity, tomography
 from .tracking import ClockTracker, Lock, Wander
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "PairFigures",
     "Sifted",
     "Tags",
+    "Tomogram",
     "Tuples",
     "Wander",
     "accidental_matrix",
@@ -41,10 +44,12 @@ __all__ = [
     "coincidence_matrix",
     "coincidences",
     "coincident",
+    "conditional_fidelity",
     "correlogram",
     "count_coincidences",
     "delay_histogram",
     "delayed_windows",
+    "fidelity_from_correlators",
     "find_clock",
     "fit_fringe",
     "follow_clock",
@@ -52,9 +57,13 @@ __all__ = [
     "heralded",
     "heralded_g2",
     "in_slots",
+    "linear_fidelity",
     "pair_figures",
+    "projected_fidelity",
     "rate",
+    "selected_fraction",
     "singles",
     "to_second_clock",
+    "tomography",
     "visibility",
 ]
