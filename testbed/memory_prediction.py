@@ -1,9 +1,9 @@
 """What a memory link should give, from the numbers in its testbed file: herald probability, fidelity, rate.
 
 By propagating density matrices through an attempt (``physics.herald_propagation``) and through storage until the
-herald is known, by other code than the bench that makes the heralds of a dry run. Holds for equal detectors and photons
-that arrive together, as programs of ``memory_programs`` have them; double excitation of one emitter, afterpulsing, dead
-time and drifts are left out.
+herald is known, by other code than the bench that makes the heralds of a dry run. The pulses and windows are those of
+the link's program, on the clock of its cores: photons that arrive apart overlap less. Holds for equal detectors; double
+excitation of one emitter, afterpulsing, dead time and drifts are left out.
 """
 
 import math
@@ -14,10 +14,11 @@ import numpy as np
 from ..physics import channels, heralding
 from ..physics import herald_propagation as propagation
 from ..physics.states import PAULI, Matrix, correction, fidelity
+from .attempts import AttemptProgram
 from .attempts.terms import Terms
 from .memory_links import Paths, find_paths
 from .memory_models import HeraldingStationOptic, MemoryLink, SpinQubitModel
-from .memory_programs import attempt_program
+from .memory_programs import attempt_program, photon_arms
 from .models import DetectorModel
 from .testbed import Testbed
 from .wiring import Wiring, part_of
@@ -29,6 +30,8 @@ HERALDS: dict[str, dict[str, tuple[int, ...]]] = {
     "serial": {"phi+": (1,), "phi-": (2,)},
 }
 """The patterns of each label, bit = detector * windows + window."""
+EMISSION = ("excite", "pump", "photon")
+"""Channels whose pulses make photons."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def predict_memory_link(testbed: Testbed, wiring: Wiring, link_name: str, wait_s
     program = attempt_program(testbed, wiring, link_name, terms)
     prepared_s = min(pulse.begin_ps for pulse in program.pulses if pulse.channel != "prepare") * 1e-12
     age_s = program.round_trip_ps * 1e-12 - prepared_s
-    efficiency, instrument = _attempt(testbed, link, paths, memories)
+    efficiency, instrument = _attempt(testbed, link, paths, memories, program)
     probability, fidelities, states = {}, {}, {}
     for label, patterns in HERALDS[link.scheme].items():
         rho: Matrix = np.sum([instrument[pattern] for pattern in patterns], axis=0)
@@ -96,7 +99,7 @@ def predict_memory_link(testbed: Testbed, wiring: Wiring, link_name: str, wait_s
 
 
 def _attempt(
-    testbed: Testbed, link: MemoryLink, paths: Paths, memories: list[SpinQubitModel]
+    testbed: Testbed, link: MemoryLink, paths: Paths, memories: list[SpinQubitModel], program: AttemptProgram
 ) -> tuple[tuple[float, float], propagation.Instrument]:
     station = testbed.optics()[paths.splitter]
     detector = testbed.instruments()[part_of(paths.detectors[0])].model
@@ -105,21 +108,41 @@ def _attempt(
     at_station = 10 ** (-station.loss / 10) * detector.efficiency
     noise = math.radians(station.phase_noise)
     shares = [memory.emission * way.transmission for memory, way in zip(memories, paths.ways)]
-    caught = [-math.expm1(-link.window / memory.lifetime) for memory in memories]
+    heads = _heads_s(link, paths, program)
+    caught = [_caught(head, program, memory) for head, memory in zip(heads, memories)]
     one_dark = -math.expm1(-detector.dark_rate * link.window)
     if link.scheme == "serial":
         ways = (shares[0], shares[1] * at_station * caught[0])
         return ways, propagation.serial(ways, link.mean_photons, station.visibility, noise, [[one_dark] * 2])
     efficiency = (shares[0] * at_station * caught[0], shares[1] * at_station * caught[1])
+    alike = station.visibility * math.exp(-abs(heads[0] - heads[1]) / max(memory.lifetime for memory in memories))
     if link.scheme == "single_click":
         bright = (link.bright_state, link.bright_state)
-        found = propagation.single_click(efficiency, bright, station.visibility, noise, [[one_dark] * 2])
+        found = propagation.single_click(efficiency, bright, alike, noise, [[one_dark] * 2])
     elif link.scheme == "two_click":
-        found = propagation.two_click(efficiency, station.visibility, noise, [[one_dark] * 2] * 2)
+        found = propagation.two_click(efficiency, alike, noise, [[one_dark] * 2] * 2)
     else:
         pairs = (link.mean_photons, link.mean_photons)
-        found = propagation.photon_pairs(efficiency, pairs, station.visibility, noise, [[one_dark] * 2] * 2, photons=3)
+        found = propagation.photon_pairs(efficiency, pairs, alike, noise, [[one_dark] * 2] * 2, photons=3)
     return efficiency, found
+
+
+def _heads_s(link: MemoryLink, paths: Paths, program: AttemptProgram) -> list[float]:
+    """Return for each node how long after the arrival of its photon's head the first window opens, s."""
+    arms, serial = photon_arms(link, paths), link.scheme == "serial"
+    found = []
+    for arm in [arms[0], arms[0]] if serial else arms:
+        pulses = [pulse.begin_ps for pulse in program.pulses if pulse.node == arm.node and pulse.channel in EMISSION]
+        # Of a serial photon the late bin comes when the window opens, where it meets the delayed early one.
+        arrival_s = (max(pulses) if serial else min(pulses)) * 1e-12 + arm.photon_s
+        found.append((program.windows[0].begin_ps + program.shift * program.period_ps) * 1e-12 - arrival_s)
+    return found
+
+
+def _caught(head_s: float, program: AttemptProgram, memory: SpinQubitModel) -> float:
+    """Return the share of an exponential photon inside a window that opens ``head_s`` after its head."""
+    tail_s = head_s + program.windows[0].length_ps * 1e-12
+    return math.exp(-max(0.0, head_s) / memory.lifetime) - math.exp(-max(0.0, tail_s) / memory.lifetime)
 
 
 def _delivered(rho: Matrix, label: str, link: MemoryLink, memories: list[SpinQubitModel], age_s: float) -> Matrix:

@@ -1,10 +1,13 @@
 """The attempt program of a memory link of the testbed file, from its ways, its pulses and what a caller asks for."""
 
+from dataclasses import replace
+
 from ..physics.formulas import fibre_delay
 from .attempts import AttemptProgram, builders
 from .attempts.terms import Arm, Terms
 from .memory_links import Paths, find_paths
 from .memory_models import MemoryLink
+from .model_base import CoreModel
 from .testbed import Testbed
 from .wiring import Wiring
 
@@ -13,12 +16,16 @@ def attempt_program(testbed: Testbed, wiring: Wiring, link_name: str, terms: Ter
     """Return the program of one batch on a memory link.
 
     Nodes are called as in the testbed file, detectors ``d0`` and ``d1`` behind the splitter's outputs 1 and 2. Heralds
-    come back along fibres as long as the photons'.
+    come back along fibres as long as the photons'. Times lie on the clock of the coarsest core, or on ``terms.grid_s``
+    if that is coarser still.
 
     Raises:
         BellringerError: the wiring leads nowhere, or a program like that breaks a rule.
     """
-    link = testbed.memory_links[link_name]
+    link, instruments = testbed.memory_links[link_name], testbed.instruments()
+    cores = [instruments[core].model for core in (*link.memories, link.station)]
+    grid_s = max(core.resolution for core in cores if isinstance(core, CoreModel))
+    terms = replace(terms, grid_s=max(terms.grid_s, grid_s))
     arms = photon_arms(link, find_paths(testbed, wiring, link))
     station = link.station.partition(".")[0]
     if link.scheme == "single_click":

@@ -6,7 +6,7 @@ import struct
 import pytest
 from bellringer.drivers.timing.pulse_patterns import encoded, steps
 from bellringer.testbed.errors import LimitError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 OUTPUTS = {"excite": 0, "prepare": 1, "gate": 7}
@@ -19,6 +19,7 @@ def test_the_example_of_the_sheet():
 pulse = st.tuples(st.sampled_from(sorted(OUTPUTS)), st.integers(0, 49), st.integers(1, 50))
 
 
+@settings(deadline=None)
 @given(st.lists(pulse, max_size=12), st.integers(100, 200))
 def test_every_nanosecond_of_the_period_has_the_outputs_that_its_pulses_say(pulses, period_ns):
     pattern = steps([(c, b * 1000, n * 1000) for c, b, n in pulses], period_ns * 1000, OUTPUTS)

@@ -45,6 +45,7 @@ def test_ways_have_the_length_delay_and_loss_of_their_fibres():
         (("memories: [alice.memory,", "memories: [alice.memroy,"), "memories", "'alice.memroy'", "memory"),
         (("memories: [alice.memory, bob.memory]", "memories: [bob.memory, bob.memory]"), "memories", "same", "two"),
         (("station: charlie.core,", "station: charlie.detectors,"), "station", "is no station core", "charlie.core"),
+        (("attempt_core, slots: 0", "attempt_core, slots: 1"), "station", "has memory slots", "slots: 0"),
         (("memories: [alice.memory,", "memories: [charlie.core,"), "memories", "is no memory", "alice.memory"),
         (("-> charlie.station.b", ""), "memories", "light of bob.memory ends at bob.fibre", "heralding station"),
         (

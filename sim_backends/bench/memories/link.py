@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ....testbed.attempts import AttemptProgram
 from .bulk import BASES, Bits, aged, measure_pairs, readout_table
@@ -86,6 +87,12 @@ class MemoryLink:
         """
         found = self.clicks(program, batch, start_ps, attempts, emitting)
         return found.k, found.pattern, found.t_ps
+
+    def doubled(self, batch: int) -> npt.NDArray[np.bool_]:
+        """Return bool[n] for the clicks of a batch: two were seen by one detector in one window."""
+        found = self._batches[batch]
+        doubled: npt.NDArray[np.bool_] = found.table.doubled[found.outcome]
+        return doubled
 
     def clicks(
         self, program: AttemptProgram, batch: int, start_ps: int, attempts: int, emitting: tuple[str, ...]

@@ -33,8 +33,8 @@ class Setup:
         memories = Memories({arm.name: arm.memory for arm in physics.arms}, np.random.default_rng(seed))
         return MemoryLink(NAME, seed, lambda now_ps: physics, memories)
 
-    def program(self, **changes: object) -> AttemptProgram:
-        made = attempt_program(self.testbed, self.wiring, NAME, TERMS)
+    def program(self, terms: Terms = TERMS, **changes: object) -> AttemptProgram:
+        made = attempt_program(self.testbed, self.wiring, NAME, terms)
         return made.model_copy(update=changes) if changes else made
 
 

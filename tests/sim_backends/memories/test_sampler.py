@@ -98,6 +98,15 @@ def test_more_clicks_than_one_chunk():
     assert np.diff(bulk.k).mean() == pytest.approx(25.0, abs=5 * 25 / np.sqrt(2.5e6))
 
 
+def test_no_attempt_is_left_out_between_chunks():
+    """Every attempt clicks, so every one must be there; chunks end at 2^20 clicks, and where a stop rule makes them."""
+    found = sample(rows([1.0]), np.random.default_rng(40), 3 * 2**20 + 5, HERALDS[:1])
+    assert (found.k == np.arange(3 * 2**20 + 5)).all()
+    half = sample(rows([0.5, 0.5]), np.random.default_rng(40), 10**6, np.array([True, False]), 1000)
+    assert (half.k == np.arange(half.attempts)).all()
+    assert (half.outcome == 0).sum() == half.heralds == 1000
+
+
 def test_more_attempts_than_one_horizon():
     """Seed 39: p = 4e-17, 500 times 2^46 attempts, 1.4 clicks expected; at most 9 (5 sigma)."""
     rare = rows([4e-17])

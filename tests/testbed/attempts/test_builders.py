@@ -8,7 +8,7 @@ from bellringer.testbed.attempts import from_json
 from bellringer.testbed.attempts.builders import Arm, Terms, serial, single_click, spdc_bsm, two_click
 from bellringer.testbed.attempts.tables import correction
 from bellringer.testbed.errors import ProgramError
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 BINS = {"prepare_s": 2e-6, "pulse_s": 1e-8, "separation_s": 1e-6, "flip_s": 2e-7, "window_s": 5e-8}
@@ -37,6 +37,7 @@ def arrivals(made, arms, scheme):
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
+@settings(deadline=None)
 @given(
     ways=st.tuples(st.floats(0, 4e-4), st.floats(0, 4e-4)),
     period=st.none() | st.floats(4.2e-4, 2e-3),

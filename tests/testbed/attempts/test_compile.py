@@ -6,7 +6,7 @@ from bellringer.testbed.attempts.compile import SOFTWARE_FLOOR_PS, compile_progr
 from bellringer.testbed.attempts.latency import CLASSES, SOFTWARE, MeasuredLatency, Measurement
 from bellringer.testbed.attempts.traits import Traits
 from bellringer.testbed.errors import BellringerError, ProgramError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NODE = Traits(absolute_start=True, herald_in_loop=True, branching=True, records_heralds=False, feedforward_in=True)
@@ -193,6 +193,7 @@ def tails(draw):
     return measured(*rows, samples=draw(st.sampled_from([100, 10_000, 10**6])))
 
 
+@settings(deadline=None)
 @given(tails(), st.integers(1, 10**12), st.none() | st.sampled_from([0.6, 0.5, 1e-2, 2e-3, 1e-3, 1e-4]))
 def test_no_plan_ever_misses_and_no_slower_class_would_have_done(small, latency, deadline_ps, budget):
     try:

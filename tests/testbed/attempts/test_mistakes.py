@@ -6,7 +6,7 @@ import re
 import pytest
 from bellringer.testbed.attempts import AttemptProgram, from_json, program
 from bellringer.testbed.errors import ProgramError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -111,6 +111,7 @@ def test_rules_between_fields(small, changes, said):
     assert caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**8), st.integers(1, 8), st.integers(1, 10**8))
 def test_the_keep_rule_leaves_room_for_every_attempt_under_way(small, period, modes, trip):
     fields = small(

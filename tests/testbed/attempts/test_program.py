@@ -6,7 +6,7 @@ import random
 
 import pytest
 from bellringer.testbed.attempts import Calibration, from_json, program
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ def shuffled(value, order):
     return [shuffled(item, order) for item in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(0, 2**32))
 def test_the_digest_is_that_of_the_content_whatever_the_order_of_keys(any_lawful, data, seed):
     first = program(**data.draw(any_lawful))
@@ -28,6 +29,7 @@ def test_the_digest_is_that_of_the_content_whatever_the_order_of_keys(any_lawful
     assert from_json(other).digest == first.digest == hashlib.sha256(first.canonical()).hexdigest()
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(0, 2**32))
 def test_orders_that_mean_nothing_do_not_change_the_digest_and_those_that_do_change_it(any_lawful, data, seed):
     fields = data.draw(any_lawful)
@@ -41,6 +43,7 @@ def test_orders_that_mean_nothing_do_not_change_the_digest_and_those_that_do_cha
         assert program(**{**fields, "detectors": fields["detectors"][::-1]}).digest != program(**fields).digest
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_program_comes_back_from_its_bytes(any_lawful, data):
     first = program(**data.draw(any_lawful))

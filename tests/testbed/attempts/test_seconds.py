@@ -3,7 +3,7 @@
 import pytest
 from bellringer.testbed.attempts.seconds import Grid
 from bellringer.testbed.errors import ProgramError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -26,6 +26,7 @@ def test_times_are_rounded_up_to_the_grid(seconds, step_s, ps):
     assert Grid(step_s).span("x", seconds) == ps
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15), st.integers(1, 10**6))
 def test_whole_picoseconds_stay_what_they_are_up_to_a_quarter_of_an_hour(ps, step):
     grid = Grid(1e-12)
