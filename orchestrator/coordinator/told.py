@@ -62,7 +62,7 @@ class Told:
         self._nodes = {key: value for key, value in self._nodes.items() if key[0] != order}
         if request in self._requests:
             counts = self._requests[request].counts
-            counts[f"batches {batch.state}"] += 1
+            counts[f"batch {batch.state}" + (f": {batch.reason}" if batch.reason else "")] += 1
             counts.update(batch.counts)
 
     def since(self, request: str, number: int) -> dict[str, Any]:
