@@ -81,7 +81,8 @@ def local_testbed(
         members = tuple((keys[node].public, node, "node") for node in nodes)
         start = Start(
             keys["coordinator"].parts, f"{session}/coordinator", (*people, *members), LOOPBACK, LOOPBACK, LOOPBACK,
-            leave_at_end=True,
+            testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
+            overrides=parse_overrides(overrides), leave_at_end=True,
         )  # fmt: skip
         coordinator = Service("the coordinator", COORDINATOR, start)
         stack.callback(coordinator.stop)

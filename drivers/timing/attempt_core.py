@@ -38,6 +38,7 @@ class AttemptCore(Instrument):
     clock_locked = Reading(
         lambda core: core._status()["clock"] == "locked", kind=bool, doc="Whether its clock is locked."
     )
+    now_ps = Reading(lambda core: int(core._status()["now"]), kind=int, unit="ps", doc="Its hardware time.")
     outputs_on = Reading(
         lambda core: core._status()["outputs"] != "off", kind=bool, doc="Whether its outputs are on, read back."
     )
@@ -276,7 +277,7 @@ class AttemptCore(Instrument):
     def _status(self) -> dict[str, str]:
         said, _ = self._control.ask("STATUS")
         found = fields(said)
-        if not {"state", "clock", "outputs", "garbage"} <= found.keys():
+        if not {"state", "clock", "now", "outputs", "garbage"} <= found.keys():
             raise self.protocol_error("STATUS", said, "words are missing")
         return found
 

@@ -70,10 +70,12 @@ class Edge:
 
     Args:
         node: its name, as programs have it.
+        by_line: the core hears of heralds over a line of its own and corrects by itself; then messages are compared
+            with its words, and nothing is written to it.
     """
 
-    def __init__(self, node: str) -> None:
-        self.node = node
+    def __init__(self, node: str, by_line: bool = False) -> None:
+        self.node, self._by_line = node, by_line
         self._grant: Opened | None = None
         self._program: AttemptProgram | None = None
         self._last = 0
@@ -81,6 +83,7 @@ class Edge:
         """Label -> operation and deadline."""
         self._attempts: set[int] = set()
         self._asked: dict[int, tuple[Feedforward, Apply]] = {}
+        self._words: dict[int, Applied] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._unmeasured: dict[int, Corrected] = {}
 
@@ -124,11 +127,17 @@ class Edge:
             return self._record(message, operation, 0 if reason else hw_ps, reason)
         apply = Apply(message.batch, message.k, message.hseq, operation, not_after_ps)
         self._asked[message.hseq] = message, apply
-        return apply
+        if not self._by_line:
+            return apply
+        word = self._words.pop(message.hseq, None)
+        return None if word is None else self.applied(word)
 
     def applied(self, word: Applied) -> Corrected | Dropped | None:
         """Take in what a core says about a correction; that it was in time is checked here too."""
         asked = self._asked.get(word.hseq)
+        if self._by_line and asked is None and self._grant is not None and word.batch == self._grant.batch:
+            self._words[word.hseq] = word
+            return None
         if asked is None or (word.batch, word.k) != (asked[1].batch, asked[1].k):
             return Dropped(word.batch, word.hseq, Reason.UNKNOWN_BATCH)
         message, apply = asked
@@ -190,5 +199,6 @@ class Edge:
 
     def _forget(self) -> None:
         self._asked.clear()
+        self._words.clear()
         self._outcomes.clear()
         self._unmeasured.clear()

@@ -1,16 +1,16 @@
 """The way of a correction: from the process that read the herald to the process that owns the node's core, directly.
 
 Nothing stands between them: no agent, no coordinator, no disk. What a station sends names the herald; which operation
-that calls for, and until when it may be applied, stands in the node's own table. The node answers once it has handed
-the correction to its core, so that the station can count what did not arrive; whoever confirms the pair is told by the
-core's own record, which says when the correction took effect.
+that calls for, and until when it may be applied, stands in the program that the node has loaded (``edge``). The node
+answers once it has decided, and handed what is due to its core; whoever confirms the pair is told by the core's own
+record, which says when the correction took effect.
 
-Both ends hold keys that live as long as their process; the coordinator tells each the other's with the batch.
+Both ends hold keys that live as long as their process; the coordinator tells each the other's.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -22,6 +22,8 @@ from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
 from ..wire.sockets import bind, call_curve, serve_curve
 from ..wire.zap import Zap
+from .messages import Feedforward
+from .terms import Send
 
 MOST_WAITING = 1000
 """Corrections that wait for a node at most; more are not sent, and counted."""
@@ -29,31 +31,6 @@ LARGEST_BYTES = 1024
 """Of a frame; the handshake needs about half of it."""
 LOOK_MS = 200
 """How often the receiver looks whether it shall end."""
-
-
-class Notice(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """One herald, as the nodes are told of it; times are hardware time, ps.
-
-    Attributes:
-        hseq: the station's number of the herald.
-        k: the node's attempt index.
-        pattern: the clicks, as the program's table names them.
-        herald_ps: when the last click came.
-    """
-
-    epoch: int
-    batch: int
-    hseq: int
-    k: int
-    pattern: int
-    herald_ps: int
-
-
-class Correction(NamedTuple):
-    """What a node owes for one pattern: the operation, and how long after the herald it may take effect (ps)."""
-
-    operation: str
-    deadline_ps: int
 
 
 class Peer(NamedTuple):
@@ -64,11 +41,11 @@ class Peer(NamedTuple):
     public_key: str
 
 
-Apply = Callable[[Notice, str, int], None]
-"""Called with the notice, the operation and the hardware time (ps) after which it must not be applied any more."""
+Take = Callable[[str, Feedforward], object]
+"""Called with the name of the station, as its key says, and what it tells."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Notice).decode
+_decode = msgspec.msgpack.Decoder(Feedforward).decode
 
 
 class FeedforwardOut:
@@ -76,15 +53,16 @@ class FeedforwardOut:
 
     Args:
         keys: the station process's pair.
-        peers: the nodes that owe corrections.
+        peers: the nodes.
     """
 
-    def __init__(self, keys: KeyPair, peers: tuple[Peer, ...]) -> None:
+    def __init__(self, keys: KeyPair, peers: Iterable[Peer]) -> None:
         self.counters: Counter[str] = Counter()
-        """``undelivered``: notices that a node was too far behind, or too far away, to take."""
+        """``undelivered``: heralds that a node was too far behind, or too far away, to take."""
+        self.peers = frozenset(peers)
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
-        context = zmq.Context.instance()
-        for peer in peers:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        for peer in self.peers:
             socket = call_curve(context.socket(zmq.DEALER), keys, peer.public_key)
             socket.setsockopt(zmq.IMMEDIATE, 1)  # what cannot leave now is late anyway
             socket.setsockopt(zmq.SNDHWM, MOST_WAITING)
@@ -104,22 +82,27 @@ class FeedforwardOut:
                     hint="can this host reach that one? a firewall must let its driver processes' ports through",
                 )
 
-    def send(self, notice: Notice, nodes: tuple[str, ...]) -> None:
-        """Tell ``nodes`` of a herald; never waits."""
-        data = _encode(notice)
-        for node in nodes:
+    def send(self, sends: Iterable[Send]) -> None:
+        """Send what an ``Arbiter`` wants sent; never waits."""
+        for each in sends:
             try:
-                self._sockets[node].send(data, zmq.NOBLOCK)
+                self._sockets[each.to].send(_encode(each.message), zmq.NOBLOCK)
             except zmq.Again:
                 self.counters["undelivered"] += 1
 
     def wait_handed_over(self, node: str, timeout_s: float) -> bool:
-        """Wait until ``node`` says that its core has the oldest correction it was not asked about yet."""
+        """Wait until ``node`` says that it has seen to the oldest herald it was not asked about yet."""
         socket = self._sockets[node]
         if not socket.poll(int(timeout_s * 1e3), zmq.POLLIN):
             return False
         socket.recv()
         return True
+
+    def forget_answers(self) -> None:
+        """Pass over what nodes answered."""
+        for socket in self._sockets.values():
+            while int(socket.get(zmq.EVENTS)) & int(zmq.POLLIN):
+                socket.recv()
 
     def close(self) -> None:
         """Close the connections; may be called twice."""
@@ -142,25 +125,21 @@ class FeedforwardIn:
         node: name of the node.
         keys: the node process's pair.
         zap: the context's authentication handler.
-        station_key: the only public key that may connect.
+        take: decides about a herald and hands what is due to the core; called in the thread.
         bind_to: e.g. ``tcp://*:*``.
-        apply: hands a correction to the core; called in the thread.
 
     Raises:
         BellringerError: the address is taken or is no address.
     """
 
-    def __init__(
-        self, node: str, keys: KeyPair, zap: Zap, station_key: str, apply: Apply, bind_to: str = "tcp://127.0.0.1:*"
-    ) -> None:
+    def __init__(self, node: str, keys: KeyPair, zap: Zap, take: Take, bind_to: str = "tcp://127.0.0.1:*") -> None:
         self.counters: Counter[str] = Counter()
-        """``received``, of these ``malformed``, ``not for this batch``, ``old``, ``unknown pattern``, ``failed``."""
+        """``received``, of these ``malformed``, ``strangers``, ``failed``."""
         self.problem: BellringerError | None = None
-        """The first failure of ``apply``, None if there was none."""
-        self._apply, self._zap, self._domain = apply, zap, f"feedforward {node}"
-        self._expected: tuple[int, int, Mapping[int, Correction]] = (0, 0, {})
-        self._newest = 0
-        zap.add(self._domain, Enrolled.in_memory([(station_key, "station", "node")]))
+        """The first failure of ``take``, None if there was none."""
+        self._take, self._zap, self._domain = take, zap, f"feedforward {node}"
+        self._stations = Enrolled.in_memory(())
+        zap.add(self._domain, self._stations)
         self._socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, self._domain)
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_BYTES)
         self._socket.setsockopt(zmq.RCVTIMEO, LOOK_MS)
@@ -174,9 +153,17 @@ class FeedforwardIn:
             raise
         self._thread.start()
 
-    def expect(self, epoch: int, batch: int, table: Mapping[int, Correction]) -> None:
-        """Take corrections of this batch from now on, by this table (pattern -> correction), and of no other."""
-        self._newest, self._expected = 0, (epoch, batch, table)
+    def admit(self, station: str, public_key: str) -> None:
+        """Hear this station from now on, by this key alone; a key that it held before is shut out for good.
+
+        Raises:
+            KeyFileError: this is no key, or one that was shut out.
+        """
+        known = {key for key, entry in self._stations.ls().items() if entry.name == station and not entry.revoked}
+        for key in known - {public_key}:
+            self._stations.revoke(key)
+        if public_key not in known:
+            self._stations.enrol(public_key, station, "node")
 
     def close(self) -> None:
         """Take no more; may be called twice."""
@@ -197,34 +184,26 @@ class FeedforwardIn:
         socket = self._socket
         while not self._ending.is_set():
             try:
-                station, *frames = socket.recv_multipart()
+                peer, *frames = socket.recv_multipart(copy=False)
             except zmq.Again:
                 continue
             self.counters["received"] += 1
-            try:
-                notice = _decode(b"".join(frames))
-            except msgspec.MsgspecError:
-                self.counters["malformed"] += 1
-                continue
-            self._take(notice)
-            socket.send_multipart([station, b""])
+            if frames:
+                self._hear(frames[-1])
+            socket.send_multipart([peer.bytes, b""])
 
-    def _take(self, notice: Notice) -> None:
-        """Apply what the table asks for; what it does not name is left to the pair's confirmation to refuse."""
-        epoch, batch, table = self._expected
-        if notice.epoch != epoch or notice.batch != batch:
-            self.counters["not for this batch"] += 1
-            return
-        if notice.hseq <= self._newest:
-            self.counters["old"] += 1
-            return
-        self._newest = notice.hseq
-        correction = table.get(notice.pattern)
-        if correction is None:
-            self.counters["unknown pattern"] += 1
+    def _hear(self, frame: zmq.Frame) -> None:
+        station = self._stations.find(str(frame.get("User-Id")))
+        if station is None:  # its key was shut out after it had connected
+            self.counters["strangers"] += 1
             return
         try:
-            self._apply(notice, correction.operation, notice.herald_ps + correction.deadline_ps)
+            message = _decode(frame.buffer)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            self.counters["malformed"] += 1
+            return
+        try:
+            self._take(station.name, message)
         except BellringerError as error:  # the core has gone; its batch ends, and whoever runs it asks why
             self.counters["failed"] += 1
             self.problem = self.problem or error

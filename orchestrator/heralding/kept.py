@@ -32,6 +32,9 @@ class Kept:
         self.results: dict[Key, bytes] = dict(recovered.results)
         self._acknowledged: dict[Key, bytes] = dict(recovered.acknowledged)
         self.mark = self._on_disk = recovered.mark
+        unfinished = recovered.unfinished
+        self._ending = None if unfinished is None else (unfinished[0].run, unfinished[0].batch)
+        """The batch in which the process before this one died; its result is on its way to the disk."""
         self._outbox = outbox
         self._repeat_s = 0.0
 
@@ -50,6 +53,7 @@ class Kept:
             self._repeat_s = now.mono_s + REPEAT_S
         key, body = (ended.run, ended.batch), to_bytes(ended)
         self.results[key] = body
+        self._ending = None
         return self._outbox.say(Result, *key, body=body)
 
     def repeat(self, now: Now) -> list[Effect]:
@@ -66,6 +70,8 @@ class Kept:
         body = self.results.get(key) or self._acknowledged.get(key)
         if body is not None:
             return [self._outbox.say(Result, *key, body=body)]
+        if key == self._ending:
+            return []
         if message.batch <= self._on_disk:
             return [self._gone(key)]
         if message.batch <= self.mark:

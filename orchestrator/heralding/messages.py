@@ -12,7 +12,7 @@ sees them. What only makes dark (``Abort``) or only asks is never too late, and 
 hardware time instead.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -32,6 +32,7 @@ class BatchMessage(Message, frozen=True):
         seq: counts what this process sent, to this receiver, from 1.
     """
 
+    least_role: ClassVar[str] = "node"
     epoch: Whole
     run: str
     batch: Whole

@@ -90,9 +90,10 @@ class MemoryLink:
         return found.k, found.pattern, found.t_ps
 
     def doubled(self, batch: int) -> npt.NDArray[np.bool_]:
-        """Return bool[n], whether a detector clicked twice in one window, for each click of a batch."""
+        """Return bool[n] for the clicks of a batch: two were seen by one detector in one window."""
         found = self._batches[batch]
-        return found.table.doubled[found.outcome]
+        doubled: npt.NDArray[np.bool_] = found.table.doubled[found.outcome]
+        return doubled
 
     def clicks(
         self, program: AttemptProgram, batch: int, start_ps: int, attempts: int, emitting: tuple[str, ...]

@@ -48,6 +48,7 @@ class LinkPhysics:
         mean_photons: mean pairs of each source per attempt, or photons of a serial pulse.
         visibility: of two-photon interference, photons arriving together.
         phase_noise_rad: standard deviation of the optical phase.
+        resolving: whether the detectors tell two photons in a window from one (not for the light of sources).
     """
 
     arms: tuple[Arm, Arm]
@@ -57,6 +58,7 @@ class LinkPhysics:
     mean_photons: float = 0.01
     visibility: float = 1.0
     phase_noise_rad: float = 0.0
+    resolving: bool = False
 
 
 def attempt_optics(physics: LinkPhysics, program: AttemptProgram, emitting: tuple[str, ...]) -> HeraldOptics:
@@ -94,6 +96,7 @@ def attempt_optics(physics: LinkPhysics, program: AttemptProgram, emitting: tupl
         physics.visibility * overlap,
         physics.phase_noise_rad,
         (fidelities[0], fidelities[1]),
+        physics.resolving,
     )
 
 

@@ -24,12 +24,12 @@ def answer(**changes):
 class Bench:
     """The machine, and what it asked for."""
 
-    def __init__(self, recovered=None, ready=True, read=lambda text: PROGRAM):
+    def __init__(self, recovered=None, ready=True, read=lambda text: PROGRAM, syncing=True):
         self.mono_s, self.hw_ps = 5.0, 5_000 * MS
         self.authority = Authority()
         self.machine = NodeMachine("boot1", self.authority, read, recovered or Recovered())
         self.sent, self.others, self.entries, self.seq, self.number = [], [], [], 0, 0
-        self.syncing = True
+        self.syncing = syncing
         self.do(self.machine.start)
         if ready:
             self.mono_s, self.hw_ps = 2.0, 2_000 * MS

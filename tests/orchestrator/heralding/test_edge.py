@@ -116,6 +116,18 @@ def test_the_qubits_age_limits_a_correction_too():
     assert there.applied(word(apply, apply.not_after_ps + 1)).reason == "too old"
 
 
+@pytest.mark.parametrize("word_first", [True, False])
+def test_a_correction_over_the_cores_own_line_is_compared_with_the_herald_and_never_written_again(word_first):
+    there = Edge("alice", by_line=True)
+    there.begin(GRANT, PROGRAM)
+    made = word(Apply(BATCH, 10, 1, "Z", 0))
+    steps = [lambda: there.take("charlie", told(), HERALD_PS), lambda: there.applied(made)]
+    first, second = (step() for step in (reversed(steps) if word_first else steps))
+    assert first is None
+    assert (second.operation, second.applied_ps, second.reason) == ("Z", made.t_ps, "")
+    assert isinstance(there.applied(word(Apply(BATCH + 1, 10, 2, "Z", 0))), Dropped)
+
+
 READOUT = ({"node": "alice", "bases": ("X", "Z")},)
 MEASURING = program(**{**PROGRAM.model_dump(), "keep": "measure", "readout": READOUT})
 

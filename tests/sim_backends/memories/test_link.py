@@ -1,6 +1,7 @@
 """A memory link: from pulses and windows to clicks at their times, and to the qubits of both nodes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from bellringer.sim_backends.bench.memories.bulk import aged, measure_pairs, rea
 from bellringer.sim_backends.bench.memories.link_physics import attempt_optics
 from bellringer.testbed.attempts import Calibration, Readout, Stop
 from bellringer.testbed.attempts.terms import Terms
+from bellringer.testbed.memory_models import SpinQubitModel
 
 T = 10**13
 BOTH = ("alice", "bob")
 
 
-def clicks(setup, link, program, batch: int = 1, emitting: tuple[str, ...] = BOTH):
+def clicks(link, program, batch: int = 1, emitting: tuple[str, ...] = BOTH):
     return link.clicks(program, batch, T, program.attempts, emitting)
 
 
@@ -27,18 +29,18 @@ def test_the_same_seed_and_batch_give_the_same_clicks_whatever_was_asked_before(
     lab = setup()
     first, second = lab.link(seed=3), lab.link(seed=3)
     program = full(lab)
-    clicks(setup, second, program, 7)
-    found = [clicks(setup, link, program, 8) for link in (first, second)]
+    clicks(second, program, 7)
+    found = [clicks(link, program, 8) for link in (first, second)]
     assert found[0].k.tolist() == found[1].k.tolist()
     assert found[0].t_ps.tolist() == found[1].t_ps.tolist()
-    assert clicks(setup, first, program, 9).k.tolist() != found[0].k.tolist()
-    assert clicks(setup, lab.link(seed=4), program, 8).k.tolist() != found[0].k.tolist()
+    assert clicks(first, program, 9).k.tolist() != found[0].k.tolist()
+    assert clicks(lab.link(seed=4), program, 8).k.tolist() != found[0].k.tolist()
 
 
 def test_heralds_come_inside_their_window_of_the_stations_period(setup):
     lab = setup(scheme="two_click")
     program = full(lab)
-    found = clicks(setup, lab.link(), program)
+    found = clicks(lab.link(), program)
     late = program.windows[1]
     rest = found.t_ps - T - (found.k + program.shift) * program.period_ps
     inside = [(rest >= w.begin_ps) & (rest < w.begin_ps + w.length_ps) for w in program.windows]
@@ -55,7 +57,7 @@ def test_photons_of_many_attempts_are_under_way_where_periods_are_short(setup):
     lab = setup(even=True)
     program = lab.program(Terms(most_attempts=100_000, most_s=1.0, keep="measure", target=None, period_s=3e-6))
     assert program.shift >= 2
-    found = clicks(setup, lab.link(), program)
+    found = clicks(lab.link(), program)
     emitted = max(p.begin_ps for p in program.pulses if (p.node, p.channel) == ("bob", "excite"))
     flight = found.t_ps - T - found.k * program.period_ps - emitted
     least = 1000 * 1.468 / 299_792_458 * 1e12
@@ -64,11 +66,25 @@ def test_photons_of_many_attempts_are_under_way_where_periods_are_short(setup):
 
 def test_reasons_tell_heralds_from_other_patterns(setup):
     lab = setup(scheme="two_click")
-    found = clicks(setup, lab.link(), full(lab))
+    found = clicks(lab.link(), full(lab))
     known = full(lab).table()
     assert {int(p) in known for p in found.pattern} == {True, False}
     for pattern, reason in zip(found.pattern, found.reasons()):
         assert reason == ("" if int(pattern) in known else "unknown pattern")
+
+
+def test_detectors_that_resolve_numbers_report_double_clicks(setup):
+    """Bright always, no loss to speak of: half of the attempts send two photons to one detector (seed 1, 4 sigma)."""
+    lab = setup(bright_state=1.0, memory={"emission": 1.0}, even=True)
+    link = lab.link()
+    physics = link.physics_at(0)
+    arms = tuple(replace(arm, transmission=1.0) for arm in physics.arms)
+    sharp = replace(physics, arms=arms, detectors=(1.0, 1.0), visibility=0.0, resolving=True)
+    link.physics_at = lambda now_ps: sharp
+    found = clicks(link, full(lab))
+    doubled = link.doubled(1)
+    assert doubled.mean() == pytest.approx(0.5 * 0.985**2, abs=4 * 0.5 / math.sqrt(doubled.size) + 0.01)
+    assert [reason == "two clicks in one window" for reason in found.reasons()] == doubled.tolist()
 
 
 def test_a_wrong_shift_or_window_leaves_only_dark_counts(setup):
@@ -107,7 +123,7 @@ def test_a_dark_node_sends_nothing(setup):
     alone = attempt_optics(lab.link().physics_at(0), full(lab), ("alice",))
     assert alone.efficiency[0][1] == 0.0
     assert alone.efficiency[0][0] > 0.01
-    nobody = clicks(setup, lab.link(), full(lab), emitting=())
+    nobody = clicks(lab.link(), full(lab), emitting=())
     assert nobody.k.size == pytest.approx(200_000 * 1e-6, abs=5)
 
 
@@ -115,7 +131,7 @@ def test_a_keep_program_stops_at_its_first_herald(setup):
     lab = setup()
     program = lab.program()
     for batch in range(1, 30):
-        found = clicks(setup, lab.link(), program, batch)
+        found = clicks(lab.link(), program, batch)
         reasons = found.reasons()
         assert reasons.count("") == 1
         assert reasons[-1] == ""
@@ -126,7 +142,7 @@ def test_calibration_periods_are_silent_and_the_rest_is_as_often_as_without(setu
     """Seed 1: clicks in 3 of 10 periods none; the others 200 000 x 0.7 x p, 5 sigma."""
     lab = setup()
     calibrating = full(lab, calibration=Calibration(every=7, length=3))
-    found = clicks(setup, lab.link(), calibrating)
+    found = clicks(lab.link(), calibrating)
     assert not any(calibrating.calibrates(int(k)) for k in found.k)
     mean = found.table.click_probability * 140_000
     assert found.k.size == pytest.approx(mean, abs=5 * math.sqrt(mean))
@@ -137,7 +153,7 @@ def test_qubits_of_a_herald_are_one_shared_state_that_can_be_used_once(setup):
     lab = setup(memory={"readout_fidelity_0": 1.0, "readout_fidelity_1": 1.0}, scheme="two_click", bright_state=0.5)
     link, like = lab.link(), 0
     program = full(lab)
-    found = clicks(setup, link, program)
+    found = clicks(link, program)
     same_detector = [int(k) for k, p in zip(found.k, found.pattern) if p in (0b0011, 0b1100)][:40]
     for k in same_detector:
         now = T + (k + 1) * program.period_ps
@@ -154,7 +170,7 @@ def test_qubits_of_a_silent_attempt_are_as_silence_leaves_them(setup):
     """Bright spins are likelier to have clicked, and lost photons tell them: less bright, no coherence between them."""
     lab = setup(bright_state=0.5, memory={"emission": 1.0})
     link, program = lab.link(), full(lab)
-    found = clicks(setup, link, program)
+    found = clicks(link, program)
     k = next(k for k in range(1000) if k not in found.k)
     qubits = [link.qubit(node, 1, k) for node in BOTH]
     state = link.memories.state(qubits, T + (k + 1) * program.period_ps)
@@ -168,18 +184,18 @@ def test_qubits_of_a_silent_attempt_are_as_silence_leaves_them(setup):
 def test_a_kept_qubit_outlives_the_memory_of_its_batch(setup):
     lab = setup()
     link, program = lab.link(), lab.program()
-    found = clicks(setup, link, program, 1)
+    found = clicks(link, program, 1)
     k, now = int(found.k[-1]), int(found.t_ps[-1])
     link.operate("alice", 1, k, "Z", now)
     for batch in range(2, 300):
-        clicks(setup, link, program, batch)
+        clicks(link, program, batch)
     assert link.measure("bob", 1, k, "Z", now) in (0, 1)
 
 
 def test_qubits_age_from_their_emission(setup):
     lab = setup()
     link, program = lab.link(), lab.program()
-    found = clicks(setup, link, program)
+    found = clicks(link, program)
     k = int(found.k[-1])
     emitted = {p.node: p.begin_ps for p in program.pulses if p.channel == "excite"}
     for node, begin in emitted.items():
@@ -193,7 +209,7 @@ def test_measured_bits_follow_the_conditional_states(setup):
     readout = tuple(Readout(node=node, bases=("X", "Y", "Z")) for node in BOTH)
     program = full(lab, readout=readout, most_attempts=2_000_000)
     link = lab.link()
-    found = clicks(setup, link, program)
+    found = clicks(link, program)
     bits = link.measured(1)
     for turn, names in enumerate(("XX", "YY", "ZZ")):
         for pattern in (1, 2):
@@ -218,8 +234,6 @@ def readout_probabilities(link, found, pattern: int, names: str) -> np.ndarray:
 
 def test_bits_of_many_pairs_with_ages_of_their_own_are_those_of_each():
     """Seed 51: 60 000 pairs of three ages; 4 sigma for each age."""
-    from bellringer.testbed.memory_models import SpinQubitModel
-
     text = {"kind": "spin_qubit", "t2": "1 ms", "stretch": 2, "emission": 1.0, "lifetime": "10 ns"}
     models = [SpinQubitModel.model_validate(text)] * 2
     ages = np.array([0.0, 0.5e-3, 1e-3])

@@ -1,0 +1,88 @@
+"""What clients were told of their requests for pairs, to be asked for as often as they like."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...testbed.errors import BellringerError, nearest
+from ..heralding.delivery import Pair as Confirmed
+from ..heralding.open_batch import Concluded
+from ..heralding.service.replies import Event, Pair
+
+KEPT = 1000
+"""Requests that are remembered; the oldest are forgotten first."""
+AT_ONCE = 500
+"""Pairs in one answer."""
+
+
+@dataclass
+class _Request:
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    """What became of heralds, and of batches."""
+
+
+class Told:
+    """All requests of one coordinator's life."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, _Request] = {}
+        self._nodes: dict[tuple[int, int], dict[str, Any]] = {}
+
+    def begin(self, request: str) -> None:
+        """A request was accepted."""
+        self._requests.setdefault(request, _Request())
+        while len(self._requests) > KEPT:
+            del self._requests[next(iter(self._requests))]
+
+    def confirmed(self, order: int, pair: Confirmed) -> None:
+        """Note what the nodes did about a pair that may become a client's."""
+        told = ("operation", "applied_ps", "age_ps", "basis", "bit")
+        self._nodes[order, pair.hseq] = {
+            "batch": pair.batch,
+            "nodes": {node: {name: getattr(each, name) for name in told} for node, each in pair.corrected.items()},
+        }
+
+    def tell(self, event: Event) -> None:
+        """Note a pair that is the client's, or the end."""
+        request = self._requests.get(event.request)
+        if request is None:
+            return
+        if isinstance(event, Pair):
+            herald = event.herald
+            body = {"number": event.number, "state": event.state, **asdict(herald)}
+            request.pairs.append({**body, **self._nodes.get((herald.order, herald.hseq), {})})
+        else:
+            request.end = plain(event)
+
+    def concluded(self, request: str, order: int, batch: Concluded) -> None:
+        """Note the end of a batch; all its pairs were told."""
+        self._nodes = {key: value for key, value in self._nodes.items() if key[0] != order}
+        if request in self._requests:
+            counts = self._requests[request].counts
+            counts[f"batch {batch.state}" + (f": {batch.reason}" if batch.reason else "")] += 1
+            counts.update(batch.counts)
+
+    def since(self, request: str, number: int) -> dict[str, Any]:
+        """Return the pairs above ``number``, the end once all of them were told, and what became of all heralds.
+
+        Raises:
+            BellringerError: there is no such request.
+        """
+        known = self._requests.get(request)
+        if known is None:
+            raise BellringerError(
+                f"there is no request '{request}'",
+                hint=nearest(request, self._requests) or "a restarted coordinator has forgotten it; ask again",
+            )
+        pairs = known.pairs[number : number + AT_ONCE]
+        complete = number + len(pairs) == len(known.pairs)
+        return {"pairs": pairs, "end": known.end if complete else None, "counts": dict(known.counts)}
+
+
+def plain(reply: Any) -> dict[str, Any]:
+    """Return a reply or an end in plain values."""
+    body: Mapping[str, Any] = asdict(reply)
+    return {"reply": type(reply).__name__, **{key: str(v) if isinstance(v, str) else v for key, v in body.items()}}
