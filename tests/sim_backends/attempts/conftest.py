@@ -1,15 +1,21 @@
 """A link of two nodes and a station on a lab moved by hand, with clicks that the test writes down."""
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bellringer.drivers import open_instrument
+from bellringer.sim_backends.lab.lab import Lab
 from bellringer.sim_backends.twins.timing.attempt_core import AttemptCoreTwin
 from bellringer.sim_backends.twins.timing.herald_link import HeraldLink
 from bellringer.testbed.attempts import program
+from bellringer.testbed.lockstep import LockstepClock
 from bellringer.testbed.models import AttemptCoreModel
 
 SECOND = 10**12
@@ -199,3 +205,61 @@ def started() -> Callable[..., None]:
             assert line.ask(f"COMMIT {batch}")[0].endswith(" OK state=COMMITTED")
 
     return start
+
+
+class Driven:
+    """Three cores on a lab in lockstep, and drivers that this thread calls."""
+
+    def __init__(self, lab, bench, clock):
+        self.lab, self.bench, self.clock, self.open = lab, bench, clock, []
+        self.alice, self.bob, self.charlie = (self.driver(name) for name in ("alice", "bob", "charlie"))
+
+    def driver(self, name, **options):
+        port = getattr(self.bench, name).main_port
+        self.open.append(
+            open_instrument("attempt_core", port.resource, name=f"{name}.core", clock=self.clock, **options)
+        )
+        return self.open[-1]
+
+    def run(self, program, batch=7, ahead_ps=SECOND, epoch=1):
+        """Load, arm and commit at all three; return the start time."""
+        start_ps = self.now() + ahead_ps
+        for core in (self.alice, self.bob, self.charlie):
+            core.load(program)
+            core.arm(batch, epoch, start_ps, program.digest)
+        for core in (self.alice, self.bob, self.charlie):
+            core.commit(batch)
+        return start_ps
+
+    def now(self):
+        return round(self.clock.monotonic_s() * 1e12)
+
+    def wait(self, seconds):
+        """Let lab time pass, the leases kept."""
+        for _ in range(round(seconds / 0.5)):
+            self.clock.sleep(0.5)
+            for core in (self.alice, self.bob, self.charlie):
+                assert core.state
+
+
+@pytest.fixture
+def driven(tmp_path: Path, bench: Any) -> Iterator[Callable[..., Driven]]:
+    """``driven(clicks, lines=None, **model)``."""
+    with contextlib.ExitStack() as stack:
+
+        def start(clicks=((3, 0b01), (7, 0b11), (9, 0b10)), lines=None, **model):
+            endpoint = f"ipc://{tmp_path}/clock"
+            lab = Lab(seed=1, clock_endpoint=endpoint)
+            made = bench(clicks, lines, lab=lab, **model)
+            thread = threading.Thread(target=lab.run)
+            thread.start()
+            stack.callback(thread.join, 10)
+            stack.callback(lab.stop)
+            clock = LockstepClock(endpoint, "test")
+            stack.callback(clock.close)
+            found = Driven(lab, made, clock)
+            for core in found.open:
+                stack.callback(core.abandon)
+            return found
+
+        yield start
