@@ -103,6 +103,7 @@ def local_testbed(
                 endpoints=_of(node, {name: (at.resource, at.options) for name, at in (simulated or {}).items()}),
                 clock_endpoint=endpoint,
                 boot_tickets=_of(node, {name: ticket.number for name, ticket in tickets.items()}),
+                journal=f"{session}/batches of {node}",
                 locks=str(port_locks()),
                 leave_at_end=True,
             )

@@ -38,7 +38,6 @@ class AttemptCore(Instrument):
     clock_locked = Reading(
         lambda core: core._status()["clock"] == "locked", kind=bool, doc="Whether its clock is locked."
     )
-    now_ps = Reading(lambda core: int(core._status()["now"]), kind=int, unit="ps", doc="Its hardware time.")
     outputs_on = Reading(
         lambda core: core._status()["outputs"] != "off", kind=bool, doc="Whether its outputs are on, read back."
     )
@@ -210,6 +209,13 @@ class AttemptCore(Instrument):
             *(batch, found.get("state", ""), attempts, first, heralds),
             *(tuple(corrections), lateness, underflows, stopped_by),
         )
+
+    def read_clock(self) -> tuple[int, bool]:
+        """Return its hardware time, ps, and whether its clock is locked, both of one moment."""
+        found = self._status()
+        if not found["now"].isdecimal():
+            raise self.protocol_error("STATUS", str(found), "'now' is no time")
+        return int(found["now"]), found["clock"] == "locked"
 
     # --- QuantumMemory ----------------------------------------------------------------------------------------
 

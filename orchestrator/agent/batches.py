@@ -44,6 +44,8 @@ ACCEPTS = (Prepare, Commit, Abort, Ask, Recorded)
 """Messages of a coordinator about batches."""
 LOOK_S = 0.25
 """How often the core's clock is looked at."""
+AT_ONCE = 2
+"""Batches that it may be ordered at a time: one runs, the next one waits at the coordinator."""
 KNOWN_S = 2.0
 """For how long what was seen of it counts: a look may have to wait for a call."""
 
@@ -91,7 +93,7 @@ class Batches:
         self._appended = 0
         self._looking = False
         self._look_s = 0.0
-        self._seen: tuple[int, float, bool, str, str] | None = None
+        self._seen: tuple[int, float, bool, int, str, str] | None = None
         self._lanes: tuple[tuple[str, str, str], ...] = ()
         self._undelivered = 0
         self._do(self._machine.start(self._now()))
@@ -107,9 +109,8 @@ class Batches:
         """Return what the coordinator must know of the core, None if it is not ready."""
         if self._seen is None or not self._seen_lately():
             return None
-        _, _, _, endpoint, public_key = self._seen
-        free = 0 if self._machine.batch is not None else 1
-        return Core(self._now().hw_ps, endpoint, public_key, self._calibration, batches=free)
+        _, _, _, slots, endpoint, public_key = self._seen
+        return Core(self._now().hw_ps, endpoint, public_key, self._calibration, slots, batches=AT_ONCE)
 
     def hear(self, incoming: Incoming) -> None:
         """Take a message of the coordinator.

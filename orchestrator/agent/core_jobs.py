@@ -41,9 +41,9 @@ class CoreJobs:
             BellringerError: the instrument is no core, is not open, or did not take the batch.
         """
         lane, told = self._lane(job.instrument), _Told(job.id, self._send)
-        lane.look()
-        told.seen(lane)
         if isinstance(job, Look):
+            lane.look()
+            told.seen(lane)
             return None
         grant = Opened(job.run, job.batch, job.epoch, job.start_ps, job.digest)
         report = lane.run(grant, job.program, tuple(Peer(*each) for each in job.lanes), told)
@@ -70,5 +70,5 @@ class _Told:
         self._send(Progress(self._job, records=records_to_bytes(records)))
 
     def seen(self, lane: Lane) -> None:
-        seen = (lane.time.offset_ps, lane.time.known_s, lane.locked, lane.endpoint, lane.keys.public)
+        seen = (lane.time.offset_ps, lane.time.known_s, lane.locked, lane.free_slots, lane.endpoint, lane.keys.public)
         self._send(Progress(self._job, seen=seen))

@@ -54,9 +54,9 @@ class Progress(Message, tag="progress", frozen=True):
         armed: the core is armed.
         records: bytes of herald records or corrections (``entries.records_to_bytes``).
         seen: difference of hardware time and ``elapsed_s`` (ps), when it was looked at (``elapsed_s``), whether its
-            clock is locked, and where corrections go: endpoint and public key.
+            clock is locked, free memory slots, and where corrections go: endpoint and public key.
     """
 
     armed: bool = False
     records: bytes = b""
-    seen: tuple[int, float, bool, str, str] | None = None
+    seen: tuple[int, float, bool, int, str, str] | None = None

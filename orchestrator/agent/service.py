@@ -63,6 +63,7 @@ class Setup(msgspec.Struct, frozen=True):
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: participants under which the groups are first made dark; see ``Agent``.
+        journal: folder of the journal of batches, "" for one in ``state``.
         locks: folder of the files that keep two driver processes of this computer from one port; "" for ``state``.
     """
 
@@ -78,6 +79,7 @@ class Setup(msgspec.Struct, frozen=True):
     endpoints: dict[str, tuple[str, dict[str, object]]] = {}
     clock_endpoint: str = ""
     boot_tickets: dict[str, str] = {}
+    journal: str = ""
     locks: str = ""
     leave_at_end: bool = False
 
@@ -139,7 +141,8 @@ def run_agent(setup: Setup) -> None:
             publish: Callable[[str, dict[str, Any]], None],
         ) -> Batches:
             every = tuple(dict.fromkeys(children.values()))
-            about = (boot, authority, state / "batches", where.public_key, connect, testbed.fingerprint(setup.node))
+            journal = Path(setup.journal) if setup.journal else state / "batches"
+            about = (boot, authority, journal, where.public_key, connect, testbed.fingerprint(setup.node))
             return Batches(core, children[core], every, *about, closed, publish)
 
         agent = Agent(

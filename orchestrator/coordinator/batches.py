@@ -15,7 +15,7 @@ from ...testbed.testbed import Testbed
 from ..heralding.book import Book
 from ..heralding.entries import result_of
 from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
-from ..heralding.open_batch import BookEffect, Concluded, Delivered
+from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, StartBatch, Tell
 from ..heralding.store import Store
@@ -35,8 +35,9 @@ SAY_S = 0.1
 """How long a party that has just fallen silent may hold the loop up."""
 TICK_S = 0.05
 """How often the service looks for what it can begin."""
-LEAD_PS = 60 * 10**9
-"""How long before its start a batch is prepared: loading three cores, and answers that have to be on disk."""
+LEAST_LEAD_PS, MOST_LEAD_PS = 60 * 10**9, 10**12
+"""How long before its start a batch is prepared at least: cores are loaded, and answers have to be on disk first. Twice
+as long after one that was not armed in time, a little shorter after each that was recorded."""
 
 
 class Batches:
@@ -70,6 +71,7 @@ class Batches:
         """Ordered while a batch before them is still open."""
         self._offset_ps = 0
         self._tick_s = 0.0
+        self._lead_ps = LEAST_LEAD_PS
         self._undelivered = 0
         self._do(self._book.start(self._now(now_s)), now_s)
 
@@ -163,7 +165,7 @@ class Batches:
     def _start(self, action: StartBatch, now_s: float) -> None:
         calibrations = {party: self._testbed.fingerprint(party) for party in action.parties}
         now = self._now(now_s)
-        start_ps = max(action.start_ps, now.hw_ps + LEAD_PS)
+        start_ps = max(action.start_ps, now.hw_ps + self._lead_ps)
         try:
             batch, effects = self._book.allocate(action.request, action.program, start_ps, calibrations, now)
         except Ending:
@@ -182,19 +184,24 @@ class Batches:
                     self._say(to, message)
                 case Delivered(pairs):
                     for pair in pairs:
-                        order, _ = self._orders.get(pair.batch, (0, ""))
+                        order, request = self._orders.get(pair.batch, (0, ""))
                         if order:  # else of a batch from before a restart: in the store, and nobody waits for it
-                            self._told.confirmed(order, pair)
+                            self._told.confirmed(request, order, pair)
                             self._service.pair(Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps), now_s)
                 case Concluded():
                     self._concluded(effect, now_s)
 
     def _concluded(self, effect: Concluded, now_s: float) -> None:
         order, request = self._orders.pop(effect.batch, (0, ""))
+        row = self._store.batch(effect.batch)
+        if effect.state == BatchState.RECORDED:
+            self._lead_ps = max(LEAST_LEAD_PS, self._lead_ps * 9 // 10)
+        elif row is not None and not row.committed:
+            self._lead_ps = min(MOST_LEAD_PS, self._lead_ps * 2)
         if order:
             results = self._store.results(effect.run, effect.batch).values()
             attempts = max((result_of(body).attempts for body in results), default=0)
-            self._told.concluded(request, order, effect)
+            self._told.concluded(request, effect)
             self._service.batch_ended(order, attempts, now_s)
 
     def _say(self, party: str, message: Message) -> None:

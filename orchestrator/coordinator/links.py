@@ -1,5 +1,6 @@
 """The entanglement service's lab, from a testbed file: links with their programs, and what each should give."""
 
+from ...testbed.attempts import AttemptProgram, program
 from ...testbed.attempts.terms import Terms
 from ...testbed.memory_prediction import predict_memory_link
 from ...testbed.memory_programs import attempt_program
@@ -13,6 +14,8 @@ KEPT_S = 1.0
 RATE_ERROR, FIDELITY_ERROR = 0.1, 0.01
 """How far a prediction from the testbed file may be wrong (one sigma): its numbers are nominal ones."""
 MOST_ATTEMPTS = 10**9
+BASES = ("XXXYYYZZZ", "XYZXYZXYZ")
+"""In which bases the two nodes measure, attempt by attempt: all nine pairs in turn, enough for a tomography."""
 
 
 def lab_of(testbed: Testbed, now_s: float) -> Lab:
@@ -26,7 +29,10 @@ def lab_of(testbed: Testbed, now_s: float) -> Lab:
     for name, link in testbed.memory_links.items():
         measured = Terms(most_attempts=MOST_ATTEMPTS, most_s=LONGEST_BATCH_S, keep="measure", target=None)
         kept = Terms(most_attempts=MOST_ATTEMPTS, most_s=LONGEST_BATCH_S, target=link.target, max_age_s=KEPT_S)
-        programs = tuple(attempt_program(testbed, wiring, name, terms) for terms in (measured, kept))
+        programs = (
+            _read_out(attempt_program(testbed, wiring, name, measured)),
+            attempt_program(testbed, wiring, name, kept),
+        )
         first, second = (memory.partition(".")[0] for memory in link.memories)
         links.append(Link(name, (first, second), programs, forecast_max_age_s=float("inf")))
         expected = predict_memory_link(testbed, wiring, name)
@@ -37,3 +43,9 @@ def lab_of(testbed: Testbed, now_s: float) -> Lab:
     lab = Lab(links)
     lab.forecasts.update(forecasts)
     return lab
+
+
+def _read_out(base: AttemptProgram) -> AttemptProgram:
+    """Return a ``measure`` program whose nodes measure in all bases in turn."""
+    readout = tuple({"node": node, "bases": tuple(bases)} for node, bases in zip(base.nodes, BASES))
+    return program(**{**base.model_dump(), "readout": readout})

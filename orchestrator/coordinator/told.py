@@ -22,6 +22,8 @@ class _Request:
     end: dict[str, Any] | None = None
     counts: Counter[str] = field(default_factory=Counter)
     """What became of heralds, and of batches."""
+    confirmed: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    """By order and herald: what the nodes did about pairs that nobody was told of yet."""
 
 
 class Told:
@@ -29,7 +31,6 @@ class Told:
 
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}
-        self._nodes: dict[tuple[int, int], dict[str, Any]] = {}
 
     def begin(self, request: str) -> None:
         """A request was accepted."""
@@ -37,10 +38,12 @@ class Told:
         while len(self._requests) > KEPT:
             del self._requests[next(iter(self._requests))]
 
-    def confirmed(self, order: int, pair: Confirmed) -> None:
+    def confirmed(self, request: str, order: int, pair: Confirmed) -> None:
         """Note what the nodes did about a pair that may become a client's."""
+        if request not in self._requests or self._requests[request].end is not None:
+            return
         told = ("operation", "applied_ps", "age_ps", "basis", "bit")
-        self._nodes[order, pair.hseq] = {
+        self._requests[request].confirmed[order, pair.hseq] = {
             "batch": pair.batch,
             "nodes": {node: {name: getattr(each, name) for name in told} for node, each in pair.corrected.items()},
         }
@@ -53,13 +56,13 @@ class Told:
         if isinstance(event, Pair):
             herald = event.herald
             body = {"number": event.number, "state": event.state, **asdict(herald)}
-            request.pairs.append({**body, **self._nodes.get((herald.order, herald.hseq), {})})
+            request.pairs.append({**body, **request.confirmed.pop((herald.order, herald.hseq))})
         else:
             request.end = plain(event)
+            request.confirmed.clear()
 
-    def concluded(self, request: str, order: int, batch: Concluded) -> None:
-        """Note the end of a batch; all its pairs were told."""
-        self._nodes = {key: value for key, value in self._nodes.items() if key[0] != order}
+    def concluded(self, request: str, batch: Concluded) -> None:
+        """Note the end of a batch."""
         if request in self._requests:
             counts = self._requests[request].counts
             counts[f"batch {batch.state}" + (f": {batch.reason}" if batch.reason else "")] += 1

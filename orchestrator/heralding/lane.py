@@ -37,10 +37,8 @@ GRACE_PS, MOST_GRACE_PS = 20 * 10**9, 200 * 10**9
 class TimedCore(AttemptController, QuantumMemory, Protocol):
     """A core whose clock can be read."""
 
-    @property
-    def now_ps(self) -> int: ...
-    @property
-    def clock_locked(self) -> bool: ...
+    def read_clock(self) -> tuple[int, bool]:
+        """Return its hardware time, ps, and whether its clock is locked."""
 
 
 class Told(Protocol):
@@ -65,21 +63,26 @@ class Lane:
         self.node, self._core, self._clock = node, core, clock
         self.keys = KeyPair.ephemeral(node)
         self.time, self.locked = CoreTime(), False
+        self.free_slots = 0
+        """Of its memory, when it was last looked at."""
         self._begun, self._ended = 0, (0, "")
         self._arbiter, self._edge = Arbiter(self.keys.public), Edge(node)
         self._lock = threading.Lock()
         """Of the edge, which hears of heralds in one thread and of the core's answers in another."""
         self._fresh: list[Record] = []
+        self._taken: set[int] = set()
+        """Attempts of the batch under way whose pair is held."""
         self._out: FeedforwardOut | None = None
         self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
         self.endpoint = self._in.endpoint
 
     def look(self) -> None:
-        """Look at the core's clock."""
+        """Look at the core's clock and memory."""
         asked_s = elapsed_s()
-        hw_ps = self._core.now_ps
+        hw_ps, self.locked = self._core.read_clock()
         self.time.looked(asked_s, hw_ps, elapsed_s())
-        self.locked = self._core.clock_locked
+        slots = self._core.slot_count()
+        self.free_slots = slots - len(self._core.held()) if slots else 0
 
     # --- any thread -------------------------------------------------------------------------------------------
 
@@ -125,6 +128,7 @@ class Lane:
         except Aborted:
             return self._stopped(grant.batch, self._ended[1] or "made dark")
         finally:
+            self._taken.clear()
             with self._lock:
                 self._arbiter.end()
                 self._edge.end()
@@ -145,6 +149,7 @@ class Lane:
             records = self._clicks() if at_station else self._corrections()
             if records:
                 made += len(records)
+                self._taken |= {each.k for each in records if not each.reason}
                 told.records(records)
             now_s = elapsed_s()
             if now_s - looked_s >= LOOK_S:
@@ -154,6 +159,7 @@ class Lane:
             now_ps = self.time.now_ps(now_s)
             if report is not None:
                 if at_station or now_ps >= over_ps or made >= report.heralds > 0:
+                    self._tidy(batch)
                     return report
             elif begun and now_ps >= grant.start_ps and now_s - asked_s >= REPORT_S:
                 asked_s = now_s
@@ -193,7 +199,15 @@ class Lane:
     def _stopped(self, batch: int, reason: str) -> BatchReport:
         with self._clock.shielded():
             self._core.abort(batch, reason)
+            self._taken.clear()  # no pair of a batch that was stopped counts
+            self._tidy(batch)
             return self._core.report(batch)
+
+    def _tidy(self, batch: int) -> None:
+        """Give up the qubits of a batch that no pair is held of; the others are their owner's."""
+        for held in self._core.held() if self._core.slot_count() else ():
+            if held.batch == batch and held.k not in self._taken:
+                self._core.reset(held.slot)
 
     def _admit(self, station: str, lanes: tuple[Peer, ...]) -> None:
         for peer in lanes:

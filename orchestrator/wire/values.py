@@ -173,7 +173,9 @@ def inspect(values: Sequence[Any], depth: int) -> None:
                 if not set(map(type, container)) <= {str, int}:
                     raise WireError("a dict with keys other than text or whole numbers is not accepted")
             kinds = set(map(type, items))
-            parts = {kind for kind in kinds - _ARRIVING if issubclass(kind, msgspec.Struct)}  # as the message's type has
+            parts = {
+                kind for kind in kinds - _ARRIVING if issubclass(kind, msgspec.Struct)
+            }  # as the message's type has
             strange = {kind.__name__ for kind in kinds - _ARRIVING - parts if not _is_known(kind)}
             if strange:
                 raise WireError(f"values of type {strange.pop()} are not accepted")
