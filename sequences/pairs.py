@@ -72,6 +72,7 @@ class Entanglement:
         seconds: of attempts, from the first to the last of each batch, s.
         heralds: announced by the station, whatever became of them.
         not_delivered: heralds that became no pair, by reason: late, too old, sequence gap, unconfirmed, ...
+        batches: how many ended how: RECORDED, or VOID and why.
     """
 
     link: str
@@ -83,6 +84,7 @@ class Entanglement:
     seconds: float
     heralds: int
     not_delivered: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    batches: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def counts(self, settings: Sequence[str], label: str = "") -> Counts:
         """Return int64[settings, 2, 2], measured pairs by the first and second node's bit; of one label only if named.
@@ -112,9 +114,12 @@ class Entanglement:
 
     def joined(self, other: "Entanglement") -> "Entanglement":
         """Return both as one, of the same link; the end is the other's."""
-        reasons = {*self.not_delivered, *other.not_delivered}
-        lost = {each: self.not_delivered.get(each, 0) + other.not_delivered.get(each, 0) for each in sorted(reasons)}
         return Entanglement(
             *(other.link, other.nodes, other.state, other.why, self.pairs + other.pairs),
-            *(self.attempts + other.attempts, self.seconds + other.seconds, self.heralds + other.heralds, lost),
+            *(self.attempts + other.attempts, self.seconds + other.seconds, self.heralds + other.heralds),
+            *(_sum(self.not_delivered, other.not_delivered), _sum(self.batches, other.batches)),
         )
+
+
+def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return {each: first.get(each, 0) + second.get(each, 0) for each in sorted({*first, *second})}

@@ -63,8 +63,8 @@ class Batches:
         self._service = EntanglementService(lab_of(testbed, now_s))
         self._told = Told()
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
-        self._orders: dict[int, tuple[int, str]] = {}
-        """Batch -> the service's number of it, and whose request it serves."""
+        self._orders: dict[int, tuple[int, str, int]] = {}
+        """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
         self._newest: dict[str, int] = {}
         """Party -> the newest order it was told of, whose room its next word counts."""
         self._waiting: list[StartBatch] = []
@@ -173,7 +173,7 @@ class Batches:
         except BellringerError:
             self._service.batch_ended(action.order, 0, now_s)
             return
-        self._orders[batch] = (action.order, action.request)
+        self._orders[batch] = (action.order, action.request, action.program.period_ps)
         self._newest |= dict.fromkeys(action.parties, action.order)
         self._do(effects, now_s)
 
@@ -184,7 +184,7 @@ class Batches:
                     self._say(to, message)
                 case Delivered(pairs):
                     for pair in pairs:
-                        order, request = self._orders.get(pair.batch, (0, ""))
+                        order, request, _ = self._orders.get(pair.batch, (0, "", 0))
                         if order:  # else of a batch from before a restart: in the store, and nobody waits for it
                             self._told.confirmed(request, order, pair)
                             self._service.pair(Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps), now_s)
@@ -192,7 +192,7 @@ class Batches:
                     self._concluded(effect, now_s)
 
     def _concluded(self, effect: Concluded, now_s: float) -> None:
-        order, request = self._orders.pop(effect.batch, (0, ""))
+        order, request, period_ps = self._orders.pop(effect.batch, (0, "", 0))
         row = self._store.batch(effect.batch)
         if effect.state == BatchState.RECORDED:
             self._lead_ps = max(LEAST_LEAD_PS, self._lead_ps * 9 // 10)
@@ -201,7 +201,7 @@ class Batches:
         if order:
             results = self._store.results(effect.run, effect.batch).values()
             attempts = max((result_of(body).attempts for body in results), default=0)
-            self._told.concluded(request, effect)
+            self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
             self._service.batch_ended(order, attempts, now_s)
 
     def _say(self, party: str, message: Message) -> None:

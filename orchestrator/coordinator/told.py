@@ -22,6 +22,8 @@ class _Request:
     end: dict[str, Any] | None = None
     counts: Counter[str] = field(default_factory=Counter)
     """What became of heralds, and of batches."""
+    attempts: int = 0
+    seconds: float = 0.0
     confirmed: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     """By order and herald: what the nodes did about pairs that nobody was told of yet."""
 
@@ -61,9 +63,11 @@ class Told:
             request.end = plain(event)
             request.confirmed.clear()
 
-    def concluded(self, request: str, batch: Concluded) -> None:
-        """Note the end of a batch."""
+    def concluded(self, request: str, batch: Concluded, attempts: int, seconds: float) -> None:
+        """Note the end of a batch, and how many attempts it made in how long (s)."""
         if request in self._requests:
+            self._requests[request].attempts += attempts
+            self._requests[request].seconds += seconds
             counts = self._requests[request].counts
             counts[f"batch {batch.state}" + (f": {batch.reason}" if batch.reason else "")] += 1
             counts.update(batch.counts)
@@ -82,7 +86,8 @@ class Told:
             )
         pairs = known.pairs[number : number + AT_ONCE]
         complete = number + len(pairs) == len(known.pairs)
-        return {"pairs": pairs, "end": known.end if complete else None, "counts": dict(known.counts)}
+        spent = {"attempts": known.attempts, "seconds": known.seconds}
+        return {"pairs": pairs, "end": known.end if complete else None, "counts": dict(known.counts), **spent}
 
 
 def plain(reply: Any) -> dict[str, Any]:

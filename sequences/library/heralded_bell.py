@@ -22,34 +22,24 @@ PERFECT: tuple[Readout, Readout] = ((1.0, 1.0), (1.0, 1.0))
 def heralded_bell(
     run: Run,
     link: str = "",
-    pairs: int = 900,
-    tomography_pairs: int = 1800,
+    pairs: int = 1800,
     min_fidelity: float = 0.0,
     deadline_s: float = 3600.0,
 ) -> None:
     """Fidelity of heralded pairs from XX, YY and ZZ, and from all nine settings; rate and selected fraction beside it.
 
-    Every qubit is measured in its own attempt. Raw fidelities have readout errors in them; the corrected ones undo the
-    errors that the testbed file states. ``tomography_pairs`` 0 leaves tomography out.
+    Every qubit is measured in its own attempt, in nine pairs of bases in turn. Raw fidelities have readout errors in
+    them; the corrected ones undo the errors that the testbed file states.
     """
     name, chosen = memory_link(run, link)
     ends = node_of(chosen.memories[0]), node_of(chosen.memories[1])
-    wanted = {"min_fidelity": min_fidelity, "deadline_s": deadline_s}
-    run.progress.say(f"{pairs} pairs on {name} in {', '.join(BASES)}")
-    correlators: Entanglement = run.entangle(*ends, pairs=pairs, bases=("XYZ", "XYZ"), **wanted)
-    run.checkpoint()
-    found, all_settings = correlators, None
-    if tomography_pairs:
-        run.progress.say(f"{tomography_pairs} pairs on {name} in nine settings")
-        bases = "".join(each[0] for each in SETTINGS), "".join(each[1] for each in SETTINGS)
-        all_settings = run.entangle(*ends, pairs=tomography_pairs, bases=bases, **wanted)
-        found = correlators.joined(all_settings)
-    for each in (correlators, all_settings):
-        if each is not None and each.state != "OK":
-            run.note(f"{len(each.pairs)} pairs only: the request ended {each.state} ({each.why})")
+    run.progress.say(f"{pairs} pairs on {name} in nine settings")
+    found = run.entangle(*ends, pairs=pairs, min_fidelity=min_fidelity, deadline_s=deadline_s)
+    if found.state != "OK":
+        run.note(f"{len(found.pairs)} pairs only: the request ended {found.state} ({found.why})")
     forecast = forecast_pairs(run.testbed, name)
     _rates(run, found)
-    _fidelities(run, correlators, all_settings, forecast.readout if forecast else None)
+    _fidelities(run, found, forecast.readout if forecast else None)
     _together(run, found)
     if forecast is None:
         run.note("no prediction and no readout correction: the testbed file gives no model for a part of this link")
@@ -57,7 +47,7 @@ def heralded_bell(
     run.figure(
         comparison(
             run,
-            predicted(forecast, found, with_tomography=all_settings is not None),
+            predicted(forecast, found),
             "Heralded pairs against prediction",
             "Predicted by propagating density matrices through an attempt, by other code than the simulated lab's.",
         )
@@ -74,15 +64,12 @@ def _rates(run: Run, found: Entanglement) -> None:
     run.result("selected_fraction", found.selected_fraction)
 
 
-def _fidelities(
-    run: Run, correlators: Entanglement, tomogram: Entanglement | None, readout: tuple[Readout, Readout] | None
-) -> None:
-    tables = {label: correlators.counts(BASES, label) for label in correlators.labels()}
+def _fidelities(run: Run, found: Entanglement, readout: tuple[Readout, Readout] | None) -> None:
+    tables = {label: found.counts(BASES, label) for label in found.labels()}
     run.result("fidelity", conditional_fidelity(tables))
     if readout is not None:
         run.result("fidelity_readout_corrected", conditional_fidelity(tables, *readout))
-    if tomogram is not None:
-        run.result("fidelity_tomography", tomographic_fidelity(tomogram, readout or PERFECT))
+    run.result("fidelity_tomography", tomographic_fidelity(found, readout or PERFECT))
 
 
 def tomographic_fidelity(found: Entanglement, readout: tuple[Readout, Readout]) -> Estimate:
@@ -105,6 +92,7 @@ def tomographic_fidelity(found: Entanglement, readout: tuple[Readout, Readout]) 
 def _together(run: Run, found: Entanglement) -> None:
     """Show what a fidelity alone would hide."""
     lost = ", ".join(f"{count} {reason}" for reason, count in found.not_delivered.items()) or "none"
+    batches = ", ".join(f"{count} {how}" for how, count in found.batches.items()) or "none"
     rows: list[tuple[str, ...]] = [("of", "value", "on what")]
     for name, what in (
         ("fidelity", "conditional: on delivered pairs, each to the state its herald named"),
@@ -117,12 +105,12 @@ def _together(run: Run, found: Entanglement) -> None:
             "heralded_pairs",
             "Fidelity, rate and selection together",
             table=tuple(rows),
-            caption=f"Heralds that became no pair: {lost}.",
+            caption=f"Heralds that became no pair: {lost}. Batches: {batches}.",
         )
     )
 
 
-def predicted(forecast: PairForecast, found: Entanglement, *, with_tomography: bool) -> Mapping[str, float]:
+def predicted(forecast: PairForecast, found: Entanglement) -> Mapping[str, float]:
     """Return by result what the testbed file predicts for pairs measured at once."""
     prediction = forecast.prediction
     total = prediction.herald_probability
@@ -131,10 +119,11 @@ def predicted(forecast: PairForecast, found: Entanglement, *, with_tomography: b
     }
     raw = sum(weight * _raw_fidelity(forecast, label) for label, weight in weights.items())
     true = sum(weight * float(fidelity(forecast.measured(label), label)) for label, weight in weights.items())
-    values = {"herald_probability": total, "fidelity": raw, "fidelity_readout_corrected": true}
+    values = {"herald_probability": total, "fidelity": raw}
+    values |= {"fidelity_readout_corrected": true, "fidelity_tomography": true}
     if found.attempts and found.seconds:
         values["pair_rate"] = total * found.attempts / found.seconds
-    return {**values, "fidelity_tomography": true} if with_tomography else values
+    return values
 
 
 def _raw_fidelity(forecast: PairForecast, label: str) -> float:

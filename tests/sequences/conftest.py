@@ -26,6 +26,8 @@ from bellringer.testbed.wiring import Wiring
 EXAMPLES = Path(__file__).parents[2] / "examples"
 S = 10**12
 LEAD_PS = 10**9
+NINE = ("XXXYYYZZZ", "XYZXYZXYZ")
+"""Bases of both nodes, attempt by attempt."""
 
 
 class Talk:
@@ -119,7 +121,6 @@ class CoreRun:
         min_fidelity: float = 0.0,
         keep: bool = False,
         max_age_s: float = 0.0,
-        bases: tuple[str, str] = ("", ""),
     ) -> Entanglement:
         link = self.testbed.memory_links[name]
         stop = Stop(kind="first") if keep else Stop(kind="count", count=pairs)
@@ -127,7 +128,7 @@ class CoreRun:
         terms = Terms(most_attempts=2**40, most_s=deadline_s, max_age_s=max_age_s, **given)
         program = attempt_program(self.testbed, Wiring(self.testbed), name, terms)
         if not keep:
-            readout = tuple(Readout(node=node, bases=tuple(each)) for node, each in zip(ends, bases))
+            readout = tuple(Readout(node=node, bases=tuple(each)) for node, each in zip(ends, NINE))
             program = program.model_copy(update={"readout": readout})
         batch, start_ps = next(self._batches), self.lab.now_ps + LEAD_PS
         cores = [self.lab.twins[each] for each in (*link.memories, link.station)]

@@ -1,6 +1,6 @@
 """``heralded_bell``, ``teleport`` and ``swap`` on cores against density matrices worked out by other code.
 
-Twelve sets of parameters. Seed 67; 600 pairs in XX, YY, ZZ and 900 in nine settings; 20 of each of six states; 40 swaps
+Twelve sets of parameters. Seed 67; 1500 pairs in nine settings; 20 of each of six states; 40 swaps
 in each of three settings, every pull within 3 sigma: 84 of them, of which chance alone would push 0.23 beyond. Two
 sets in ``make test``, the others in the soak.
 """
@@ -39,7 +39,7 @@ def check(run):
 @pytest.mark.parametrize(("link", "memory"), GRID)
 def test_heralded_bell_is_as_predicted(core_run, link, memory):
     run = core_run(seed=SEED, link=link, memory=memory)
-    heralded_bell(run, pairs=600, tomography_pairs=900)
+    heralded_bell(run, pairs=1500)
     check(run)
 
 
