@@ -85,6 +85,7 @@ class Batches:
         publish: Callable[[str, dict[str, Any]], None],
     ) -> None:
         self._instrument, self._child, self._children = instrument, child, children
+        self._node = instrument.partition(".")[0]
         self._authority, self._coordinator, self._calibration = authority, coordinator, calibration
         self._interlocks_closed, self._publish = interlocks_closed, publish
         self._journal = NodeJournal(FolderDisk(folder))
@@ -124,14 +125,14 @@ class Batches:
 
     def hear_of_lanes(self, lanes: Mapping[str, Sequence[str]]) -> None:
         """Take in where other nodes take corrections: endpoint and public key by node."""
-        self._lanes = tuple((node, lane[0], lane[1]) for node, lane in sorted(lanes.items()))
+        self._lanes = tuple((node, lane[0], lane[1]) for node, lane in sorted(lanes.items()) if node != self._node)
 
     def turn(self) -> None:
         """See to what is due; call it in every turn of the loop."""
         now_s = elapsed_s()
         if now_s >= self._look_s and not self._looking and not self._child.darkening:
             self._look_s, self._looking = now_s + LOOK_S, True
-            self._child.submit(lambda number: Look(number, self._instrument), self._looked, self._progress)
+            self._child.submit(lambda number: Look(number, self._instrument, self._lanes), self._looked, self._progress)
         room = self._journal.room or self._journal.make_room()
         conditions = Conditions(
             clock_locked=self._seen is not None and self._seen[2] and self._seen_lately(),

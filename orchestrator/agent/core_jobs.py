@@ -42,6 +42,7 @@ class CoreJobs:
         """
         lane, told = self._lane(job.instrument), _Told(job.id, self._send)
         if isinstance(job, Look):
+            lane.meet(tuple(Peer(*each) for each in job.lanes))
             lane.look()
             told.seen(lane)
             return None

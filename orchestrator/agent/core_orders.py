@@ -4,9 +4,14 @@ from ..wire.messages import Message
 
 
 class Look(Message, tag="look", frozen=True):
-    """To a driver process: what does the core's clock show? Answered with ``Progress.seen`` and an empty reply."""
+    """To a driver process: what does the core's clock show? Answered with ``Progress.seen`` and an empty reply.
+
+    Attributes:
+        lanes: as in ``Attempts``, so that the ways are open before they are needed.
+    """
 
     instrument: str
+    lanes: tuple[tuple[str, str, str], ...]
     ticket: str = ""
 
 

@@ -20,6 +20,7 @@ import zmq
 from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
+from ..wire.nonces import elapsed_s
 from ..wire.sockets import bind, call_curve, serve_curve
 from ..wire.zap import Zap
 from .messages import Feedforward
@@ -29,6 +30,9 @@ MOST_WAITING = 1000
 """Corrections that wait for a node at most; more are not sent, and counted."""
 LARGEST_BYTES = 1024
 """Of a frame; the handshake needs about half of it."""
+FIRST_PATIENCE_S, MOST_PATIENCE_S = 0.2, 3.0
+"""How long a connection may take to come about before it is tried anew: at first, and at most; doubled each time."""
+RETRY_MS = 20
 LOOK_MS = 200
 """How often the receiver looks whether it shall end."""
 
@@ -60,27 +64,50 @@ class FeedforwardOut:
         self.counters: Counter[str] = Counter()
         """``undelivered``: heralds that a node was too far behind, or too far away, to take."""
         self.peers = frozenset(peers)
+        self._keys = keys
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._patience: dict[str, tuple[float, float]] = {}
+        """By node: until when its connection may take to come about, and for how long the next one may."""
         for peer in self.peers:
-            socket = call_curve(context.socket(zmq.DEALER), keys, peer.public_key)
-            socket.setsockopt(zmq.IMMEDIATE, 1)  # what cannot leave now is late anyway
-            socket.setsockopt(zmq.SNDHWM, MOST_WAITING)
-            socket.connect(peer.endpoint)
-            self._sockets[peer.node] = socket
+            self._connect(peer, FIRST_PATIENCE_S)
 
-    def wait_connected(self, timeout_s: float) -> None:
-        """Wait until every node can be reached.
+    def wait_connected(self, nodes: Iterable[str], timeout_s: float) -> None:
+        """Wait until all of ``nodes`` can be reached.
 
         Raises:
             InstrumentError: one cannot; says which.
         """
-        for node, socket in self._sockets.items():
-            if not socket.poll(int(timeout_s * 1e3), zmq.POLLOUT):
-                raise InstrumentError(
-                    f"corrections cannot reach node '{node}': no connection within {timeout_s:g} s",
-                    hint="can this host reach that one? a firewall must let its driver processes' ports through",
-                )
+        end_s = elapsed_s() + timeout_s
+        for node in nodes:
+            if node not in self._sockets:
+                raise InstrumentError(f"node '{node}' has not said where corrections go", hint="is its agent up?")
+            while not self._sockets[node].poll(RETRY_MS, zmq.POLLOUT):
+                if elapsed_s() >= end_s:
+                    raise InstrumentError(
+                        f"corrections cannot reach node '{node}': no connection within {timeout_s:g} s",
+                        hint="can this host reach that one? a firewall must let its driver processes' ports through",
+                    )
+                self.retry()
+
+    def retry(self) -> None:
+        """Connect anew where there is no connection: ZeroMQ gives up when a node has not heard of our key yet."""
+        for peer in self.peers:
+            due_s, patience_s = self._patience[peer.node]
+            if not self._ready(peer.node, zmq.POLLOUT) and elapsed_s() >= due_s:
+                self._sockets[peer.node].close(linger=0)
+                self._connect(peer, min(2 * patience_s, MOST_PATIENCE_S))
+
+    def _connect(self, peer: Peer, patience_s: float) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        socket = call_curve(context.socket(zmq.DEALER), self._keys, peer.public_key)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # what cannot leave now is late anyway
+        socket.setsockopt(zmq.SNDHWM, MOST_WAITING)
+        socket.connect(peer.endpoint)
+        self._sockets[peer.node] = socket
+        self._patience[peer.node] = elapsed_s() + patience_s, patience_s
+
+    def _ready(self, node: str, what: int) -> bool:
+        return bool(int(self._sockets[node].get(zmq.EVENTS)) & int(what))
 
     def send(self, sends: Iterable[Send]) -> None:
         """Send what an ``Arbiter`` wants sent; never waits."""
@@ -100,8 +127,8 @@ class FeedforwardOut:
 
     def forget_answers(self) -> None:
         """Pass over what nodes answered."""
-        for socket in self._sockets.values():
-            while int(socket.get(zmq.EVENTS)) & int(zmq.POLLIN):
+        for node, socket in self._sockets.items():
+            while self._ready(node, zmq.POLLIN):
                 socket.recv()
 
     def close(self) -> None:

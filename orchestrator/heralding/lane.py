@@ -11,7 +11,7 @@ from typing import Protocol
 from ...drivers.interfaces import AttemptController, BatchReport, QuantumMemory, Refused
 from ...testbed.attempts import AttemptProgram, from_json
 from ...testbed.clock import Clock
-from ...testbed.errors import Aborted, InstrumentError
+from ...testbed.errors import Aborted
 from ..wire.keys import KeyPair
 from ..wire.nonces import elapsed_s
 from ..wire.zap import Zap
@@ -72,7 +72,7 @@ class Lane:
         self._fresh: list[Record] = []
         self._taken: set[int] = set()
         """Attempts of the batch under way whose pair is held."""
-        self._out: FeedforwardOut | None = None
+        self._out = FeedforwardOut(self.keys, ())
         self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
         self.endpoint = self._in.endpoint
 
@@ -83,6 +83,15 @@ class Lane:
         self.time.looked(asked_s, hw_ps, elapsed_s())
         slots = self._core.slot_count()
         self.free_slots = slots - len(self._core.held()) if slots else 0
+
+    def meet(self, others: tuple[Peer, ...]) -> None:
+        """Take in who the other parties are: any may be a batch's station or node, as its program says."""
+        for peer in others:
+            self._in.admit(peer.node, peer.public_key)
+        if self._out.peers != frozenset(others):
+            self._out.close()
+            self._out = FeedforwardOut(self.keys, others)
+        self._out.retry()
 
     # --- any thread -------------------------------------------------------------------------------------------
 
@@ -113,10 +122,9 @@ class Lane:
         """
         program = from_json(text)
         at_station = program.station == self.node
+        self.meet(lanes)
         if at_station:
-            self._connect(tuple(peer for peer in lanes if peer.node in program.nodes), program)
-        else:
-            self._admit(program.station, lanes)
+            self._out.wait_connected(program.nodes, CONNECT_S)
         self._core.load(program)
         self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
         try:
@@ -168,7 +176,6 @@ class Lane:
 
     def _clicks(self) -> list[Record]:
         """Decide about the clicks that came; heralds leave for the nodes before anything else."""
-        assert self._out is not None
         kept: list[Record] = []
         for clicks in self._core.read_heralds(READ_S):
             verdict = self._arbiter.take(clicks)
@@ -208,24 +215,6 @@ class Lane:
         for held in self._core.held() if self._core.slot_count() else ():
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)
-
-    def _admit(self, station: str, lanes: tuple[Peer, ...]) -> None:
-        for peer in lanes:
-            if peer.node == station:
-                self._in.admit(station, peer.public_key)
-                return
-        raise InstrumentError(f"station '{station}' has not said who may send corrections", hint="is its agent up?")
-
-    def _connect(self, peers: tuple[Peer, ...], program: AttemptProgram) -> None:
-        missing = set(program.nodes) - {peer.node for peer in peers}
-        if missing:
-            what = f"{', '.join(sorted(missing))} has not said where corrections go"
-            raise InstrumentError(what, hint="are the agents of all nodes up?")
-        if self._out is None or self._out.peers != frozenset(peers):
-            if self._out is not None:
-                self._out.close()
-            self._out = FeedforwardOut(self.keys, peers)
-        self._out.wait_connected(CONNECT_S)
 
 
 def _words(apply: Apply) -> tuple[int, int, int, str, int]:

@@ -145,9 +145,10 @@ class Run:
         else:
             basis = self.program.basis(self.core.core_name, k)
             if basis and self.core.link is not None:
-                ends = [p.begin_ps + p.length_ps for p in self.program.pulses if p.node == self.core.core_name]
-                read_ps = self.start_ps + k * self.program.period_ps + max(ends, default=0)
-                bit = self.core.link.source.measure(self.core.core_name, self.batch, k, basis, read_ps)
+                own = (each for each in self.program.pulses if each.node == self.core.core_name)
+                last_ps = max((each.begin_ps + each.length_ps for each in own), default=0)
+                measured_ps = self.start_ps + k * self.program.period_ps + last_ps
+                bit = self.core.link.source.measure(self.core.core_name, self.batch, k, basis, measured_ps)
                 self.core.record("M", f"{self.batch} {k} {basis} {bit}")
         self._enough()
 

@@ -1,31 +1,30 @@
-"""Corrections from a station process to a node process: who may send them, which are applied, what is counted."""
+"""Heralds from a station process to a node process: who may send them, what is taken, what is counted."""
 
 import queue
 import time
 
 import pytest
 import zmq
-from bellringer.orchestrator.heralding.feedforward import Correction, FeedforwardIn, FeedforwardOut, Notice, Peer
+from bellringer.orchestrator.heralding.feedforward import FeedforwardIn, FeedforwardOut, Peer
+from bellringer.orchestrator.heralding.messages import Feedforward
+from bellringer.orchestrator.heralding.terms import Send
+from bellringer.orchestrator.wire.errors import KeyFileError
 from bellringer.orchestrator.wire.keys import KeyPair
 from bellringer.orchestrator.wire.zap import Zap
 from bellringer.testbed.errors import InstrumentError
 
-TABLE = {0b01: Correction("I", 500), 0b10: Correction("Z", 1_000)}
 FOREVER_S = 10.0
 
 
 class Node:
-    """A node's end, and everything that it was told to apply."""
+    """A node's end, and everything that it took."""
 
-    def __init__(self, zap: Zap, station_key: str, apply=None) -> None:
-        self.applied: queue.Queue = queue.Queue()
+    def __init__(self, zap: Zap, station_key: str, take=None) -> None:
+        self.taken: queue.Queue = queue.Queue()
         self.keys = KeyPair.ephemeral("alice")
-        self.end = FeedforwardIn("alice", self.keys, zap, station_key, apply or self._keep)
-        self.end.expect(3, 7, TABLE)
+        self.end = FeedforwardIn("alice", self.keys, zap, take or (lambda *what: self.taken.put(what)))
+        self.end.admit("charlie", station_key)
         self.peer = Peer("alice", self.end.endpoint, self.keys.public)
-
-    def _keep(self, *what: object) -> None:
-        self.applied.put(what)
 
 
 @pytest.fixture
@@ -46,66 +45,75 @@ def node(zap, station):
         yield node
 
 
-def notice(hseq: int, pattern: int = 0b10, epoch: int = 3, batch: int = 7) -> Notice:
-    return Notice(epoch, batch, hseq, 40 + hseq, pattern, 1_000_000 * hseq)
+def heralded(hseq: int) -> Feedforward:
+    return Feedforward(0, 3, "run", 7, "boot", hseq, hseq=hseq, k=40 + hseq, label="psi-", t_ps=1_000_000 * hseq)
 
 
-def told(out: FeedforwardOut, *notices: Notice) -> None:
-    """Send and wait until the node has seen each."""
-    out.wait_connected(FOREVER_S)
-    for each in notices:
-        out.send(each, ("alice",))
+def told(out: FeedforwardOut, *messages: Feedforward) -> None:
+    """Send and wait until the node has seen to each."""
+    out.wait_connected(("alice",), FOREVER_S)
+    for each in messages:
+        out.send((Send("alice", each),))
         assert out.wait_handed_over("alice", FOREVER_S)
 
 
-def test_a_herald_becomes_the_operation_of_the_nodes_own_table_with_its_deadline(node, station):
+def test_a_herald_arrives_as_it_was_sent_with_the_stations_name_from_its_key(node, station):
     with FeedforwardOut(station, (node.peer,)) as out:
-        told(out, notice(1), notice(2, pattern=0b01))
-    assert node.applied.get_nowait() == (notice(1), "Z", 1_001_000)
-    assert node.applied.get_nowait() == (notice(2, pattern=0b01), "I", 2_000_500)
+        told(out, heralded(1), heralded(2))
+    assert [node.taken.get_nowait() for _ in range(2)] == [("charlie", heralded(1)), ("charlie", heralded(2))]
     assert node.end.counters == {"received": 2}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "why"),
-    [
-        (notice(2, epoch=2), "not for this batch"),
-        (notice(2, batch=8), "not for this batch"),
-        (notice(1), "old"),
-        (notice(2, pattern=0b11), "unknown pattern"),
-    ],
-)
-def test_row_22_a_late_double_or_unknown_herald_is_counted_and_nothing_is_applied(node, station, wrong, why):
-    with FeedforwardOut(station, (node.peer,)) as out:
-        told(out, notice(1), wrong)
-    assert node.applied.qsize() == 1
-    assert node.end.counters == {"received": 2, why: 1}
-
-
-def test_only_the_stations_key_gets_in(node, zap):
+def test_only_an_admitted_key_gets_in(node):
     stranger = KeyPair.ephemeral("stranger")
     with FeedforwardOut(stranger, (node.peer,)) as out:
         with pytest.raises(InstrumentError, match="cannot reach node 'alice'"):
-            out.wait_connected(0.3)
-        out.send(notice(1), ("alice",))
+            out.wait_connected(("alice",), 0.3)
+        out.send((Send("alice", heralded(1)),))
         assert out.counters == {"undelivered": 1}
     assert node.end.counters == {}
+
+
+def test_a_station_that_connects_before_it_is_admitted_gets_in_as_soon_as_it_is(node):
+    newcomer = KeyPair.ephemeral("newcomer")
+    with FeedforwardOut(newcomer, (node.peer,)) as out:
+        with pytest.raises(InstrumentError, match="cannot reach"):
+            out.wait_connected(("alice",), 0.3)
+        node.end.admit("charlie", newcomer.public)
+        told(out, heralded(1))
+    assert node.taken.get_nowait() == ("charlie", heralded(1))
+
+
+def test_a_stations_former_key_is_shut_out_although_it_is_connected(node, station):
+    with FeedforwardOut(station, (node.peer,)) as out:
+        told(out, heralded(1))
+        node.end.admit("charlie", KeyPair.ephemeral("restarted").public)
+        told(out, heralded(2))
+    assert node.taken.qsize() == 1
+    assert node.end.counters == {"received": 2, "strangers": 1}
+    with pytest.raises(KeyFileError, match="revoked"):
+        node.end.admit("charlie", station.public)
 
 
 def test_a_node_with_another_key_is_told_nothing(node, station):
     impostor = node.peer._replace(public_key=KeyPair.ephemeral("other").public)
     with FeedforwardOut(station, (impostor,)) as out, pytest.raises(InstrumentError, match="cannot reach"):
-        out.wait_connected(0.3)
+        out.wait_connected(("alice",), 0.3)
     assert node.end.counters == {}
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00" * 40, b"\xc1", b"[1,2,3]", b"\x96\x03\x07\x01\x01\x02\xa1x"])
-def test_malformed_notices_are_counted_and_the_next_one_is_taken(node, station, data):
+def test_a_node_that_was_never_named_cannot_be_reached(node, station):
+    with FeedforwardOut(station, (node.peer,)) as out, pytest.raises(InstrumentError, match="'bob' has not said"):
+        out.wait_connected(("bob",), 0.3)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 40, b"\xc1", b"[1,2,3]", b"\x81\xa4kind\xa4mine"])
+def test_malformed_messages_are_counted_and_the_next_one_is_taken(node, station, data):
     with FeedforwardOut(station, (node.peer,)) as out:
-        out.wait_connected(FOREVER_S)
+        out.wait_connected(("alice",), FOREVER_S)
         out._sockets["alice"].send(data)
-        told(out, notice(1))
-    assert node.applied.qsize() == 1
+        told(out, heralded(1))
+    assert node.taken.qsize() == 1
     assert node.end.counters == {"received": 2, "malformed": 1}
 
 
@@ -115,7 +123,7 @@ def test_a_core_that_has_gone_is_kept_as_the_reason_and_the_thread_goes_on(zap, 
 
     node = Node(zap, station.public, gone)
     with node.end, FeedforwardOut(station, (node.peer,)) as out:
-        told(out, notice(1), notice(2))
+        told(out, heralded(1), heralded(2))
     assert str(node.end.problem).startswith("the core has gone")
     assert node.end.counters == {"received": 2, "failed": 2}
 
@@ -124,11 +132,11 @@ def test_a_node_that_is_far_behind_costs_corrections_and_never_the_stations_time
     holding = queue.Queue()
     node = Node(zap, station.public, lambda *what: holding.get(timeout=FOREVER_S))
     with FeedforwardOut(station, (node.peer,)) as out:
-        out.wait_connected(FOREVER_S)
+        out.wait_connected(("alice",), FOREVER_S)
         sent = 0
         while not out.counters["undelivered"]:
             sent += 1
-            out.send(notice(sent), ("alice",))
+            out.send((Send("alice", heralded(sent)),))
             assert sent < 1_000_000
         for _ in range(sent):
             holding.put(None)
