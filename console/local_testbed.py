@@ -81,7 +81,8 @@ def local_testbed(
         members = tuple((keys[node].public, node, "node") for node in nodes)
         start = Start(
             keys["coordinator"].parts, f"{session}/coordinator", (*people, *members), LOOPBACK, LOOPBACK, LOOPBACK,
-            leave_at_end=True,
+            testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
+            overrides=parse_overrides(overrides), leave_at_end=True,
         )  # fmt: skip
         coordinator = Service("the coordinator", COORDINATOR, start)
         stack.callback(coordinator.stop)
@@ -102,6 +103,7 @@ def local_testbed(
                 endpoints=_of(node, {name: (at.resource, at.options) for name, at in (simulated or {}).items()}),
                 clock_endpoint=endpoint,
                 boot_tickets=_of(node, {name: ticket.number for name, ticket in tickets.items()}),
+                journal=f"{session}/batches of {node}",
                 locks=str(port_locks()),
                 leave_at_end=True,
             )

@@ -52,7 +52,7 @@ def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callabl
                 client.close()
             raise
         about = {node: status["about"] for node, status in statuses.items()}
-        instruments = RemoteInstruments(testbed, clock, clients, ownership, about)
+        instruments = RemoteInstruments(testbed, clock, clients, ownership, about, network.ask)
         try:
             _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values(), control)
         except BaseException:

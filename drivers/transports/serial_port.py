@@ -22,7 +22,10 @@ class SerialTransport(ByteTransport):
 
     def _open_port(self) -> str:
         url = self.resource.removeprefix("serial://")
-        self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, **self.options)
+        self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, do_not_open=True, **self.options)
+        if self._is_socket:  # pyserial would throw away what a far end says first
+            self._port.reset_input_buffer = lambda: None
+        self._port.open()
         self._news = select.poll()
         self._news.register(self._port.fileno(), select.POLLIN)
         if not self._is_socket:

@@ -27,6 +27,7 @@ from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
+from .batches import ACCEPTS, Batches
 from .children import DARK_S, Answer, Child
 from .desk import Endpoint, groups
 from .forking import ForkServer
@@ -41,6 +42,9 @@ from .watchdog import Watchdog
 
 TURN_MS = 50
 """The longest a turn of the loop waits for something to happen."""
+
+MakeBatches = Callable[[Mapping[str, Child], Callable[[], bool | None], Callable[[str, dict[str, Any]], None]], Batches]
+"""Called with the driver processes by instrument, whether the interlocks are closed, and how to tell people."""
 
 
 class Agent:
@@ -63,6 +67,8 @@ class Agent:
         locks: folder of the files that keep two driver processes from one port.
         watchdog_log: where its watchdog notes what it does, None for no watchdog.
         about: what this agent runs, for whoever asks: versions, fingerprint of its part of the testbed file.
+        make_batches: makes the node's part in batches of attempts, None for a node without a real-time core.
+        lanes_at: address where corrections for real-time cores come in.
     """
 
     def __init__(
@@ -83,6 +89,8 @@ class Agent:
         locks: Path | None = None,
         watchdog_log: Path | None = None,
         about: Mapping[str, Any] = MappingProxyType({}),
+        make_batches: MakeBatches | None = None,
+        lanes_at: str = "tcp://127.0.0.1:*",
     ) -> None:
         self.node, self.authority = node, authority
         self._server, self._publisher, self._recorder = server, publisher, recorder
@@ -112,12 +120,16 @@ class Agent:
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
-            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks)
+            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks, lanes_at)
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
         self.children = tuple(dict.fromkeys(self._children.values()))
         self._guards = Guards(entries, self._children, self._trip, self._lockstep)
         self._interlocks = Interlocks(node, interlocks, self._children, self._trip, self._lockstep)
+        self.batches: Batches | None = None
+        if make_batches is not None:
+            self.batches = make_batches(self._children, self._interlocks.closed, self._publish)
+            self._answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
         self._watchdog: Watchdog | None = None
         if self._guards.emitters and watchdog_log is not None and not self._lockstep:
             report = functools.partial(self._publish, "watchdog")
@@ -146,6 +158,8 @@ class Agent:
         confirmed = self._watchdog is None or self._end_dark()
         for child in self.children:
             child.stop()
+        if self.batches is not None:
+            self.batches.close()
         if self._watchdog is not None:
             self._watchdog.close(dark=confirmed)
 
@@ -171,6 +185,8 @@ class Agent:
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
             self._look_s = now_s + TURN_MS / 1e3
             self._look(now_s)
+        if self.batches is not None:
+            self.batches.turn()
 
     def _watch(self) -> None:
         """Poll what there is now; call it when a driver process or the coordinator's connection was replaced."""
@@ -215,6 +231,8 @@ class Agent:
         for answered in self._link.taken():
             latched = self.authority.fault
             given_up = self.authority.take_answer(answered.value, answered.asked_at)
+            if self.batches is not None:
+                self.batches.hear_of_lanes(answered.value["lanes"])
             if latched and not self.authority.fault:
                 self._interlocks.acknowledged()
             for child in {self._children[name] for name in given_up}:
@@ -391,6 +409,7 @@ class Agent:
             "driver_processes": {child.pid: list(child.names) for child in self.children if child.pid is not None},
             "streams": self._streams.described(),
             "restarts": sum(child.restarts for child in self.children),
+            "batches": self.batches.described() if self.batches else {},
             "watchdog": self._watchdog.described() if self._watchdog else {},
             "counters": dict(self._server.counters),
         }

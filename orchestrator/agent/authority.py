@@ -77,6 +77,12 @@ class Authority:
         self.estop, self.lease_until_s = described, 0.0
         return True
 
+    def hear_of(self, epoch: int) -> None:
+        """A coordinator with a higher epoch commands: a lease from the one before it counts no more."""
+        if epoch > self.epoch:
+            self.epoch, self.lease_until_s = epoch, 0.0
+            self.refused = f"the coordinator with epoch {epoch} has not granted one yet"
+
     def latch(self, why: str) -> None:
         """Note a fault of this node; numbered, so that an old acknowledgement cannot clear a new fault."""
         self._faults += 1

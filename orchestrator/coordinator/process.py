@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from ...testbed.errors import BellringerError
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
 from .service import Ports, Setup, run_coordinator
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
 
 
 class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -31,6 +35,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         state: folder of its epoch, journal, audit log and, unless ``enrolled`` is given, the list of enrolled keys.
         enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
         control, estop, events: where it listens; port ``*`` lets the system choose.
+        testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
         leave_at_end: end when standard input does.
     """
@@ -41,6 +46,8 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     control: str = Ports.control
     estop: str = Ports.estop
     events: str = Ports.events
+    testbed: str = ""
+    overrides: dict[str, str] = {}
     above: int = 0
     leave_at_end: bool = False
 
@@ -63,11 +70,19 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         state = Path(start.state)
         ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
         enrolled = Enrolled.of_service(state, start.enrolled)
-        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, start.above)
+        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, _testbed(start), start.above)
         run_coordinator(setup, stop, ready)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _testbed(start: Start) -> "Testbed | None":
+    if not start.testbed:
+        return None
+    from ...testbed.loader import load  # so that a coordinator without one need not load what that needs
+
+    return load(start.testbed, start.overrides).testbed
 
 
 def main() -> int:

@@ -167,4 +167,9 @@ class State:
             "fault": node.fault,
             "acknowledged": node.acknowledged,
             "ownership": self.runs.owners(node.instruments, now_s),
+            "lanes": {
+                name: (other.core.endpoint, other.core.public_key)
+                for name, other in self.nodes.table.items()
+                if other.core is not None
+            },
         }

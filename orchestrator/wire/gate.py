@@ -7,7 +7,7 @@ does its role allow it, is it fresh.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Union
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Gate:
         clock: Callable[[], float] = elapsed_s,
     ) -> None:
         self.enrolled, self.limits = enrolled, limits
-        self._decoder = Decoder(Request, limits)
+        self._decoder = Decoder(Union[Request, *(accepts or ())], limits)
         self.accepts: tuple[type[Message], ...] | None = None if accepts is None else (Hello, *accepts)
         self._accepts = frozenset(self.accepts or ())
         self.nonces = Nonces(clock=clock)

@@ -7,7 +7,7 @@ A message with a ``ttl_s`` (s) is refused when its ``nonce`` is older than that,
 makes dark (``EStop``, ``Do`` safe_state, ``RunCommand`` abort) is never too late.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -39,6 +39,8 @@ class Message(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, froz
     """
 
     id: int
+    least_role: ClassVar[str] = "admin"
+    """Who may send it, if ``roles`` does not say."""
 
 
 class Hello(Message, tag="hello", frozen=True):
@@ -146,6 +148,25 @@ class Status(Message, tag="status", frozen=True):
     """Ask a service how it is; answered from its own loop, no instrument is asked."""
 
 
+class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A node's real-time core, as the coordinator must know it.
+
+    Attributes:
+        hw_ps: its hardware time, ps, when this was said.
+        endpoint, public_key: where its driver process takes corrections, and the key it holds.
+        calibration: identity of the calibration in force.
+        slots: qubits that it has room for.
+        batches: so many more it has room for.
+    """
+
+    hw_ps: int
+    endpoint: str
+    public_key: str
+    calibration: str
+    slots: int = 0
+    batches: int = 0
+
+
 class Renew(Message, tag="renew", frozen=True):
     """A node asks for its light lease, or to keep it; ``asked_at`` comes back untouched."""
 
@@ -157,6 +178,8 @@ class Renew(Message, tag="renew", frozen=True):
     fault: str = ""
     """What latched the node dark, "" for nothing. A new fault has a new text (number them), so that it is told from an
     acknowledged one."""
+    core: Core | None = None
+    """Its real-time core, None if it has none that is ready."""
 
 
 class Register(Message, tag="register", frozen=True):
@@ -172,6 +195,29 @@ class Register(Message, tag="register", frozen=True):
     """As in ``Renew``."""
     fault: str = ""
     """As in ``Renew``."""
+    core: Core | None = None
+    """As in ``Renew``."""
+
+
+class Entangle(Message, tag="entangle", frozen=True):
+    """Ask the coordinator for pairs; ``request`` has the fields of ``heralding.service.Request``."""
+
+    request: dict[str, Any]
+    nonce: int = 0
+    ttl_s: float = 2.0
+
+
+class Entangled(Message, tag="entangled", frozen=True):
+    """Ask what has come of a request: its pairs above number ``since``, and its end."""
+
+    request: str
+    since: int = 0
+
+
+class Unwanted(Message, tag="unwanted", frozen=True):
+    """Whoever asked for pairs takes the request back."""
+
+    request: str
 
 
 class Nodes(Message, tag="nodes", frozen=True):
@@ -274,6 +320,9 @@ Request = (
     | Renew
     | Register
     | Nodes
+    | Entangle
+    | Entangled
+    | Unwanted
     | Own
     | Release
     | RunCommand

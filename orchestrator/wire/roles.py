@@ -8,6 +8,8 @@ from .messages import (
     Ack,
     Call,
     Do,
+    Entangle,
+    Entangled,
     EStop,
     Get,
     Hello,
@@ -24,6 +26,7 @@ from .messages import (
     Status,
     Stream,
     Subscribe,
+    Unwanted,
 )
 
 ROLES = ("observer", "node", "operator", "admin")
@@ -44,6 +47,9 @@ NEEDED: dict[type[Message], str] = {
     Do: "operator",
     Stream: "operator",
     Own: "operator",
+    Entangle: "operator",
+    Entangled: "observer",
+    Unwanted: "operator",
     Release: "operator",
     RunCommand: "operator",
     Ack: "operator",
@@ -58,10 +64,10 @@ _MAY = {needed: frozenset(ROLES[number:]) for number, needed in enumerate(ROLES)
 
 
 def needed_role(message: Message) -> str:
-    """Return the least role that may send ``message``; "admin" for what is not in the table."""
+    """Return the least role that may send ``message``; what is not in the table says itself."""
     if isinstance(message, Do) and message.verb in READING_VERBS:
         return "observer"
-    return NEEDED.get(type(message), "admin")
+    return NEEDED.get(type(message), message.least_role)
 
 
 def allowed(role: str, message: Message) -> bool:

@@ -1,0 +1,229 @@
+"""The coordinator's part in batches of attempts: the book, its store, the service that orders them, and the way there.
+
+What the book wants said goes out at once over one connection per party and is never waited for; the parties' messages
+come in through the control port. Hardware time is what the parties said last, good to the network's delay: it decides
+when to order and when to look, never what counts.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...testbed.attempts import from_json
+from ...testbed.errors import BellringerError
+from ...testbed.testbed import Testbed
+from ..heralding.book import Book
+from ..heralding.entries import result_of
+from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
+from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
+from ..heralding.service import EntanglementService, Herald, Rejected
+from ..heralding.service.actions import AbortBatch, StartBatch, Tell
+from ..heralding.store import Store
+from ..heralding.terms import PS_PER_S, Now, Send
+from ..wire.client import Client
+from ..wire.errors import LinkError, NotAllowed
+from ..wire.keys import KeyPair
+from ..wire.messages import Entangle, Entangled, Message, Register, Renew, Unwanted
+from .links import lab_of
+from .nodes import Node, Nodes
+from .terms import Caller, Ending
+from .told import Told, plain
+
+FROM_PARTIES = (Armed, NotArmed, Aborted, Confirm, Result)
+FROM_CLIENTS = (Entangle, Entangled, Unwanted)
+SAY_S = 0.1
+"""How long a party that has just fallen silent may hold the loop up."""
+TICK_S = 0.05
+"""How often the service looks for what it can begin."""
+LEAST_LEAD_PS, MOST_LEAD_PS = 60 * 10**9, 10**12
+"""How long before its start a batch is prepared at least: cores are loaded, and answers have to be on disk first. Twice
+as long after one that was not armed in time, a little shorter after each that was recorded."""
+
+
+class Batches:
+    """All batches of one coordinator.
+
+    Args:
+        testbed: its memory links are what can be asked for.
+        epoch: the coordinator's.
+        boot: random per process start.
+        folder: of the store.
+        keys: the coordinator's pair.
+        nodes: who is where.
+    """
+
+    def __init__(
+        self, testbed: Testbed, epoch: int, boot: str, folder: Path, keys: KeyPair, nodes: Nodes, now_s: float
+    ) -> None:
+        self.accepts: tuple[type[Message], ...] = (*FROM_PARTIES, *FROM_CLIENTS)
+        """Messages for ``answer``."""
+        self._testbed, self._keys, self._nodes = testbed, keys, nodes
+        self._store = Store(folder / "batches.sqlite", epoch)
+        self._book = Book(epoch, boot, self._store, from_json)
+        self._service = EntanglementService(lab_of(testbed, now_s))
+        self._told = Told()
+        self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
+        self._orders: dict[int, tuple[int, str, int]] = {}
+        """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
+        self._newest: dict[str, int] = {}
+        """Party -> the newest order it was told of, whose room its next word counts."""
+        self._waiting: list[StartBatch] = []
+        """Ordered while a batch before them is still open."""
+        self._offset_ps = 0
+        self._tick_s = 0.0
+        self._lead_ps = LEAST_LEAD_PS
+        self._undelivered = 0
+        self._do(self._book.start(self._now(now_s)), now_s)
+
+    def close(self) -> None:
+        """Let go of the store and the connections."""
+        for _, client in self._clients.values():
+            client.close()
+        self._store.close()
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def answer(self, caller: Caller, message: Message, now_s: float) -> Any:
+        """Take a party's or a client's message and return the value to reply with.
+
+        Raises:
+            Ending: this coordinator's time is over.
+            BellringerError: refused.
+        """
+        if isinstance(message, FROM_PARTIES):
+            party = next((node.name for node in self._nodes.table.values() if node.key == caller.key), "")
+            if not party:
+                raise NotAllowed(f"'{caller.name}' is no party of batches", hint="only registered nodes are")
+            self._do(self._book.on_message(party, message, self._now(now_s)), now_s)
+            return None
+        if isinstance(message, Entangle):
+            reply = self._service.submit(message.request, caller.key, now_s)
+            if not isinstance(reply, Rejected):
+                self._told.begin(reply.request)
+            self._turn_service(now_s)
+            return plain(reply)
+        if isinstance(message, Entangled):
+            return self._told.since(message.request, message.since)
+        assert isinstance(message, Unwanted)
+        ended = self._service.cancel(message.request, caller.key, now_s)
+        self._turn_service(now_s)
+        return plain(ended)
+
+    def heard(self, message: Register | Renew, now_s: float) -> None:
+        """A node was heard: whether its process is a new one, what its core's clock shows, and how much room it has."""
+        if message.core is not None:
+            self._offset_ps = message.core.hw_ps - round(now_s * PS_PER_S)
+            core = message.core
+            self._service.room(message.node, core.batches, core.slots, self._newest.get(message.node, 0))
+        self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
+
+    def turn(self, now_s: float) -> None:
+        """Do what is due; call it in every turn of the loop."""
+        for name in list(self._clients):
+            client = self._clients[name][1]
+            while client.receive() is not None:
+                pass  # that it was heard is nothing new; what matters is answered by a message
+        self._do(self._book.tick(self._now(now_s)), now_s)
+        if now_s >= self._tick_s:
+            self._turn_service(now_s)
+
+    def wait_s(self, most_s: float, now_s: float) -> float:
+        """Return how long the loop may wait if nothing happens."""
+        return max(0.0, min(most_s, self._book.due_s(self._now(now_s)) - now_s, self._tick_s - now_s))
+
+    def described(self, now_s: float) -> dict[str, Any]:
+        """Return how it is, for people."""
+        return {
+            "batches": {str(number): str(state) for number, state in self._book.states().items()},
+            "stopped": dict(self._book.stopped),
+            "messages": dict(self._book.traffic.counters),
+            "undelivered": self._undelivered,
+            "service": self._service.status(now_s),
+        }
+
+    # --- what follows ---------------------------------------------------------------------------------------------
+
+    def _turn_service(self, now_s: float) -> None:
+        self._tick_s = now_s + TICK_S
+        for action in self._service.tick(now_s, self._now(now_s).hw_ps):
+            match action:
+                case StartBatch():
+                    self._waiting.append(action)
+                case AbortBatch(order, reason):
+                    if order in {each.order for each in self._waiting}:
+                        self._waiting = [each for each in self._waiting if each.order != order]
+                        self._service.batch_ended(order, 0, now_s)
+                    for batch in [batch for batch, known in self._orders.items() if known[0] == order]:
+                        self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
+                case Tell(_, event):
+                    self._told.tell(event)
+        for waiting in list(self._waiting):
+            if not self._book.busy() & set(waiting.parties):
+                self._waiting.remove(waiting)
+                self._start(waiting, now_s)
+
+    def _start(self, action: StartBatch, now_s: float) -> None:
+        calibrations = {party: self._testbed.fingerprint(party) for party in action.parties}
+        now = self._now(now_s)
+        start_ps = max(action.start_ps, now.hw_ps + self._lead_ps)
+        try:
+            batch, effects = self._book.allocate(action.request, action.program, start_ps, calibrations, now)
+        except Ending:
+            raise
+        except BellringerError:
+            self._service.batch_ended(action.order, 0, now_s)
+            return
+        self._orders[batch] = (action.order, action.request, action.program.period_ps)
+        self._newest |= dict.fromkeys(action.parties, action.order)
+        self._do(effects, now_s)
+
+    def _do(self, effects: Iterable[BookEffect], now_s: float) -> None:
+        for effect in effects:
+            match effect:
+                case Send(to, message):
+                    self._say(to, message)
+                case Delivered(pairs):
+                    for pair in pairs:
+                        order, request, _ = self._orders.get(pair.batch, (0, "", 0))
+                        if order:  # else of a batch from before a restart: in the store, and nobody waits for it
+                            self._told.confirmed(request, order, pair)
+                            self._service.pair(Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps), now_s)
+                case Concluded():
+                    self._concluded(effect, now_s)
+
+    def _concluded(self, effect: Concluded, now_s: float) -> None:
+        order, request, period_ps = self._orders.pop(effect.batch, (0, "", 0))
+        row = self._store.batch(effect.batch)
+        if effect.state == BatchState.RECORDED:
+            self._lead_ps = max(LEAST_LEAD_PS, self._lead_ps * 9 // 10)
+        elif row is not None and not row.committed:
+            self._lead_ps = min(MOST_LEAD_PS, self._lead_ps * 2)
+        if order:
+            results = self._store.results(effect.run, effect.batch).values()
+            attempts = max((result_of(body).attempts for body in results), default=0)
+            self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
+            self._service.batch_ended(order, attempts, now_s)
+
+    def _say(self, party: str, message: Message) -> None:
+        node = self._nodes.table.get(party)
+        if node is None:
+            self._undelivered += 1
+            return
+        try:
+            self._client(node).send(message)
+        except LinkError:
+            self._undelivered += 1  # what matters is said again
+
+    def _client(self, node: Node) -> Client:
+        where = (node.control, node.key)
+        known = self._clients.get(node.name)
+        if known is not None and known[0] == where:
+            return known[1]
+        if known is not None:
+            known[1].close()
+        client = Client(*where, self._keys, name="coordinator", timeout_s=SAY_S)
+        self._clients[node.name] = (where, client)
+        return client
+
+    def _now(self, now_s: float) -> Now:
+        return Now(now_s, round(now_s * PS_PER_S) + self._offset_ps)

@@ -1,0 +1,221 @@
+"""What the driver process of a core does in a batch: heralds out and corrections in, before anything else happens.
+
+The process that owns the core's socket decides here, with the pure machines ``Arbiter`` (station) and ``Edge`` (node):
+a herald is on its way to the nodes before its record goes to the agent, and a correction is written to the core before
+anybody hears of it. The agent, which keeps the journal, is told afterwards.
+"""
+
+import threading
+from typing import Protocol
+
+from ...drivers.interfaces import AttemptController, BatchReport, QuantumMemory, Refused
+from ...testbed.attempts import AttemptProgram, from_json
+from ...testbed.clock import Clock
+from ...testbed.errors import Aborted
+from ..wire.keys import KeyPair
+from ..wire.nonces import elapsed_s
+from ..wire.zap import Zap
+from .core_time import CoreTime
+from .edge import Apply, Edge
+from .entries import Corrected, Opened, Record
+from .feedforward import FeedforwardIn, FeedforwardOut, Peer
+from .messages import Feedforward
+from .station import Arbiter
+
+READ_S = 0.002
+"""How long one look for records waits; how late an order to begin or to end is seen."""
+LOOK_S = 0.2
+"""How often the core's clock is looked at."""
+REPORT_S = 0.01
+"""How often a core is asked whether its batch is over."""
+CONNECT_S = 0.5
+"""How long the ways to the nodes may take to open, before a batch is armed."""
+GRACE_PS, MOST_GRACE_PS = 20 * 10**9, 200 * 10**9
+"""How long after a batch and the last deadline a node waits for what is on its way; so much of a deadline counts."""
+
+
+class TimedCore(AttemptController, QuantumMemory, Protocol):
+    """A core whose clock can be read."""
+
+    def read_clock(self) -> tuple[int, bool]:
+        """Return its hardware time, ps, and whether its clock is locked."""
+
+
+class Told(Protocol):
+    """Whoever wants to know what happens."""
+
+    def armed(self) -> None: ...
+    def records(self, records: list[Record]) -> None: ...
+    def seen(self, lane: "Lane") -> None: ...
+
+
+class Lane:
+    """One core's end of its link; ``run`` belongs to the thread that carries out calls, ``begin`` and ``end`` to any.
+
+    Args:
+        node: name of the node.
+        core: the core's driver.
+        clock: the driver's.
+        bind_to: where corrections come in.
+    """
+
+    def __init__(self, node: str, core: TimedCore, clock: Clock, bind_to: str) -> None:
+        self.node, self._core, self._clock = node, core, clock
+        self.keys = KeyPair.ephemeral(node)
+        self.time, self.locked = CoreTime(), False
+        self.free_slots = 0
+        """Of its memory, when it was last looked at."""
+        self._begun, self._ended = 0, (0, "")
+        self._arbiter, self._edge = Arbiter(self.keys.public), Edge(node)
+        self._lock = threading.Lock()
+        """Of the edge, which hears of heralds in one thread and of the core's answers in another."""
+        self._fresh: list[Record] = []
+        self._taken: set[int] = set()
+        """Attempts of the batch under way whose pair is held."""
+        self._out = FeedforwardOut(self.keys, ())
+        self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
+        self.endpoint = self._in.endpoint
+
+    def look(self) -> None:
+        """Look at the core's clock and memory."""
+        asked_s = elapsed_s()
+        hw_ps, self.locked = self._core.read_clock()
+        self.time.looked(asked_s, hw_ps, elapsed_s())
+        slots = self._core.slot_count()
+        self.free_slots = slots - len(self._core.held()) if slots else 0
+
+    def meet(self, others: tuple[Peer, ...]) -> None:
+        """Take in who the other parties are: any may be a batch's station or node, as its program says."""
+        for peer in others:
+            self._in.admit(peer.node, peer.public_key)
+        if self._out.peers != frozenset(others):
+            self._out.close()
+            self._out = FeedforwardOut(self.keys, others)
+        self._out.retry()
+
+    # --- any thread -------------------------------------------------------------------------------------------
+
+    def begin(self, batch: int) -> None:
+        """Let the armed batch begin at its start time."""
+        self._begun = batch
+
+    def end(self, batch: int, reason: str) -> None:
+        """End a batch now."""
+        self._ended = batch, reason
+
+    def _heralded(self, station: str, message: Feedforward) -> None:
+        """The station tells of a herald."""
+        with self._lock:
+            decision = self._edge.take(station, message, self.time.now_ps(elapsed_s()))
+            if isinstance(decision, Apply):
+                self._core.apply(*_words(decision))
+            elif isinstance(decision, Corrected):
+                self._fresh.append(decision)
+
+    # --- the thread that carries out calls --------------------------------------------------------------------
+
+    def run(self, grant: Opened, text: bytes, lanes: tuple[Peer, ...], told: Told) -> BatchReport:
+        """Run one batch and return what the core did.
+
+        Raises:
+            BellringerError: the core, or the way to a node, did not even let it be armed.
+        """
+        program = from_json(text)
+        at_station = program.station == self.node
+        self.meet(lanes)
+        if at_station:
+            self._out.wait_connected(program.nodes, CONNECT_S)
+        self._core.load(program)
+        self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
+        try:
+            with self._lock:
+                self._arbiter.begin(grant, program)
+                self._edge.begin(grant, program)
+            told.armed()
+            return self._attend(grant, program, at_station, told)
+        except Aborted:
+            return self._stopped(grant.batch, self._ended[1] or "made dark")
+        finally:
+            self._taken.clear()
+            with self._lock:
+                self._arbiter.end()
+                self._edge.end()
+                self._fresh.clear()
+
+    def _attend(self, grant: Opened, program: AttemptProgram, at_station: bool, told: Told) -> BatchReport:
+        batch, begun, made = grant.batch, False, 0
+        asked_s = looked_s = elapsed_s()
+        report: BatchReport | None = None
+        over_ps = 0
+        grace_ps = min(max((each.deadline_ps for each in program.feedforward), default=0), MOST_GRACE_PS) + GRACE_PS
+        while True:
+            if self._ended[0] == batch:
+                return self._stopped(batch, self._ended[1])
+            if self._begun == batch and not begun:
+                self._core.commit(batch)
+                begun = True
+            records = self._clicks() if at_station else self._corrections()
+            if records:
+                made += len(records)
+                self._taken |= {each.k for each in records if not each.reason}
+                told.records(records)
+            now_s = elapsed_s()
+            if now_s - looked_s >= LOOK_S:
+                looked_s = now_s
+                self.look()
+                told.seen(self)
+            now_ps = self.time.now_ps(now_s)
+            if report is not None:
+                if at_station or now_ps >= over_ps or made >= report.heralds > 0:
+                    self._tidy(batch)
+                    return report
+            elif begun and now_ps >= grant.start_ps and now_s - asked_s >= REPORT_S:
+                asked_s = now_s
+                report = self._report(batch)
+                over_ps = now_ps + grace_ps
+
+    def _clicks(self) -> list[Record]:
+        """Decide about the clicks that came; heralds leave for the nodes before anything else."""
+        kept: list[Record] = []
+        for clicks in self._core.read_heralds(READ_S):
+            verdict = self._arbiter.take(clicks)
+            self._out.send(verdict.sends)
+            if verdict.kept is not None:
+                kept.append(verdict.kept)
+        self._out.forget_answers()
+        return kept
+
+    def _corrections(self) -> list[Record]:
+        """Take in what the core says about corrections and outcomes."""
+        words = self._core.read_applied(READ_S)
+        outcomes = self._core.read_outcomes(0.0)
+        with self._lock:
+            found = [*map(self._edge.applied, words), *map(self._edge.measured, outcomes)]
+            records, self._fresh = self._fresh, []
+        return [*records, *(each for each in found if isinstance(each, Corrected))]
+
+    def _report(self, batch: int) -> BatchReport | None:
+        """Return what the core did, None as long as it does it."""
+        try:
+            return self._core.report(batch)
+        except Refused as refusal:
+            if refusal.code != "busy":
+                raise
+            return None
+
+    def _stopped(self, batch: int, reason: str) -> BatchReport:
+        with self._clock.shielded():
+            self._core.abort(batch, reason)
+            self._taken.clear()  # no pair of a batch that was stopped counts
+            self._tidy(batch)
+            return self._core.report(batch)
+
+    def _tidy(self, batch: int) -> None:
+        """Give up the qubits of a batch that no pair is held of; the others are their owner's."""
+        for held in self._core.held() if self._core.slot_count() else ():
+            if held.batch == batch and held.k not in self._taken:
+                self._core.reset(held.slot)
+
+
+def _words(apply: Apply) -> tuple[int, int, int, str, int]:
+    return apply.batch, apply.k, apply.hseq, apply.operation, apply.not_after_ps
