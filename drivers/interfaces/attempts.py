@@ -183,9 +183,9 @@ class QuantumMemory(Protocol):
         """Measure the qubit in ``slot`` in basis X, Y or Z, return 0 or 1, and free the slot."""
 
     def prepare(self, slot: int, state: str) -> None:
-        """Put a fresh qubit into the empty ``slot``, in the eigenstate Z+, Z-, X+, X-, Y+ or Y-; refused if it is taken.
+        """Put a fresh qubit into the empty ``slot``, in the eigenstate Z+, Z-, X+, X-, Y+ or Y-.
 
-        Among ``held`` it is one of batch 0.
+        Refused if the slot is taken. Among ``held`` it is one of batch 0.
         """
 
     def measure_bell(self, first: int, second: int, partner: str = "") -> str:

@@ -30,7 +30,7 @@ REPORT_S = 0.01
 """How often a core is asked whether its batch is over."""
 CONNECT_S = 0.5
 """How long the ways to the nodes may take to open, before a batch is armed."""
-GRACE_PS, MOST_GRACE_PS = 20 * 10**9, 200 * 10**9
+GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
 """How long after a batch and the last deadline a node waits for what is on its way; so much of a deadline counts."""
 
 

@@ -22,7 +22,7 @@ PERFECT: tuple[Readout, Readout] = ((1.0, 1.0), (1.0, 1.0))
 def heralded_bell(
     run: Run,
     link: str = "",
-    pairs: int = 1800,
+    pairs: int = 900,
     min_fidelity: float = 0.0,
     deadline_s: float = 3600.0,
 ) -> None:

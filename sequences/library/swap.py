@@ -94,8 +94,8 @@ def _sides(link: MemoryLink, middle: str) -> tuple[str, str]:
 
 
 def _pair(run: Run, chain: Chain, number: int, wanted: dict[str, float], asked: dict[str, Entanglement]) -> Pair | None:
-    ends = [node_of(memory) for memory in chain.memories[2 * number : 2 * number + 2]]
-    found = run.entangle(*ends, pairs=1, keep=True, **wanted)
+    one, two = (node_of(memory) for memory in chain.memories[2 * number : 2 * number + 2])
+    found = run.entangle(one, two, pairs=1, keep=True, **wanted)
     name = chain.links[number]
     asked[name] = asked[name].joined(found) if name in asked else found
     if not found.pairs:

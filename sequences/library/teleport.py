@@ -43,7 +43,7 @@ def teleport(
     run: Run,
     link: str = "",
     shots: int = 20,
-    max_age_s: float = 0.01,
+    max_age_s: float = 0.5,
     min_fidelity: float = 0.0,
     deadline_s: float = 600.0,
 ) -> None:
@@ -55,13 +55,13 @@ def teleport(
     """
     name, chosen = memory_link(run, link)
     memories = chosen.memories[0], chosen.memories[1]
-    ends = node_of(memories[0]), node_of(memories[1])
+    sender, receiver = node_of(memories[0]), node_of(memories[1])
     wanted = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
     empty(run, *memories)
     taken: list[Shot] = []
     asked: Entanglement | None = None
     for given in run.scan([each for _ in range(shots) for each in INPUTS], "teleported states"):
-        found = run.entangle(*ends, pairs=1, keep=True, **wanted)
+        found = run.entangle(sender, receiver, pairs=1, keep=True, **wanted)
         asked = found if asked is None else asked.joined(found)
         if not found.pairs:
             run.note(f"no pair for {given}: the request ended {found.state} ({found.why})")

@@ -9,7 +9,7 @@ def pulls(run):
 
 
 def test_rate_fidelities_and_selected_fraction_stand_together_and_agree_with_the_prediction(core_run):
-    """Seed 3, 1800 pairs in nine settings: five pulls within 3 sigma."""
+    """Seed 3, 900 pairs in nine settings: five pulls within 3 sigma."""
     run = core_run(seed=3)
     heralded_bell(run)
     assert all(abs(pull) < 3 for pull in pulls(run).values())

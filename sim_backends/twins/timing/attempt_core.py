@@ -119,9 +119,10 @@ class AttemptCoreTwin(Twin):
         found = {}
         for name, twin in self.lab.twins.items():
             node, _, instrument = name.partition(".")
-            if isinstance(twin, AttemptCoreTwin) and twin is not self and node == self.core_name:
-                if self.memory.slots and twin.memory.slots:
-                    found[instrument] = twin
+            if not isinstance(twin, AttemptCoreTwin) or twin is self or node != self.core_name:
+                continue
+            if self.memory.slots and twin.memory.slots:
+                found[instrument] = twin
         return found
 
     @property
