@@ -6,6 +6,7 @@ part. Nothing is taken before that is known.
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
@@ -50,7 +51,8 @@ def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callabl
                 client.close()
             raise
         about = {node: status["about"] for node, status in statuses.items()}
-        instruments = RemoteInstruments(testbed, clock, clients, ownership, about)
+        coordinator = partial(network.client, name=f"run {run}", timeout_s=TIMEOUT_S)
+        instruments = RemoteInstruments(testbed, clock, clients, ownership, about, coordinator)
         try:
             _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values())
         except BaseException:

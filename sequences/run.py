@@ -15,6 +15,7 @@ from ..testbed.errors import BellringerError, LimitError, nearest
 from ..testbed.testbed import Link, Testbed
 from .acquisition import Acquisition, acquire
 from .control import RunControl
+from .entangle import Pairs, entangle
 from .figures import Figure
 from .progress import Progress
 
@@ -104,6 +105,33 @@ class Run:
             )
         self._recordings += 1
         return acquire(self, link, seconds, self._recordings, label)
+
+    def entangle(
+        self,
+        a: str,
+        b: str,
+        *,
+        pairs: int,
+        deadline_s: float,
+        min_fidelity: float = 0.0,
+        keep: bool = False,
+        max_age_s: float = 0.0,
+        **more: Any,
+    ) -> Pairs:
+        """Ask for heralded pairs between two nodes; iterate over what it returns.
+
+        Measured pairs (``keep=False``) come with the outcomes of both nodes in all nine pairs of bases in turn; kept
+        ones stay in the nodes' memories and are of no use beyond ``max_age_s`` (s). ``more``: the other fields of
+        ``orchestrator.heralding.service.Request``, as ``target`` or ``priority``.
+
+        Raises:
+            Refused: the service does not take it; says why.
+            BellringerError: this run is on no running testbed, or in lockstep.
+        """
+        kind = "keep" if keep else "measure"
+        asked = {"nodes": (a, b), "kind": kind, "pairs": pairs, "deadline_s": deadline_s, "min_fidelity": min_fidelity}
+        self._event("entangle", **asked, max_age_s=max_age_s, **more)
+        return entangle(self._host, {**asked, "max_age_s": max_age_s, **more})
 
     # --- flow -------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ The same calls as ``InstrumentHost``. In a dry run every call is registered with
 made, and carried out under its number by the driver process that has the instrument; so lab time waits for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zmq
@@ -32,6 +32,7 @@ class RemoteInstruments(Instruments):
         clients: one connection per node, by node name.
         ownership: the run's hold on them; given up when they are closed.
         about: what drives them, by node.
+        coordinator: makes a client of the coordinator.
     """
 
     closing = "rest"
@@ -43,8 +44,9 @@ class RemoteInstruments(Instruments):
         clients: Mapping[str, Client],
         ownership: Ownership,
         about: Mapping[str, Any],
+        coordinator: Callable[[], Client],
     ) -> None:
-        self.about = about
+        self.about, self.coordinator = about, coordinator
         self.clock, self.entries, self._clients = clock, testbed.instruments(), clients
         self._ownership = ownership
         self._pending: dict[tuple[str, int], Call] = {}
