@@ -77,7 +77,7 @@ def test_pairs_come_once_each_measured_or_kept_and_what_cannot_be_done_is_refuse
         assert max(alice["age_ps"], bob["age_ps"]) <= 1e12
     with pytest.raises(Refused, match="UNSUPP"):
         testbed.entangle(nodes=("alice", "charlie"), kind="measure", pairs=1)
-    with pytest.raises(Refused, match="BADREQ: .*memory cut-off"):
+    with pytest.raises(Refused, match=r"BADREQ: .*memory cut-off"):
         testbed.entangle(kind="keep", pairs=1)
 
 
