@@ -4,10 +4,9 @@ import dataclasses
 import math
 import sys
 import typing
-
-import hypothesis.strategies as st
 from typing import Any
 
+import hypothesis.strategies as st
 import msgspec
 import numpy as np
 import pytest
