@@ -269,8 +269,9 @@ class Child:
         self._restarted.append(now)
         self._process.close()
         self.restarts += 1
-        self._refuse_all(why, "it was restarted to make outputs dark; open it again")
+        waiting = self._taken_waiting()
         self._start_dark(why)
+        self._refuse(waiting, why, "it was restarted to make outputs dark; open it again")  # may order dark in turn
         self._report("died", f"{', '.join(self.names)}: {why}")
 
     def _start_dark(self, why: str) -> None:
@@ -289,12 +290,19 @@ class Child:
 
     def _refuse_all(self, why: str, hint: str) -> None:
         """Tell everybody who waits for an answer that none will come."""
+        self._refuse(self._taken_waiting(), why, hint)
+
+    def _taken_waiting(self) -> list[tuple[str, Answer]]:
+        """Return and forget everybody who waits for an answer, and about which instrument."""
         waiting = [*self._pending.values()]
         waiting += [(", ".join(self.names), answer) for _, answer in self._darks.values() if answer is not None]
         self._pending, self._hearing, self._retries = {}, {}, set()
         self._darks.clear()
         if self.given_up:
             self._dark_since = None
+        return waiting
+
+    def _refuse(self, waiting: list[tuple[str, Answer]], why: str, hint: str) -> None:
         for instrument, answer in waiting:
             answer(to_refusal(InstrumentError(why, where=instrument, hint=hint), 0))
 
