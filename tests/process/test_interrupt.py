@@ -196,8 +196,8 @@ def test_a_long_wait_for_an_oven_is_aborted_promptly_by_ctrl_c_twice(bellringer,
     )
 
     def waits():
-        folders = list((bellringer.folder / "runs").glob("*"))
-        return folders and '"prepare"' in (folders[0] / "events.jsonl").read_text()
+        events = list((bellringer.folder / "runs").glob("*/events.jsonl"))
+        return events and '"prepare"' in events[0].read_text()
 
     with bellringer.started("run", slow_oven, "heat.py") as process:
         bellringer.wait_until(lambda: waits() or process.poll() is not None)

@@ -157,7 +157,8 @@ def test_a_frozen_correlator_loses_blocks_counts_them_and_goes_on_and_nobody_wai
     numbers = iter(range(300, 319))
 
     def noticed(body):
-        stream(link, source, [next(numbers)])
+        if body["state"] == "silent":  # it has worked off what waited for it, so a block more shows what was lost
+            stream(link, source, [next(numbers)])
         return body["frames_lost"]["alice"] > 0 and body["frames_lost"]["bob"] > 0
 
     link.result(noticed)
