@@ -72,5 +72,12 @@ def announced(pid: int) -> Announced | None:
         return None
 
 
+def announced_here() -> set[str]:
+    """Return the names of this user's runs on this machine, also of those whose instruments are not theirs yet."""
+    folders = [folder for folder in sessions().glob("run-*") if held(folder)]
+    runs = [announced(int(folder.name.removeprefix("run-"))) for folder in folders]
+    return {run.run for run in runs if run is not None}
+
+
 def _of(pid: int) -> Path:
     return sessions() / f"run-{pid}"
