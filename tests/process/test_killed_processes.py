@@ -171,7 +171,7 @@ def test_a_killed_service_ends_the_run_dark_with_a_clear_error(laser, victim, mo
 def test_a_killed_driver_process_leaves_darkness_and_the_run_goes_on_or_fails_clearly(laser, moment):
     laser.reach(moment)
     (agent,) = laser.pids("orchestrator.agent.service")
-    (fork_server,) = child_of(agent)
+    (fork_server,) = [pid for pid in child_of(agent) if b"fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     drivers = child_of(fork_server)
     assert drivers
     os.kill(drivers[-1], signal.SIGKILL)

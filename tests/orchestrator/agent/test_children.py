@@ -127,6 +127,23 @@ def test_dark_interrupts_a_call_in_flight_and_refuses_what_waits(bench):
     assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
 
 
+def test_one_instrument_made_dark_says_nothing_of_the_others_of_its_group(bench):
+    bench.child.dark("start", reopen=True)
+    bench.until(lambda: bench.child.clean)
+    light(bench)
+    bench.child.dark("asked for", "charlie.oven")
+    bench.until(lambda: not bench.child.darkening)
+    assert bench.lit
+    assert not bench.child.clean, "a run that is killed now leaves light behind"
+    assert bench.child.touched == {PUMP}
+    bench.child.dark("asked for", PUMP)
+    power = bench.start(lambda n: Set(n, PUMP, "power", 0.02, 0))
+    bench.until(lambda: power and not bench.child.darkening)
+    assert bench.child.touched == {PUMP}, "asked for after the order"
+    bench.child.dark("the run has ended")
+    bench.until(lambda: bench.child.clean)
+
+
 def test_a_killed_child_is_replaced_by_one_that_makes_dark(bench):
     light(bench)
     settling = bench.start(lambda n: Call(n, PUMP, "snapshot", 0))
