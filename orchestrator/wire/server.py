@@ -169,6 +169,7 @@ class Server:
 
     def _admit(self, peer: bytes, frames: list[zmq.Frame]) -> Incoming | None:
         self.counters["received"] += 1
+        self._note_knocks()  # that a key connected is on record before what it asked for
         key = _user_id(frames[-1])
         try:
             incoming = self.gate.admit(peer, key, frames)
@@ -208,6 +209,9 @@ class Server:
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             self._monitor.recv_multipart()
             self.counters["handshakes failed"] += 1
+        self._note_knocks()
+
+    def _note_knocks(self) -> None:
         while self._knocks:
             knock = self._knocks.popleft()
             self.counters["connected" if knock.accepted else "denied"] += 1
