@@ -21,7 +21,7 @@ from ..heralding.service.actions import AbortBatch, StartBatch, Tell
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Send
 from ..wire.client import Client
-from ..wire.errors import LinkError, NotAllowed
+from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Message, Register, Renew, Unwanted
 from .links import lab_of
@@ -211,7 +211,7 @@ class Batches:
             return
         try:
             self._client(node).send(message)
-        except LinkError:
+        except (LinkError, WireError):  # not now, or too large for ever: then its batch ends without it
             self._undelivered += 1  # what matters is said again
 
     def _client(self, node: Node) -> Client:
