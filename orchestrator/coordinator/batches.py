@@ -61,7 +61,7 @@ class Batches:
         self._store = Store(folder / "batches.sqlite", epoch)
         self._book = Book(epoch, boot, self._store, from_json)
         self._service = EntanglementService(lab_of(testbed, now_s))
-        self._told = Told()
+        self._told = Told(self._store)
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
         """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
@@ -97,14 +97,20 @@ class Batches:
             self._do(self._book.on_message(party, message, self._now(now_s)), now_s)
             return None
         if isinstance(message, Entangle):
+            before = self._told.answered_before(message.request, caller.key)
+            if before is not None:
+                return before
             reply = self._service.submit(message.request, caller.key, now_s)
             if not isinstance(reply, Rejected):
-                self._told.begin(reply.request)
+                self._told.begin(message.request, caller.key, reply)
             self._turn_service(now_s)
             return plain(reply)
         if isinstance(message, Entangled):
             return self._told.since(message.request, message.since)
         assert isinstance(message, Unwanted)
+        before = self._told.ended_before(message.request, caller.key)
+        if before is not None:
+            return before
         ended = self._service.cancel(message.request, caller.key, now_s)
         self._turn_service(now_s)
         return plain(ended)
@@ -157,6 +163,7 @@ class Batches:
                         self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
                 case Tell(_, event):
                     self._told.tell(event)
+        self._told.keep()
         for waiting in list(self._waiting):
             if not self._book.busy() & set(waiting.parties):
                 self._waiting.remove(waiting)
