@@ -5,8 +5,7 @@ import random
 import pytest
 from bellringer.orchestrator.coordinator.told import RESTARTED
 
-from .conftest import free_ports
-from .memory_site import CORES, MemorySite, until
+from .memory_site import CORES, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
@@ -16,16 +15,6 @@ KILLS = [pytest.param(n, marks=[] if n <= len(VICTIMS) else pytest.mark.soak) fo
 LEASE_S, TURN_S = 1.5, 0.5
 """A node's light lease, and the time its agent may take to notice that it ran out."""
 PAIRS = 40
-
-
-@pytest.fixture(scope="module")
-def memories(tmp_path_factory):
-    site = MemorySite(tmp_path_factory.mktemp("memories"), free_ports(6))
-    try:
-        site.start()
-        yield site
-    finally:
-        site.close()
 
 
 @pytest.fixture(scope="module")
