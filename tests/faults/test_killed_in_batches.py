@@ -14,7 +14,7 @@ KILLS = [pytest.param(n, marks=[] if n <= len(VICTIMS) else pytest.mark.soak) fo
 """Five in `make test`, a thousand in `make soak`."""
 LEASE_S, TURN_S = 1.5, 0.5
 """A node's light lease, and the time its agent may take to notice that it ran out."""
-PAIRS = 40
+PAIRS = 30
 
 
 @pytest.fixture(scope="module")
