@@ -132,7 +132,7 @@ class Batches:
         now_s = elapsed_s()
         if now_s >= self._look_s and not self._looking and not self._child.darkening:
             self._look_s, self._looking = now_s + LOOK_S, True
-            self._child.submit(lambda number: Look(number, self._instrument, self._lanes), self._looked, self._progress)
+            self._child.submit(Look(0, self._instrument, self._lanes), self._looked, self._progress)
         room = self._journal.room or self._journal.make_room()
         conditions = Conditions(
             clock_locked=self._seen is not None and self._seen[2] and self._seen_lately(),
@@ -200,10 +200,7 @@ class Batches:
         batch = self._machine.batch
         assert batch is not None
         run, station = batch.grant.run, batch.program.station
-
-        def make(number: int) -> Attempts:
-            told = (run, load.batch, load.epoch, load.start_ps, load.digest, load.program, station, self._lanes)
-            return Attempts(number, self._instrument, *told)
+        told = (run, load.batch, load.epoch, load.start_ps, load.digest, load.program, station, self._lanes)
 
         def answer(message: Reply | Refusal) -> None:
             if isinstance(message, Refusal):
@@ -220,7 +217,7 @@ class Batches:
                 self._do(self._machine.on_record(record, self._now()))
             self._progress(progress)
 
-        self._child.submit(make, answer, hear)
+        self._child.submit(Attempts(0, self._instrument, *told), answer, hear)
 
     def _dark(self, reason: str) -> None:
         """Make all of the node dark and tell the machine once everybody has answered."""
