@@ -72,5 +72,4 @@ def needed_role(message: Message) -> str:
 
 def allowed(role: str, message: Message) -> bool:
     """Return whether a key of this role may send ``message``; a role that does not exist may nothing."""
-    kind = type(message)
-    return role in _MAY[NEEDED.get(kind, "admin") if kind is not Do else needed_role(message)]
+    return role in _MAY[needed_role(message)]
