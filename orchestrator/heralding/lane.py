@@ -105,10 +105,11 @@ class Lane:
 
     def _heralded(self, station: str, message: Feedforward) -> None:
         """The station tells of a herald."""
+        now_ps = self.time.now_ps(elapsed_s())
         with self._lock:
-            decision = self._edge.take(station, message, self.time.now_ps(elapsed_s()))
+            decision = self._edge.take(station, message, now_ps)
             if isinstance(decision, Apply):
-                self._core.apply(*_words(decision))
+                self._core.apply(*decision)
             elif isinstance(decision, Corrected):
                 self._fresh.append(decision)
 
@@ -177,9 +178,10 @@ class Lane:
     def _clicks(self) -> list[Record]:
         """Decide about the clicks that came; heralds leave for the nodes before anything else."""
         kept: list[Record] = []
+        take, send = self._arbiter.take, self._out.send
         for clicks in self._core.read_heralds(READ_S):
-            verdict = self._arbiter.take(clicks)
-            self._out.send(verdict.sends)
+            verdict = take(clicks)
+            send(verdict.sends)
             if verdict.kept is not None:
                 kept.append(verdict.kept)
         self._out.forget_answers()
@@ -216,6 +218,3 @@ class Lane:
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)
 
-
-def _words(apply: Apply) -> tuple[int, int, int, str, int]:
-    return apply.batch, apply.k, apply.hseq, apply.operation, apply.not_after_ps
