@@ -5,6 +5,7 @@ a herald is on its way to the nodes before its record goes to the agent, and a c
 anybody hears of it. The agent, which keeps the journal, is told afterwards.
 """
 
+import random
 import threading
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from .entries import Corrected, Opened, Record
 from .feedforward import FeedforwardIn, FeedforwardOut, Peer
 from .messages import Feedforward
 from .station import Arbiter
+from .terms import Send
 
 READ_S = 0.002
 """How long one look for records waits; how late an order to begin or to end is seen."""
@@ -32,6 +34,14 @@ CONNECT_S = 0.5
 """How long the ways to the nodes may take to open, before a batch is armed."""
 GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
 """How long after a batch and the last deadline a node waits for what is on its way; so much of a deadline counts."""
+
+
+NO_BATCH = 0
+"""The batch of messages that only measure the way; no batch has this number, so a core corrects nothing."""
+PROBE_GAP_S = 0.5e-3
+"""Longest pause between two of them; its length is drawn, so that nothing falls in step with what is done regularly."""
+PROBE_S = 0.5
+"""A probe that was not taken for so long is given up, and the next one sent."""
 
 
 class TimedCore(AttemptController, QuantumMemory, Protocol):
@@ -104,7 +114,10 @@ class Lane:
         self._ended = batch, reason
 
     def _heralded(self, station: str, message: Feedforward) -> None:
-        """The station tells of a herald."""
+        """The station tells of a herald, or measures the way."""
+        if message.batch == NO_BATCH:
+            self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
+            return
         now_ps = self.time.now_ps(elapsed_s())
         with self._lock:
             decision = self._edge.take(station, message, now_ps)
@@ -114,6 +127,36 @@ class Lane:
                 self._fresh.append(decision)
 
     # --- the thread that carries out calls --------------------------------------------------------------------
+
+    def send_probes(self, node: str, first: int, count: int) -> list[int]:
+        """Send messages like those of heralds, one after the other, and return by the core's clock when each began.
+
+        The core is asked for its time right before, as it tells of a click: so all of a herald's way is in it. 0 is
+        one that could not be sent.
+
+        Raises:
+            BellringerError: no way to the node, or the core does not answer.
+        """
+        self._out.wait_connected((node,), CONNECT_S)
+        self._out.forget_answers()
+        began = []
+        for number in range(first, first + count):
+            self._clock.sleep(random.uniform(0.0, PROBE_GAP_S))
+            hw_ps, _ = self._core.read_clock()
+            herald = Feedforward(0, 0, "measure", NO_BATCH, self.keys.public, number, number, 0, "phi+", hw_ps)
+            self._out.send((Send(node, herald),))
+            began.append(hw_ps if self._out.wait_handed_over(node, PROBE_S) else 0)
+        return began
+
+    def hear_probes(self, first: int, count: int, seconds: float) -> list[tuple[int, int]]:
+        """Wait for messages that ``send_probes`` sends; return their numbers, and when the core had each, ps."""
+        found: list[tuple[int, int]] = []
+        end_s = elapsed_s() + seconds
+        while len(found) < count and elapsed_s() < end_s:
+            for word in self._core.read_applied(READ_S):
+                if word.batch == NO_BATCH and first <= word.hseq < first + count:
+                    found.append((word.hseq, word.t_ps))
+        return found
 
     def run(self, grant: Opened, text: bytes, lanes: tuple[Peer, ...], told: Told) -> BatchReport:
         """Run one batch and return what the core did.
@@ -217,4 +260,3 @@ class Lane:
         for held in self._core.held() if self._core.slot_count() else ():
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)
-

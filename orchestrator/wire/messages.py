@@ -220,6 +220,36 @@ class Unwanted(Message, tag="unwanted", frozen=True):
     request: str
 
 
+class Probe(Message, tag="probe", frozen=True):
+    """Measure the way of corrections, with messages that correct nothing; light stays off.
+
+    To the station with the name of a ``node``: send it so many, and answer when each left: the core's hardware time in
+    ps, 0 for one that could not be sent. To that node without a name: wait for them, at most ``seconds``, and answer
+    what came: (number, hardware time at which the core would have corrected, ps).
+
+    Attributes:
+        instrument: the core.
+        first: number of the first one; the others follow it.
+    """
+
+    instrument: str
+    first: int
+    count: int
+    node: str = ""
+    seconds: float = 0.0
+    nonce: int = 0
+    ttl_s: float = 2.0
+    ticket: str = ""
+
+
+class Measured(Message, tag="measured", frozen=True):
+    """Have the coordinator keep what was measured: JSON of ``testbed.attempts.latency.Measurement``, each."""
+
+    measurements: tuple[str, ...]
+    nonce: int = 0
+    ttl_s: float = 2.0
+
+
 class Nodes(Message, tag="nodes", frozen=True):
     """Ask the coordinator which nodes there are and where."""
 
@@ -323,6 +353,8 @@ Request = (
     | Entangle
     | Entangled
     | Unwanted
+    | Probe
+    | Measured
     | Own
     | Release
     | RunCommand

@@ -44,6 +44,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         packet_window_s: ... heralded within this time of each other.
         calibration_max_age_s: how old the link's calibration and forecast may be; None: the link's own limits.
         most_attempts, most_light_s: budget; light counts while a batch runs. None: no limit.
+        miss_budget: share of corrections that may come too late; None for 0.1 %, and none due within 20 ms by software.
         dry_run: answer only, queue nothing.
     """
 
@@ -62,6 +63,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     calibration_max_age_s: float | None = None
     most_attempts: int | None = None
     most_light_s: float | None = None
+    miss_budget: float | None = None
     dry_run: bool = False
 
     @property
