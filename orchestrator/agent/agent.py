@@ -1,12 +1,11 @@
 """A node's agent: owns the node's instruments, answers by name, and goes dark by itself.
 
 One synchronous loop. It never waits for an instrument (those are in driver processes) nor for the coordinator (that
-link has a thread); so an order to go dark is carried out within one turn. Whatever arrives has passed the port's checks
-(keys, roles, freshness); whether it may be done now is the ``Authority``'s word.
+link has a thread); so an order to go dark is carried out within one turn. What comes in at the control port is seen to
+in requests.py.
 """
 
 import functools
-import multiprocessing.connection
 import os
 import select
 from collections.abc import Callable, Mapping
@@ -14,21 +13,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from ...drivers.registry import driver_class, source_digest
-from ...testbed.errors import BellringerError, nearest
 from ...testbed.testbed import InstrumentEntry, Interlock
-from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import Do, EStop, Event, Get, Keys, Log, Message, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.messages import EStop, Event, Keys, Log, Message, Status, Subscribe
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
 from .batches import ACCEPTS, Batches
-from .children import DARK_S, Answer, Child
+from .children import Child
 from .desk import Endpoint, groups
 from .forking import ForkServer
 from .guards import Guards
@@ -37,6 +32,7 @@ from .link import CoordinatorLink
 from .pressers import Pressers
 from .readings import Readings
 from .recorder import TagRecorder
+from .requests import Requests
 from .streams import Streams
 from .watchdog import Watchdog
 
@@ -110,13 +106,6 @@ class Agent:
         self._poll = select.poll()
         self._actions: dict[int, Callable[[], object]] = {}
         """What to do when a descriptor can be read; what may have to make dark comes first."""
-        self._answers: dict[type[Message], Callable[[Incoming], object]] = {
-            Status: self._tell_status,
-            Log: lambda incoming: self._history.answer(incoming.message),
-            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
-            Keys: lambda incoming: self._server.change_keys(incoming.message),
-            EStop: self._pressed,
-        }
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
@@ -129,7 +118,6 @@ class Agent:
         self.batches: Batches | None = None
         if make_batches is not None:
             self.batches = make_batches(self._children, self._interlocks.closed, self._publish)
-            self._answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
         self._watchdog: Watchdog | None = None
         if self._guards.emitters and watchdog_log is not None and not self._lockstep:
             report = functools.partial(self._publish, "watchdog")
@@ -141,6 +129,19 @@ class Agent:
             lambda name: list(driver_class(self._drivers[name]).readings()),
             lambda event: publisher.publish("readings", event),
             lockstep=self._lockstep,
+        )
+        answers: dict[type[Message], Callable[[Incoming], object]] = {
+            Status: self._tell_status,
+            Log: lambda incoming: self._history.answer(incoming.message),
+            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
+            Keys: lambda incoming: self._server.change_keys(incoming.message),
+            EStop: self._pressed,
+        }
+        if self.batches is not None:
+            answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
+        self._requests = Requests(
+            *(node, server, authority, answers, self._children, self._guards, self._interlocks),
+            *(self._streams, recorder, self._readings, self._lockstep),
         )
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ class Agent:
     def close(self) -> None:
         """End the link and every driver process: dark first. An agent that was made must be closed, run or not."""
         self._link.close()
-        confirmed = self._watchdog is None or self._end_dark()
+        confirmed = self._watchdog is None or self._guards.end_dark()
         for child in self.children:
             child.stop()
         if self.batches is not None:
@@ -179,7 +180,7 @@ class Agent:
             if descriptor in ready:
                 action()
         if waiting:
-            self._serve()
+            self._requests.serve()
         now_s = elapsed_s()
         self._keep_dark(now_s)
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
@@ -195,7 +196,7 @@ class Agent:
         actions[self._recorder.wake] = self._recorder.turn
         actions |= {child.connection.fileno(): child.take_in for child in self.children}
         actions |= {descriptor: functools.partial(self._hear_end, descriptor) for descriptor in self._until_end}
-        actions[self._server.socket.FD] = self._serve
+        actions[self._server.socket.FD] = self._requests.serve
         for gone in self._actions.keys() - actions.keys():
             self._poll.unregister(gone)
         for descriptor in actions:
@@ -270,17 +271,6 @@ class Agent:
         self.authority.latch(why)
         self._dark(why)
 
-    def _end_dark(self) -> bool:
-        """Order dark what may be lit, and wait; return whether it was confirmed. Else the watchdog goes on with it."""
-        for child in {self._children[name] for name in self._guards.lit()}:
-            child.dark("the agent ends")
-        end_s = elapsed_s() + DARK_S
-        while (lit := self._guards.lit()) and elapsed_s() < end_s:
-            waiting = {child.connection: child for child in (self._children[name] for name in lit)}
-            for connection in multiprocessing.connection.wait(list(waiting), TURN_MS / 1e3):
-                waiting[connection].take_in()
-        return not self._guards.lit()
-
     def _child_reports(self, instruments: tuple[str, ...], kind: str, text: str) -> None:
         if kind == "given_up":
             self.authority.latch(text)
@@ -299,19 +289,7 @@ class Agent:
             self.authority.latch(f"the file of driver {', '.join(changed)} was changed under a running agent")
             self._digests |= {driver: source_digest(driver) for driver in changed}
 
-    # --- requests ---------------------------------------------------------------------------------------------
-
-    def _serve(self) -> None:
-        for incoming in self._server.receive(1):  # the turn looks whether there are more
-            try:
-                answer = self._answers.get(type(incoming.message))
-                if answer is not None:
-                    self._server.reply(incoming, answer(incoming))
-                else:
-                    self.authority.check(incoming.message, incoming.key, elapsed_s())
-                    self._forward(incoming)
-            except BellringerError as error:
-                self._server.refuse(incoming, error)
+    # --- what it answers itself -------------------------------------------------------------------------------
 
     def _pressed(self, incoming: Incoming) -> dict[str, bool]:
         self.authority.latch(f"e-stop by {incoming.name}: {incoming.message.reason}")
@@ -323,70 +301,6 @@ class Agent:
         status = self.status()
         self._pressers.told(incoming.peer, status["dark"], elapsed_s())
         return status
-
-    def _forward(self, incoming: Incoming) -> None:
-        """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""
-        message = incoming.message
-        child = self._children.get(message.instrument)
-        if child is None:
-            raise BellringerError(
-                f"node '{self.node}' has no instrument '{message.instrument}'",
-                hint=nearest(message.instrument, self._children),
-            )
-        if isinstance(message, Do) and message.verb == "check":
-            self._server.reply(incoming)  # that it got here is the answer
-            return
-        if isinstance(message, Do) and message.verb == "safe_state":
-            why = f"asked for by {incoming.name}"
-            child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
-            return
-        if isinstance(message, Stream):
-            self._streams.serve(message, child, self._answer_to(incoming))
-            return
-        described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
-        if self._lockstep and not message.ticket and not described:
-            raise BellringerError(
-                "this dry run is in lockstep: its lab time would have to wait for you",
-                where=message.instrument,
-                hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
-            )
-        if self._guards.may_light(message):
-            refuse = functools.partial(self._server.refuse, incoming)
-            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
-            self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
-        else:
-            self._submit(child, incoming)
-
-    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
-        """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
-        try:
-            self.authority.check(incoming.message, incoming.key, elapsed_s())
-        except BellringerError as error:
-            self._server.refuse(incoming, error)
-        else:
-            self._submit(child, incoming)
-
-    def _submit(self, child: Child, incoming: Incoming) -> None:
-        message = incoming.message
-        child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
-
-    def _answer_to(self, incoming: Incoming) -> Answer:
-        def answer(message: Reply | Refusal) -> None:
-            if isinstance(message, Refusal):
-                self._server.refuse(incoming, from_refusal(message))
-                return
-
-            def kept(error: BellringerError | None) -> None:
-                if error is not None:  # a full disk: what is not kept was not recorded
-                    self._server.refuse(incoming, error)
-                    return
-                if isinstance(incoming.message, (Get, Do)):
-                    self._readings.passed(incoming.message, message.value)
-                self._server.reply(incoming, message.value)
-
-            self._recorder.keep(incoming.message.instrument, message.value, kept)
-
-        return answer
 
     def status(self) -> dict[str, Any]:
         """Return how the node is, in plain values; nothing is asked of an instrument."""

@@ -21,7 +21,7 @@ from ..heralding.service.actions import AbortBatch, StartBatch, Tell
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Send
 from ..wire.client import Client
-from ..wire.errors import LinkError, NotAllowed
+from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.history import utc_now
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Measured, Message, Register, Renew, Unwanted
@@ -77,7 +77,7 @@ class Batches:
         lab = lab_of(testbed, now_s)
         lab.check_timing = self._timing.check
         self._service = EntanglementService(lab)
-        self._told = Told()
+        self._told = Told(self._store)
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
         """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
@@ -113,9 +113,12 @@ class Batches:
             self._do(self._book.on_message(party, message, self._now(now_s)), now_s)
             return None
         if isinstance(message, Entangle):
+            before = self._told.answered_before(message.request, caller.key)
+            if before is not None:
+                return before
             reply = self._service.submit(message.request, caller.key, now_s)
             if not isinstance(reply, Rejected):
-                self._told.begin(reply.request)
+                self._told.begin(message.request, caller.key, reply)
             self._turn_service(now_s)
             return plain(reply)
         if isinstance(message, Measured):
@@ -124,6 +127,9 @@ class Batches:
         if isinstance(message, Entangled):
             return self._told.since(message.request, message.since)
         assert isinstance(message, Unwanted)
+        before = self._told.ended_before(message.request, caller.key)
+        if before is not None:
+            return before
         ended = self._service.cancel(message.request, caller.key, now_s)
         self._turn_service(now_s)
         return plain(ended)
@@ -181,6 +187,7 @@ class Batches:
                         self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
                 case Tell(_, event):
                     self._told.tell(event)
+        self._told.keep()
         for waiting in list(self._waiting):
             if not self._book.busy() & set(waiting.parties):
                 self._waiting.remove(waiting)
@@ -235,7 +242,7 @@ class Batches:
             return
         try:
             self._client(node).send(message)
-        except LinkError:
+        except (LinkError, WireError):  # not now, or too large for ever: then its batch ends without it
             self._undelivered += 1  # what matters is said again
 
     def _client(self, node: Node) -> Client:
