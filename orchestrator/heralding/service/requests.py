@@ -135,6 +135,9 @@ def _problems(request: Request) -> Iterator[Problem]:
         )
     yield from _times(request)
     yield from _packets(request)
+    if request.miss_budget is not None and not 0 < request.miss_budget < 1:
+        hint = "it is the share of corrections that may be late, between 0 and 1; or leave it out"
+        yield Problem(("miss_budget",), f"{request.miss_budget:g} is no share to lose", hint)
     if request.most_attempts is not None and not 1 <= request.most_attempts <= 2**53:
         yield Problem(("most_attempts",), f"{request.most_attempts} is out of range", "1 or more, or leave it out")
 

@@ -35,6 +35,8 @@ def test_the_constructor_checks_nothing_but_checked_does(make):
         ({"kind": "kept"}, "kind", "no valid kind"),
         ({"target": "psi"}, "target", "no valid target"),
         ({"min_fidelity": math.nan}, "min_fidelity", "no fidelity"),
+        ({"miss_budget": 0.0}, "miss_budget", "no share"),
+        ({"miss_budget": math.nan}, "miss_budget", "no share"),
         ({"min_fidelity": 1.0}, "min_fidelity", "no fidelity"),
         ({"min_fidelity": -0.1}, "min_fidelity", "no fidelity"),
         ({"deadline_s": math.nan}, "deadline_s", "out of range"),
