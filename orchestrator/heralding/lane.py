@@ -17,7 +17,7 @@ from ..wire.keys import KeyPair
 from ..wire.nonces import elapsed_s
 from ..wire.zap import Zap
 from .core_time import CoreTime
-from .edge import Apply, Edge
+from .edge import NO_DEADLINE, Apply, Edge
 from .entries import Corrected, Opened, Record
 from .feedforward import FeedforwardIn, FeedforwardOut, Peer
 from .messages import Feedforward
@@ -36,6 +36,10 @@ GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
 """How long after a batch and the last deadline a node waits for what is on its way; so much of a deadline counts."""
 
 
+LEFT_PS = 10**12
+"""How long after its memory cut-off a kept qubit is left to its owner, who may be about to use it; then it is reset."""
+REMEMBERED = 100
+"""Batches whose cut-off is remembered; by then those before them have none left."""
 NO_BATCH = 0
 """The batch of messages that only measure the way; no batch has this number, so a core corrects nothing."""
 PROBE_GAP_S = 0.5e-3
@@ -80,6 +84,8 @@ class Lane:
         self._lock = threading.Lock()
         """Of the edge, which hears of heralds in one thread and of the core's answers in another."""
         self._fresh: list[Record] = []
+        self._oldest_ps: dict[int, int] = {}
+        """Batch -> at what age its qubits are given up, ps."""
         self._taken: set[int] = set()
         """Attempts of the batch under way whose pair is held."""
         self._out = FeedforwardOut(self.keys, ())
@@ -92,7 +98,17 @@ class Lane:
         hw_ps, self.locked = self._core.read_clock()
         self.time.looked(asked_s, hw_ps, elapsed_s())
         slots = self._core.slot_count()
-        self.free_slots = slots - len(self._core.held()) if slots else 0
+        self.free_slots = slots - self._young() if slots else 0
+
+    def _young(self) -> int:
+        """Give up qubits that nobody may count on any more, and return how many are left."""
+        left = 0
+        for held in self._core.held():
+            if held.age_ps > self._oldest_ps.get(held.batch, NO_DEADLINE):
+                self._core.reset(held.slot)
+            else:
+                left += 1
+        return left
 
     def meet(self, others: tuple[Peer, ...]) -> None:
         """Take in who the other parties are: any may be a batch's station or node, as its program says."""
@@ -172,6 +188,10 @@ class Lane:
         self._core.load(program)
         self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
         try:
+            if program.max_age_ps:
+                self._oldest_ps[grant.batch] = program.max_age_ps + LEFT_PS
+                for oldest in list(self._oldest_ps)[:-REMEMBERED]:
+                    del self._oldest_ps[oldest]
             with self._lock:
                 self._arbiter.begin(grant, program)
                 self._edge.begin(grant, program)

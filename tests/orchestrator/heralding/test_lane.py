@@ -4,8 +4,9 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from bellringer.drivers.interfaces import Held
 from bellringer.orchestrator.heralding.feedforward import Peer
-from bellringer.orchestrator.heralding.lane import NO_BATCH, Lane
+from bellringer.orchestrator.heralding.lane import LEFT_PS, NO_BATCH, Lane
 from bellringer.testbed.clock import WallClock
 from bellringer.testbed.errors import Aborted, InstrumentError
 
@@ -17,7 +18,7 @@ class Core:
 
     def __init__(self):
         self.now_ps = 10**12
-        self.told, self.words = [], []
+        self.told, self.words, self.qubits = [], [], {}
         self.lock = threading.Lock()
 
     def read_clock(self):
@@ -30,6 +31,15 @@ class Core:
             self.now_ps += TICK_PS
             self.told.append((batch, operation))
             self.words.append(SimpleNamespace(batch=batch, hseq=hseq, t_ps=self.now_ps))
+
+    def slot_count(self):
+        return 3
+
+    def held(self):
+        return [Held(slot, batch, 0, age_ps) for slot, (batch, age_ps) in self.qubits.items()]
+
+    def reset(self, slot):
+        del self.qubits[slot]
 
     def read_applied(self, wait_s):
         with self.lock:
@@ -90,3 +100,12 @@ def test_an_order_to_go_dark_ends_a_measurement_at_once(lane, core, clock):
     with pytest.raises(Aborted):
         lane.send_probes("alice", 1, 1000)
     assert core.told == []
+
+
+def test_kept_qubits_are_given_up_a_second_after_their_cut_off_and_others_never(lane, core):
+    cut_off_ps = 10**11
+    lane._oldest_ps = {7: cut_off_ps + LEFT_PS}
+    core.qubits = {0: (7, cut_off_ps + LEFT_PS), 1: (7, cut_off_ps + LEFT_PS + 1), 2: (0, 10**15)}
+    lane.look()
+    assert set(core.qubits) == {0, 2}, "one that was prepared by hand has no cut-off"
+    assert lane.free_slots == 1
