@@ -5,12 +5,13 @@ it. Keys and addresses stay the same over restarts.
 """
 
 import contextlib
+import os
 import shutil
 import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bellringer.orchestrator.wire import Client, KeyPair
 from bellringer.orchestrator.wire.errors import LinkError
 from bellringer.orchestrator.wire.messages import Message, Set, Status
 from bellringer.sim_backends.lab.build import build_lab, endpoints
+from bellringer.testbed.errors import InstrumentError
 from bellringer.testbed.loader import load
 
 from .service_process import PATIENCE_S, Process
@@ -50,6 +52,9 @@ class MemorySite:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.lab = build_lab(load(FILE).testbed, 1)
+        self._orders: list[Callable[[], object]] = []
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self.lab.watch(self._wake, self._carry_out)
         self._thread = threading.Thread(target=self.lab.run)
         self._thread.start()
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "anna", *CORES)}
@@ -69,6 +74,7 @@ class MemorySite:
             process.end()
         self.lab.stop()
         self._thread.join()
+        os.close(self._wake)
 
     # --- processes ------------------------------------------------------------------------------------------------
 
@@ -90,12 +96,36 @@ class MemorySite:
     def settle(self) -> None:
         """Switch the detectors on, and wait until all nodes are ready for a batch."""
         until(lambda: all(self._ready(name) for name in CORES), "the nodes did not become ready for batches")
-        for setting, value in (("detectors_enabled", True), ("bias_current", 20e-6)):
-            self.ask("charlie", Set(0, "charlie.detectors", setting, value, 0))
+        until(self._detecting, "the detectors cannot be switched on")
+
+    def faults(self) -> dict[str, str]:
+        """Return what latched each node, "" for nothing."""
+        return {name: self.ask(name, Status(0))["fault"] for name in CORES}
+
+    def _detecting(self) -> bool:
+        try:
+            for setting, value in (("detectors_enabled", True), ("bias_current", 20e-6)):
+                self.ask("charlie", Set(0, "charlie.detectors", setting, value, 0))
+        except InstrumentError:  # a new coordinator has not leased the node yet
+            return False
+        return True
+
+    def state(self, name: str) -> str:
+        """Return the state of a node's machine of batches."""
+        return str(self.ask(name, Status(0))["batches"]["state"])
 
     def _ready(self, name: str) -> bool:
         status = self.ask(name, Status(0))
         return bool(status["leased"] and status["dark"] and status["batches"]["state"] == "IDLE")
+
+    @contextlib.contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Stop a process, and let it go on."""
+        self.processes[name].send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.processes[name].send(signal.SIGCONT)
 
     # --- people ---------------------------------------------------------------------------------------------------
 
@@ -110,7 +140,7 @@ class MemorySite:
                 time.sleep(0.02)
 
     def entangle(self, **request: Any) -> Pairs:
-        body = {"nodes": ("alice", "bob"), "deadline_s": 60.0, **request}
+        body = {"nodes": ("alice", "bob"), "deadline_s": 30.0, **request}
         return Pairs(lambda message: self.ask("coordinator", message), body)
 
     def _client(self, name: str) -> Client:
@@ -122,6 +152,17 @@ class MemorySite:
         return self._clients[name]
 
     # --- what is true ---------------------------------------------------------------------------------------------
+
+    def fault(self, name: str, kind: str) -> None:
+        """Have a core misbehave, from the lab's next turn on."""
+        self._orders.append(lambda: self.lab.twins[CORES[name]].own_fault(kind))
+        os.eventfd_write(self._wake, 1)
+
+    def _carry_out(self) -> bool:
+        os.eventfd_read(self._wake)
+        while self._orders:
+            self._orders.pop(0)()
+        return True
 
     def lit(self, name: str) -> bool:
         return bool(self.lab.twins[CORES[name]].inspect()["emitting"])

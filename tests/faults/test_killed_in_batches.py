@@ -5,8 +5,7 @@ import random
 import pytest
 from bellringer.orchestrator.coordinator.told import RESTARTED
 
-from .conftest import free_ports
-from .memory_site import CORES, MemorySite, until
+from .memory_site import CORES, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
@@ -15,17 +14,7 @@ KILLS = [pytest.param(n, marks=[] if n <= len(VICTIMS) else pytest.mark.soak) fo
 """Five in `make test`, a thousand in `make soak`."""
 LEASE_S, TURN_S = 1.5, 0.5
 """A node's light lease, and the time its agent may take to notice that it ran out."""
-PAIRS = 40
-
-
-@pytest.fixture(scope="module")
-def memories(tmp_path_factory):
-    site = MemorySite(tmp_path_factory.mktemp("memories"), free_ports(6))
-    try:
-        site.start()
-        yield site
-    finally:
-        site.close()
+PAIRS = 30
 
 
 @pytest.fixture(scope="module")
