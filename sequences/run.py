@@ -131,7 +131,12 @@ class Run:
         Raises:
             BellringerError: the request was refused; nothing was tried then.
         """
-        asked: dict[str, Any] = {"pairs": pairs, "max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
+        asked: dict[str, Any] = {
+            "pairs": pairs,
+            "max_age_s": max_age_s,
+            "min_fidelity": min_fidelity,
+            "deadline_s": deadline_s,
+        }
         asked |= {} if miss_budget is None else {"miss_budget": miss_budget}
         asked |= {} if bases is None else {"bases": list(bases)}
         self._event("entangle", nodes=(a, b), keep=keep, **asked)

@@ -18,6 +18,7 @@ from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, StartBatch, Tell
+from ..heralding.service.conditions import clock_unlocked
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Send
 from ..wire.client import Client
@@ -25,7 +26,7 @@ from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.history import utc_now
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Measured, Message, Register, Renew, Unwanted
-from .links import lab_of
+from .links import clock_of, lab_of
 from .nodes import Node, Nodes
 from .terms import Caller, Ending
 from .timing import Timing
@@ -75,6 +76,7 @@ class Batches:
         self._book = Book(epoch, boot, self._store, from_json)
         self._timing = Timing(latency or folder / LATENCY_FILE, testbed.name, utc_now)
         lab = lab_of(testbed, now_s)
+        self._parties = frozenset(party for link in lab.links.values() for party in link.parties)
         lab.check_timing = self._timing.check
         self._service = EntanglementService(lab)
         self._told = Told(self._store)
@@ -140,6 +142,11 @@ class Batches:
             self._offset_ps = message.core.hw_ps - round(now_s * PS_PER_S)
             core = message.core
             self._service.room(message.node, core.batches, core.slots, self._newest.get(message.node, 0))
+            if message.node in self._parties:
+                why = clock_unlocked(core.locked)
+                self._service.condition(clock_of(message.node), why, core.unlocks, now_s)
+                if why:
+                    self._turn_service(now_s)
         self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
 
     def turn(self, now_s: float) -> None:

@@ -157,6 +157,8 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         calibration: identity of the calibration in force.
         slots: qubits that it has room for.
         batches: so many more it has room for.
+        locked: whether its clock is locked to the reference.
+        unlocks: how often it was seen to lose it, since this agent started.
     """
 
     hw_ps: int
@@ -165,6 +167,8 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     calibration: str
     slots: int = 0
     batches: int = 0
+    locked: bool = True
+    unlocks: int = 0
 
 
 class Renew(Message, tag="renew", frozen=True):
