@@ -168,8 +168,6 @@ class FeedforwardIn:
         self._stations = Enrolled.in_memory(())
         self._names: dict[str, str] = {}
         """Public key -> station, of those that are heard now."""
-        self._peers: dict[bytes, str] = {}
-        """Connection -> station; ZeroMQ's number of a connection is never another's (``zap`` lets nobody choose it)."""
         zap.add(self._domain, self._stations)
         self._socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, self._domain)
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_BYTES)
@@ -196,7 +194,6 @@ class FeedforwardIn:
         if public_key not in known:
             self._stations.enrol(public_key, station, "node")
         self._names = {key: entry.name for key, entry in self._stations.ls().items() if not entry.revoked}
-        self._peers = {}
 
     def close(self) -> None:
         """Take no more; may be called twice."""
@@ -220,32 +217,20 @@ class FeedforwardIn:
                 peer = socket.recv()
             except zmq.Again:
                 continue
-            station = self._peers.get(peer)
-            if station is None:
-                station, body = self._newcomer(peer)
-            else:
-                body = socket.recv()
-            if socket.getsockopt(zmq.RCVMORE):
-                body = socket.recv_multipart()[-1]
-            self._hear(station, body)
+            frame = socket.recv(copy=False)
+            while frame.more:
+                frame = socket.recv(copy=False)
+            self._hear(frame)
             socket.send_multipart([peer, b""])
 
-    def _newcomer(self, peer: bytes) -> tuple[str, bytes]:
-        """Return whose connection this is by its key, "" if nobody's, and the frame that is there."""
-        peers, names = self._peers, self._names
-        frame = self._socket.recv(copy=False)
-        station = names.get(str(frame.get("User-Id")), "")
-        if station:
-            peers[peer] = station  # into the one that ``admit`` has replaced, if it was called just now
-        return station, frame.bytes
-
-    def _hear(self, station: str, body: bytes) -> None:
+    def _hear(self, frame: zmq.Frame) -> None:
         self.counters["received"] += 1
-        if not station:  # its key was shut out after it had connected
+        station = self._names.get(str(frame.get("User-Id")))
+        if station is None:  # its key was shut out after it had connected
             self.counters["strangers"] += 1
             return
         try:
-            message = _decode(body)
+            message = _decode(frame.buffer)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             self.counters["malformed"] += 1
             return

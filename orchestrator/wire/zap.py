@@ -104,8 +104,6 @@ class Zap:
         number = frames[1] if len(frames) > 1 else b""
         if len(frames) != 7 or frames[0] != b"1.0" or frames[5] != b"CURVE" or len(frames[6]) != 32:
             return [b"1.0", number, b"400", b"only CURVE keys are accepted", b"", b""]
-        if frames[4]:  # a number of a connection that the system gives is nobody else's, ever
-            return [b"1.0", number, b"400", b"a connection does not choose its routing id", b"", b""]
         public_key = z85.encode(frames[6]).decode()
         domain, address = frames[2].decode(errors="replace"), frames[3].decode(errors="replace")
         enrolled, on_knock = self._domains.get(domain, (None, None))

@@ -10,7 +10,6 @@ from bellringer.orchestrator.heralding.messages import Feedforward
 from bellringer.orchestrator.heralding.terms import Send
 from bellringer.orchestrator.wire.errors import KeyFileError
 from bellringer.orchestrator.wire.keys import KeyPair
-from bellringer.orchestrator.wire.sockets import call_curve
 from bellringer.orchestrator.wire.zap import Zap
 from bellringer.testbed.errors import InstrumentError
 
@@ -147,16 +146,3 @@ def test_a_node_that_is_far_behind_costs_corrections_and_never_the_stations_time
             time.sleep(0.01)
         node.end.close()
     assert node.end.counters["received"] == sent - out.counters["undelivered"]
-
-
-def test_a_station_that_chooses_its_routing_id_gets_in_never(node, station, zap):
-    """Whose message it is follows from the connection's number, so that nobody may take another one's."""
-    socket = call_curve(zap.context.socket(zmq.DEALER), station, node.keys.public)
-    socket.setsockopt(zmq.ROUTING_ID, b"mine")
-    socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.connect(node.peer.endpoint)
-    try:
-        assert not socket.poll(300, zmq.POLLOUT)
-    finally:
-        socket.close(linger=0)
-    assert node.end.counters == {}
