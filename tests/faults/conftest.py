@@ -123,7 +123,11 @@ class Laser:
         """The same, with another name."""
 
         def plugged() -> None:
-            self.twin.main_port = self.lab.serial_port(PUMP, self.twin._on_bytes)
+            old, new = self.twin.main_port, self.lab.serial_port(PUMP, self.twin._on_bytes)
+            if new.path == old.path:  # a number that is free again is given out again
+                new, same = self.lab.serial_port(PUMP, self.twin._on_bytes), new
+                self.lab.close_port(same)
+            self.twin.main_port = new
             link.symlink_to(self.twin.main_port.path)
 
         self._on_lab(plugged)
