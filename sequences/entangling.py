@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
-from ..orchestrator.client.entangle import DeliveredPair, Pairs
+from ..orchestrator.client.entangle import DeliveredPair, Pairs, Refused
 from .pairs import Correction, Entanglement, Pair
 
 BATCH = "batch "
@@ -15,10 +15,18 @@ NO_HERALD = ("unknown pattern", "two clicks in one window", "outside window", "o
 def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]) -> Entanglement:
     """Ask for pairs and wait for the end of the request; a run that is aborted takes it back.
 
+    Corrections of a link that was never measured are measured first, on a testbed that is this run's alone.
+
     Raises:
         BellringerError: the request was refused, or the run was aborted.
     """
-    request = Pairs(host.ask_coordinator, {"nodes": list(nodes), **asked}, host.clock.check_aborted)
+    asked = {"nodes": list(nodes), **asked}
+    try:
+        request = Pairs(host.ask_coordinator, asked, host.clock.check_aborted)
+    except Refused as refused:
+        if refused.code != "UNCAL" or not host.measure_link(refused.where):
+            raise
+        request = Pairs(host.ask_coordinator, asked, host.clock.check_aborted)
     with host.clock.idle():
         pairs = [_pair(each, nodes) for each in request]
     heralds = {

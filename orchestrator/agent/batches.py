@@ -96,7 +96,7 @@ class Batches:
         self._look_s = 0.0
         self._seen: tuple[int, float, bool, int, str, str] | None = None
         self._lanes: tuple[tuple[str, str, str], ...] = ()
-        self._undelivered = 0
+        self._undelivered = self._unlocks = 0
         self._do(self._machine.start(self._now()))
 
     def close(self) -> None:
@@ -110,8 +110,9 @@ class Batches:
         """Return what the coordinator must know of the core, None if it is not ready."""
         if self._seen is None or not self._seen_lately():
             return None
-        _, _, _, slots, endpoint, public_key = self._seen
-        return Core(self._now().hw_ps, endpoint, public_key, self._calibration, slots, batches=AT_ONCE)
+        _, _, locked, slots, endpoint, public_key = self._seen
+        told = (self._now().hw_ps, endpoint, public_key, self._calibration, slots, AT_ONCE)
+        return Core(*told, locked=locked, unlocks=self._unlocks)
 
     def hear(self, incoming: Incoming) -> None:
         """Take a message of the coordinator.
@@ -237,7 +238,10 @@ class Batches:
         self._looking = False
 
     def _progress(self, progress: Progress) -> None:
-        self._seen = progress.seen or self._seen
+        if progress.seen is None:
+            return
+        self._unlocks += self._seen is not None and self._seen[2] and not progress.seen[2]
+        self._seen = progress.seen
 
     def _seen_lately(self) -> bool:
         return self._seen is not None and elapsed_s() - self._seen[1] < KNOWN_S

@@ -22,7 +22,7 @@ from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import WireError, to_refusal
-from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
+from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
 from .core_jobs import CoreJobs
 from .core_orders import Attempts, Begin, End, Look, Progress
 from .desk import Desk, Endpoint
@@ -31,7 +31,7 @@ from .inlet import Inlet
 from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
-Job = Get | Set | Call | Do | Look | Attempts
+Job = Get | Set | Call | Do | Look | Probe | Attempts
 ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
@@ -192,7 +192,7 @@ class DriverProcess:
             return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
-        if isinstance(job, (Look, Attempts)):
+        if isinstance(job, (Look, Probe, Attempts)):
             return self._cores.do(job)
         return self._desk.do(job.instrument, job.verb)
 

@@ -21,7 +21,7 @@ from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
-from ..wire.messages import Do, Get, Refusal, Reply
+from ..wire.messages import Do, Get, Probe, Refusal, Reply
 from .authority import DARKENS, READS
 from .child import Job
 from .core_orders import Begin, End, Look, Progress
@@ -135,7 +135,7 @@ class Child:
         job = msgspec.structs.replace(job, id=next(self._ids))
         if hear is not None:
             self._hearing[job.id] = hear
-        if not (isinstance(job, (Get, Look)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
+        if not (isinstance(job, (Get, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)

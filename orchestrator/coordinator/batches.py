@@ -18,19 +18,24 @@ from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, StartBatch, Tell
+from ..heralding.service.conditions import clock_unlocked
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Send
 from ..wire.client import Client
 from ..wire.errors import LinkError, NotAllowed, WireError
+from ..wire.history import utc_now
 from ..wire.keys import KeyPair
-from ..wire.messages import Entangle, Entangled, Message, Register, Renew, Unwanted
-from .links import lab_of
+from ..wire.messages import Entangle, Entangled, Measured, Message, Register, Renew, Unwanted
+from .links import clock_of, lab_of
 from .nodes import Node, Nodes
 from .terms import Caller, Ending
+from .timing import Timing
 from .told import Told, plain
 
 FROM_PARTIES = (Armed, NotArmed, Aborted, Confirm, Result)
-FROM_CLIENTS = (Entangle, Entangled, Unwanted)
+FROM_CLIENTS = (Entangle, Entangled, Unwanted, Measured)
+LATENCY_FILE = "latency.json"
+"""In the coordinator's folder: how long corrections take."""
 SAY_S = 0.1
 """How long a party that has just fallen silent may hold the loop up."""
 TICK_S = 0.05
@@ -50,17 +55,30 @@ class Batches:
         folder: of the store.
         keys: the coordinator's pair.
         nodes: who is where.
+        latency: file of how long corrections take; None for the one in ``folder``.
     """
 
     def __init__(
-        self, testbed: Testbed, epoch: int, boot: str, folder: Path, keys: KeyPair, nodes: Nodes, now_s: float
+        self,
+        testbed: Testbed,
+        epoch: int,
+        boot: str,
+        folder: Path,
+        keys: KeyPair,
+        nodes: Nodes,
+        now_s: float,
+        latency: Path | None = None,
     ) -> None:
         self.accepts: tuple[type[Message], ...] = (*FROM_PARTIES, *FROM_CLIENTS)
         """Messages for ``answer``."""
         self._testbed, self._keys, self._nodes = testbed, keys, nodes
         self._store = Store(folder / "batches.sqlite", epoch)
         self._book = Book(epoch, boot, self._store, from_json)
-        self._service = EntanglementService(lab_of(testbed, now_s))
+        self._timing = Timing(latency or folder / LATENCY_FILE, testbed.name, utc_now)
+        lab = lab_of(testbed, now_s)
+        self._parties = frozenset(party for link in lab.links.values() for party in link.parties)
+        lab.check_timing = self._timing.check
+        self._service = EntanglementService(lab)
         self._told = Told(self._store)
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
@@ -105,6 +123,9 @@ class Batches:
                 self._told.begin(message.request, caller.key, reply)
             self._turn_service(now_s)
             return plain(reply)
+        if isinstance(message, Measured):
+            self._timing.take(message.measurements)
+            return None
         if isinstance(message, Entangled):
             return self._told.since(message.request, message.since)
         assert isinstance(message, Unwanted)
@@ -121,6 +142,11 @@ class Batches:
             self._offset_ps = message.core.hw_ps - round(now_s * PS_PER_S)
             core = message.core
             self._service.room(message.node, core.batches, core.slots, self._newest.get(message.node, 0))
+            if message.node in self._parties:
+                why = clock_unlocked(core.locked)
+                self._service.condition(clock_of(message.node), why, core.unlocks, now_s)
+                if why:
+                    self._turn_service(now_s)
         self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
 
     def turn(self, now_s: float) -> None:
@@ -144,6 +170,11 @@ class Batches:
             "stopped": dict(self._book.stopped),
             "messages": dict(self._book.traffic.counters),
             "undelivered": self._undelivered,
+            "memory_links": {
+                name: {"station": link.station, "memories": list(link.memories)}
+                for name, link in self._testbed.memory_links.items()
+            },
+            "latency": None if self._timing.measured is None else self._timing.measured.model_dump(mode="json"),
             "service": self._service.status(now_s),
         }
 

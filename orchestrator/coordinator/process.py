@@ -36,6 +36,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
         control, estop, events: where it listens; port ``*`` lets the system choose.
         testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
+        latency: file in which measured latencies of its memory links are kept, "" for one in ``state``.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
         leave_at_end: end when standard input does.
     """
@@ -48,6 +49,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     events: str = Ports.events
     testbed: str = ""
     overrides: dict[str, str] = {}
+    latency: str = ""
     above: int = 0
     leave_at_end: bool = False
 
@@ -70,7 +72,8 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         state = Path(start.state)
         ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
         enrolled = Enrolled.of_service(state, start.enrolled)
-        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, _testbed(start), start.above)
+        latency = Path(start.latency) if start.latency else None
+        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, _testbed(start), start.above, latency)
         run_coordinator(setup, stop, ready)
     finally:
         for number, handler in before.items():

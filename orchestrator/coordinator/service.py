@@ -87,6 +87,7 @@ class Setup:
         audit: file of the log of who did what, None for none.
         testbed: whose memory links may be asked for pairs; None for none.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
+        latency: file of how long corrections take on its memory links, None for one in ``folder``.
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class Setup:
     audit: Path | None = None
     testbed: "Testbed | None" = None
     above: int = 0
+    latency: Path | None = None
 
 
 class Coordinator:
@@ -276,7 +278,9 @@ def _batches(setup: Setup, state: State, now_s: float) -> "Batches | None":
         return None
     from .batches import Batches  # so that a coordinator without memory links need not load what they need
 
-    return Batches(setup.testbed, state.epoch, secrets.token_hex(8), setup.folder, setup.keys, state.nodes, now_s)
+    return Batches(
+        setup.testbed, state.epoch, secrets.token_hex(8), setup.folder, setup.keys, state.nodes, now_s, setup.latency
+    )
 
 
 def _utc() -> str:
