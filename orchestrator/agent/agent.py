@@ -14,23 +14,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from ...drivers.registry import driver_class, source_digest
-from ...testbed.errors import BellringerError, nearest
+from ...testbed.errors import BellringerError
 from ...testbed.testbed import InstrumentEntry, Interlock
-from ..wire.errors import from_refusal
+from ..heralding.messages import Show
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import Do, EStop, Event, Get, Keys, Log, Message, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.messages import EStop, Event, Keys, Log, Message, Status, Subscribe
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
 from .batches import ACCEPTS, Batches
-from .children import DARK_S, Answer, Child
+from .children import DARK_S, Child
 from .desk import Endpoint, groups
 from .forking import ForkServer
+from .forwarding import Forwarding
 from .guards import Guards
 from .interlocks import Interlocks
 from .link import CoordinatorLink
@@ -141,6 +140,18 @@ class Agent:
             lambda name: list(driver_class(self._drivers[name]).readings()),
             lambda event: publisher.publish("readings", event),
             lockstep=self._lockstep,
+        )
+        self._forwarding = Forwarding(
+            node,
+            self._children,
+            authority,
+            server,
+            self._guards,
+            self._interlocks,
+            self._streams,
+            recorder,
+            self._readings,
+            self._lockstep,
         )
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -305,11 +316,13 @@ class Agent:
         for incoming in self._server.receive(1):  # the turn looks whether there are more
             try:
                 answer = self._answers.get(type(incoming.message))
-                if answer is not None:
+                if isinstance(incoming.message, Show) and self.batches is not None:
+                    self.batches.show(incoming, self._forwarding.answer_to(incoming))
+                elif answer is not None:
                     self._server.reply(incoming, answer(incoming))
                 else:
                     self.authority.check(incoming.message, incoming.key, elapsed_s())
-                    self._forward(incoming)
+                    self._forwarding.forward(incoming)
             except BellringerError as error:
                 self._server.refuse(incoming, error)
 
@@ -323,70 +336,6 @@ class Agent:
         status = self.status()
         self._pressers.told(incoming.peer, status["dark"], elapsed_s())
         return status
-
-    def _forward(self, incoming: Incoming) -> None:
-        """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""
-        message = incoming.message
-        child = self._children.get(message.instrument)
-        if child is None:
-            raise BellringerError(
-                f"node '{self.node}' has no instrument '{message.instrument}'",
-                hint=nearest(message.instrument, self._children),
-            )
-        if isinstance(message, Do) and message.verb == "check":
-            self._server.reply(incoming)  # that it got here is the answer
-            return
-        if isinstance(message, Do) and message.verb == "safe_state":
-            why = f"asked for by {incoming.name}"
-            child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
-            return
-        if isinstance(message, Stream):
-            self._streams.serve(message, child, self._answer_to(incoming))
-            return
-        described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
-        if self._lockstep and not message.ticket and not described:
-            raise BellringerError(
-                "this dry run is in lockstep: its lab time would have to wait for you",
-                where=message.instrument,
-                hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
-            )
-        if self._guards.may_light(message):
-            refuse = functools.partial(self._server.refuse, incoming)
-            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
-            self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
-        else:
-            self._submit(child, incoming)
-
-    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
-        """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
-        try:
-            self.authority.check(incoming.message, incoming.key, elapsed_s())
-        except BellringerError as error:
-            self._server.refuse(incoming, error)
-        else:
-            self._submit(child, incoming)
-
-    def _submit(self, child: Child, incoming: Incoming) -> None:
-        message = incoming.message
-        child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
-
-    def _answer_to(self, incoming: Incoming) -> Answer:
-        def answer(message: Reply | Refusal) -> None:
-            if isinstance(message, Refusal):
-                self._server.refuse(incoming, from_refusal(message))
-                return
-
-            def kept(error: BellringerError | None) -> None:
-                if error is not None:  # a full disk: what is not kept was not recorded
-                    self._server.refuse(incoming, error)
-                    return
-                if isinstance(incoming.message, (Get, Do)):
-                    self._readings.passed(incoming.message, message.value)
-                self._server.reply(incoming, message.value)
-
-            self._recorder.keep(incoming.message.instrument, message.value, kept)
-
-        return answer
 
     def status(self) -> dict[str, Any]:
         """Return how the node is, in plain values; nothing is asked of an instrument."""
