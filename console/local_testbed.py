@@ -82,7 +82,7 @@ def local_testbed(
         start = Start(
             keys["coordinator"].parts, f"{session}/coordinator", (*people, *members), LOOPBACK, LOOPBACK, LOOPBACK,
             testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
-            overrides=parse_overrides(overrides), leave_at_end=True,
+            overrides=parse_overrides(overrides), clock_endpoint=endpoint, leave_at_end=True,
         )  # fmt: skip
         coordinator = Service("the coordinator", COORDINATOR, start)
         stack.callback(coordinator.stop)

@@ -18,9 +18,20 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
     Raises:
         BellringerError: the request was refused, or the run was aborted.
     """
-    request = Pairs(host.ask_coordinator, {"nodes": list(nodes), **asked}, host.clock.check_aborted)
-    with host.clock.idle():
-        pairs = [_pair(each, nodes) for each in request]
+    clock = host.clock
+    ticket = clock.register(f"entangle {' and '.join(nodes)}")
+    number = getattr(ticket, "number", "")
+    try:
+        request = Pairs(host.ask_coordinator, {"nodes": list(nodes), **asked}, clock.check_aborted, number)
+    except BaseException:
+        clock.forget(ticket)
+        raise
+    try:
+        clock.wait_for([ticket], meanwhile=clock.check_aborted)
+    except BaseException:
+        request.take_back()
+        raise
+    pairs = [_pair(each, nodes) for each in request]
     heralds = {
         reason: count
         for reason, count in request.counts.items()
