@@ -10,7 +10,7 @@ and unknown labels.
 """
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ Floats = npt.NDArray[np.float64]
 LABELS = ("phi+", "phi-", "psi+", "psi-")
 """(|00> +- |11>)/sqrt 2 and (|01> +- |10>)/sqrt 2."""
 
-OPERATIONS = ("I", "X", "Y", "Z")
+Operation = Literal["I", "X", "Y", "Z"]
+OPERATIONS: tuple[Operation, ...] = ("I", "X", "Y", "Z")
 
 PAULI: dict[str, Matrix] = {
     "I": np.eye(2, dtype=np.complex128),
@@ -90,7 +91,7 @@ def correlator(rho: Matrix, names: str) -> Floats:
     return np.asarray(np.einsum("...ij,ji->...", _pairs(rho), pauli_pair(names)).real, dtype=np.float64)
 
 
-def correction(label: str, target: str) -> str:
+def correction(label: str, target: str) -> Operation:
     """Return which of I, X, Y, Z turns the Bell state ``label`` into ``target``, a global phase aside.
 
     It may be applied at either node: for a Bell state a Pauli operation on one qubit is the same one on the other.

@@ -22,10 +22,7 @@ class SerialTransport(ByteTransport):
 
     def _open_port(self) -> str:
         url = self.resource.removeprefix("serial://")
-        self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, do_not_open=True, **self.options)
-        if self._is_socket:  # pyserial would throw away what a far end says first
-            self._port.reset_input_buffer = lambda: None
-        self._port.open()
+        self._port = self._connected(url) if self._is_socket else self._opened(url)
         self._news = select.poll()
         self._news.register(self._port.fileno(), select.POLLIN)
         if not self._is_socket:
@@ -33,6 +30,16 @@ class SerialTransport(ByteTransport):
         connection: socket.socket = self._port._socket
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return f"tcp:{connection.getpeername()[1]}:{connection.getsockname()[1]}"
+
+    def _opened(self, url: str) -> Any:
+        return serial.serial_for_url(url, timeout=0, write_timeout=2.0, **self.options)
+
+    def _connected(self, url: str) -> Any:
+        """Connect without pyserial's clearing of the input, which would throw away what a far end says first."""
+        port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, do_not_open=True, **self.options)
+        port.reset_input_buffer = lambda: None
+        port.open()
+        return port
 
     def _close_port(self) -> None:
         port, self._port = self._port, None

@@ -1,12 +1,11 @@
 """A node's agent: owns the node's instruments, answers by name, and goes dark by itself.
 
 One synchronous loop. It never waits for an instrument (those are in driver processes) nor for the coordinator (that
-link has a thread); so an order to go dark is carried out within one turn. Whatever arrives has passed the port's checks
-(keys, roles, freshness); whether it may be done now is the ``Authority``'s word.
+link has a thread); so an order to go dark is carried out within one turn. What comes in at the control port is seen to
+in requests.py.
 """
 
 import functools
-import multiprocessing.connection
 import os
 import select
 from collections.abc import Callable, Mapping
@@ -15,9 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...drivers.registry import driver_class, source_digest
-from ...testbed.errors import BellringerError
 from ...testbed.testbed import InstrumentEntry, Interlock
-from ..heralding.messages import Show
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
 from ..wire.messages import EStop, Event, Keys, Log, Message, Status, Subscribe
@@ -26,16 +23,16 @@ from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
 from .batches import ACCEPTS, Batches
-from .children import DARK_S, Child
+from .children import Child
 from .desk import Endpoint, groups
 from .forking import ForkServer
-from .forwarding import Forwarding
 from .guards import Guards
 from .interlocks import Interlocks
 from .link import CoordinatorLink
 from .pressers import Pressers
 from .readings import Readings
 from .recorder import TagRecorder
+from .requests import Requests
 from .streams import Streams
 from .watchdog import Watchdog
 
@@ -109,13 +106,6 @@ class Agent:
         self._poll = select.poll()
         self._actions: dict[int, Callable[[], object]] = {}
         """What to do when a descriptor can be read; what may have to make dark comes first."""
-        self._answers: dict[type[Message], Callable[[Incoming], object]] = {
-            Status: self._tell_status,
-            Log: lambda incoming: self._history.answer(incoming.message),
-            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
-            Keys: lambda incoming: self._server.change_keys(incoming.message),
-            EStop: self._pressed,
-        }
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
@@ -128,7 +118,6 @@ class Agent:
         self.batches: Batches | None = None
         if make_batches is not None:
             self.batches = make_batches(self._children, self._interlocks.closed, self._publish)
-            self._answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
         self._watchdog: Watchdog | None = None
         if self._guards.emitters and watchdog_log is not None and not self._lockstep:
             report = functools.partial(self._publish, "watchdog")
@@ -141,17 +130,19 @@ class Agent:
             lambda event: publisher.publish("readings", event),
             lockstep=self._lockstep,
         )
-        self._forwarding = Forwarding(
-            node,
-            self._children,
-            authority,
-            server,
-            self._guards,
-            self._interlocks,
-            self._streams,
-            recorder,
-            self._readings,
-            self._lockstep,
+        answers: dict[type[Message], Callable[[Incoming], object]] = {
+            Status: self._tell_status,
+            Log: lambda incoming: self._history.answer(incoming.message),
+            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
+            Keys: lambda incoming: self._server.change_keys(incoming.message),
+            EStop: self._pressed,
+        }
+        if self.batches is not None:
+            answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
+        self._requests = Requests(
+            *(node, server, authority, answers, self._children, self._guards, self._interlocks),
+            *(self._streams, recorder, self._readings, self._lockstep),
+            show=None if self.batches is None else self.batches.show,
         )
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -166,7 +157,7 @@ class Agent:
     def close(self) -> None:
         """End the link and every driver process: dark first. An agent that was made must be closed, run or not."""
         self._link.close()
-        confirmed = self._watchdog is None or self._end_dark()
+        confirmed = self._watchdog is None or self._guards.end_dark()
         for child in self.children:
             child.stop()
         if self.batches is not None:
@@ -190,7 +181,7 @@ class Agent:
             if descriptor in ready:
                 action()
         if waiting:
-            self._serve()
+            self._requests.serve()
         now_s = elapsed_s()
         self._keep_dark(now_s)
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
@@ -206,7 +197,7 @@ class Agent:
         actions[self._recorder.wake] = self._recorder.turn
         actions |= {child.connection.fileno(): child.take_in for child in self.children}
         actions |= {descriptor: functools.partial(self._hear_end, descriptor) for descriptor in self._until_end}
-        actions[self._server.socket.FD] = self._serve
+        actions[self._server.socket.FD] = self._requests.serve
         for gone in self._actions.keys() - actions.keys():
             self._poll.unregister(gone)
         for descriptor in actions:
@@ -281,17 +272,6 @@ class Agent:
         self.authority.latch(why)
         self._dark(why)
 
-    def _end_dark(self) -> bool:
-        """Order dark what may be lit, and wait; return whether it was confirmed. Else the watchdog goes on with it."""
-        for child in {self._children[name] for name in self._guards.lit()}:
-            child.dark("the agent ends")
-        end_s = elapsed_s() + DARK_S
-        while (lit := self._guards.lit()) and elapsed_s() < end_s:
-            waiting = {child.connection: child for child in (self._children[name] for name in lit)}
-            for connection in multiprocessing.connection.wait(list(waiting), TURN_MS / 1e3):
-                waiting[connection].take_in()
-        return not self._guards.lit()
-
     def _child_reports(self, instruments: tuple[str, ...], kind: str, text: str) -> None:
         if kind == "given_up":
             self.authority.latch(text)
@@ -310,21 +290,7 @@ class Agent:
             self.authority.latch(f"the file of driver {', '.join(changed)} was changed under a running agent")
             self._digests |= {driver: source_digest(driver) for driver in changed}
 
-    # --- requests ---------------------------------------------------------------------------------------------
-
-    def _serve(self) -> None:
-        for incoming in self._server.receive(1):  # the turn looks whether there are more
-            try:
-                answer = self._answers.get(type(incoming.message))
-                if isinstance(incoming.message, Show) and self.batches is not None:
-                    self.batches.show(incoming, self._forwarding.answer_to(incoming))
-                elif answer is not None:
-                    self._server.reply(incoming, answer(incoming))
-                else:
-                    self.authority.check(incoming.message, incoming.key, elapsed_s())
-                    self._forwarding.forward(incoming)
-            except BellringerError as error:
-                self._server.refuse(incoming, error)
+    # --- what it answers itself -------------------------------------------------------------------------------
 
     def _pressed(self, incoming: Incoming) -> dict[str, bool]:
         self.authority.latch(f"e-stop by {incoming.name}: {incoming.message.reason}")

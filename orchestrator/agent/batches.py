@@ -36,7 +36,7 @@ from ..heralding.terms import (
     Stop,
 )
 from ..wire.client import Client
-from ..wire.errors import LinkError, NotAllowed
+from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.gate import Incoming
 from ..wire.messages import Core, Message, Refusal, Reply
 from ..wire.nonces import elapsed_s
@@ -219,7 +219,7 @@ class Batches:
     def _say(self, message: Message) -> None:
         try:
             self._client.send(message)
-        except LinkError:
+        except (LinkError, WireError):  # not now, or too large for ever: then its batch ends without it
             self._undelivered += 1  # what matters is said again
 
     def _load(self, load: Load) -> None:

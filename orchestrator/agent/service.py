@@ -24,6 +24,7 @@ from ...testbed.lockstep import LockstepClock
 from ..heralding.messages import Commit, Show
 from ..wire.audit import Audit
 from ..wire.client import Client
+from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
 from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Register, Set, Status, Stream, Subscribe
@@ -140,7 +141,7 @@ def run_agent(setup: Setup) -> None:
             return Register(0, *who, names, authority.epoch, authority.fault, ready)
 
         def connect() -> Client:
-            return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0)
+            return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0, request_limits=RESULTS)
 
         def make_batches(
             children: Mapping[str, Child],

@@ -23,7 +23,7 @@ from ..heralding.service.actions import AbortBatch, StartBatch, Tell
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Send
 from ..wire.client import Answered, Client
-from ..wire.errors import LinkError, NotAllowed
+from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Message, Refusal, Register, Renew, Unwanted
 from .lab_time import LabTime
@@ -78,7 +78,7 @@ class Batches:
         self.lab_time = lab_time
         self._rehearsal = None if lab_time is None else Rehearsal(lab_time)
         self._service = EntanglementService(lab_of(testbed, self._service_s(now_s)))
-        self._told = Told()
+        self._told = Told(self._store)
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
         """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
@@ -118,10 +118,14 @@ class Batches:
             self._do(self._book.on_message(party, message, self._now(now_s)), now_s)
             return None
         if isinstance(message, Entangle):
-            return self._entangle(caller, message, now_s)
+            before = self._told.answered_before(message.request, caller.key)
+            return self._entangle(caller, message, now_s) if before is None else before
         if isinstance(message, Entangled):
             return self._told.since(message.request, message.since)
         assert isinstance(message, Unwanted)
+        before = self._told.ended_before(message.request, caller.key)
+        if before is not None:
+            return before
         ended = self._service.cancel(message.request, caller.key, self._service_s(now_s))
         self._turn_service(now_s)
         return plain(ended)
@@ -136,12 +140,13 @@ class Batches:
         reply = self._service.submit(message.request, caller.key, self._service_s(now_s))
         if isinstance(reply, Rejected):
             return plain(reply)
-        self._told.begin(reply.request)
+        self._told.begin(message.request, caller.key, reply)
         if rehearsal is None:
             self._turn_service(now_s)
         else:
             link = self._testbed.memory_links[reply.link]
             rehearsal.serve(reply.request, message.ticket, (*link.memories, link.station), now_s)
+            self._told.keep()
         return plain(reply)
 
     def heard(self, message: Register | Renew, now_s: float) -> None:
@@ -221,6 +226,7 @@ class Batches:
                         self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
                 case Tell(_, event):
                     self._told.tell(event)
+        self._told.keep()
         for waiting in list(self._waiting):
             if not self._book.busy() & set(waiting.parties):
                 self._waiting.remove(waiting)
@@ -283,7 +289,7 @@ class Batches:
             return
         try:
             self._client(node).send(message if self._rehearsal is None else self._rehearsal.ticketed(party, message))
-        except LinkError:
+        except (LinkError, WireError):  # not now, or too large for ever: then its batch ends without it
             self._undelivered += 1  # what matters is said again
 
     def _client(self, node: Node) -> Client:

@@ -19,7 +19,7 @@ import zmq
 
 from ...testbed.errors import BellringerError
 from ..wire.audit import Audit
-from ..wire.codec import Limits
+from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from ...testbed.testbed import Testbed
     from .batches import Batches
 
-LIMITS = Limits(header_bytes=1 << 20, frames=8, array_bytes=1 << 20)
-"""Of what it takes from others; the result of a batch holds all its heralds."""
 CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, Log, Keys, EStop)
 TURN_S = 0.1
 """How long a turn of the loop waits for messages at most: how late an expiry or a stop is noticed."""
@@ -132,7 +130,7 @@ class Coordinator:
             common: dict[str, Any] = {"audit": audit, "clock": clock}
             who = (setup.keys, zap, setup.enrolled)
             self._control = stack.enter_context(
-                Server(setup.ports.control, *who, name="coordinator", accepts=accepts, limits=LIMITS, **common)
+                Server(setup.ports.control, *who, name="coordinator", accepts=accepts, of_nodes=RESULTS, **common)
             )
             self._estop = stack.enter_context(
                 Server(setup.ports.estop, *who, name="coordinator estop", accepts=(EStop,), **common)

@@ -138,6 +138,7 @@ class NodeMachine:
 
     def on_record(self, record: Record, now: Now) -> list[Effect]:
         """A herald was decided about (station), or a correction was made or not (node)."""
+        self._heard(record.batch, now)
         effects = self.tick(now)
         batch = self._batch
         if batch is None or batch.reported or (record.run, record.batch) != (batch.grant.run, batch.grant.batch):
@@ -148,6 +149,7 @@ class NodeMachine:
 
     def on_ended(self, batch: int, report: CoreReport, now: Now) -> list[Effect]:
         """The core says what it did: it came to the end, was told to stop, or refused the batch."""
+        self._heard(batch, now)
         effects = self.tick(now)
         under_way = self._batch
         if under_way is not None and under_way.grant.batch == batch and not under_way.reported:
@@ -192,6 +194,11 @@ class NodeMachine:
             self._watched_s = until_s
             effects.append(Watchdog(until_s))
         return effects + self._kept.repeat(now)
+
+    def _heard(self, batch: int, now: Now) -> None:
+        """Note that a core that was stopped is not silent: its words may have waited while this process was frozen."""
+        if self._batch is not None and self._batch.grant.batch == batch:
+            self._batch.stopped_s = now.mono_s
 
     # --- whether it may ---------------------------------------------------------------------------------------
 

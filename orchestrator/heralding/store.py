@@ -1,4 +1,5 @@
-"""The coordinator's store of batches, results and pairs: SQLite, every call one durable transaction.
+"""The coordinator's store of batches, results, pairs, and requests for them: in SQLite, every call one durable
+transaction.
 
 Batches have one number and one end, results one body for each (run, batch, party), pairs one row for each (batch, hseq)
 and (batch, k): whatever is sent twice is kept once, and a contradiction is noticed. A coordinator with a higher epoch
@@ -38,7 +39,23 @@ CREATE TABLE IF NOT EXISTS pairs (
     n INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, batch INTEGER NOT NULL, hseq INTEGER NOT NULL,
     k INTEGER NOT NULL, label TEXT NOT NULL, t_ps INTEGER NOT NULL, corrected TEXT NOT NULL,
     UNIQUE (batch, hseq), UNIQUE (batch, k));
+CREATE TABLE IF NOT EXISTS requests (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL UNIQUE, who TEXT NOT NULL, asked TEXT NOT NULL,
+    reply TEXT NOT NULL, end TEXT NOT NULL DEFAULT 'null');
+CREATE TABLE IF NOT EXISTS told (
+    request TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (request, number)) WITHOUT ROWID;
 """
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it was accepted: by which key, its fields, the reply, and its end, None until then."""
+
+    request: str
+    who: str
+    asked: Mapping[str, Any]
+    reply: Mapping[str, Any]
+    end: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +155,45 @@ class Store:
             )
             return self._deliver(db, pairs)
 
+    def tell(
+        self,
+        begun: Iterable[Asked],
+        pairs: Iterable[tuple[str, Mapping[str, Any]]],
+        ends: Iterable[tuple[str, Mapping[str, Any]]],
+    ) -> None:
+        """Keep what clients are told from now on: requests, (request, pair with its ``number``), (request, end)."""
+        with self._writing() as db:
+            for each in begun:  # an id that was forgotten long ago may be used again
+                db.execute("DELETE FROM requests WHERE request = ?", (each.request,))
+                db.execute("DELETE FROM told WHERE request = ?", (each.request,))
+                db.execute(
+                    "INSERT INTO requests (request, who, asked, reply) VALUES (?, ?, ?, ?)",
+                    (each.request, each.who, json.dumps(each.asked), json.dumps(each.reply)),
+                )
+            db.executemany(
+                "INSERT INTO told VALUES (?, ?, ?)",
+                [(request, body["number"], json.dumps(body)) for request, body in pairs],
+            )
+            db.executemany(
+                "UPDATE requests SET end = ? WHERE request = ? AND end = 'null'",
+                [(json.dumps(end), request) for request, end in ends],
+            )
+
     # --- reading ------------------------------------------------------------------------------------------------
+
+    def requests(self, most: int) -> list[Asked]:
+        """Return the newest requests and all without an end, oldest first."""
+        found = self._db.execute(
+            "SELECT request, who, asked, reply, end FROM requests WHERE end = 'null' OR "
+            "n > (SELECT max(n) FROM requests) - ? ORDER BY n",
+            (most,),
+        )
+        return [Asked(request, who, *map(json.loads, bodies)) for request, who, *bodies in found]
+
+    def told(self, request: str) -> list[dict[str, Any]]:
+        """Return the pairs that the client of a request was told of, in order."""
+        found = self._db.execute("SELECT body FROM told WHERE request = ? ORDER BY number", (request,))
+        return [json.loads(body) for (body,) in found]
 
     def open_batches(self) -> list[Row]:
         """Return the batches without an end, oldest first."""

@@ -10,6 +10,8 @@ from .terms import PS_PER_S, CoreReport, Leads, Now, Reason, end_ps
 
 SILENT_S = 2.0
 """How long a core may take to say what it did after it was stopped."""
+CLOCK_UNLOCKED = "clock unlocked"
+"""What a core says that stopped by itself for this (docs/attempt-protocol.md)."""
 
 
 class State(StrEnum):
@@ -34,6 +36,7 @@ class UnderWay:
         reported: the core's report is there; nothing that comes later counts.
         stopped: why it was stopped before its end, "" if it was not.
         darkened: whether everything at the node was made dark at that.
+        stopped_s: when that was, or when the core was last heard of since, on the monotonic clock.
     """
 
     grant: Opened
@@ -87,6 +90,8 @@ class UnderWay:
     def ended(self, report: CoreReport) -> Ended:
         """Return the result."""
         reason = self.stopped or report.stopped_by
+        if report.stopped_by == CLOCK_UNLOCKED:
+            reason = Reason.UNTIMED
         if not reason and report.underflows:
             reason = Reason.UNDERFLOW
         if not reason and report.lateness_ps:

@@ -27,6 +27,10 @@ EVENT = struct.Struct("=Hi")
 """What a monitor tells, in its first frame: the kind of event and its value, see zmq_socket_monitor(3)."""
 REOPEN_S = 1.0
 """So long after ZeroMQ gave up we knock again."""
+NEVER_MS = 86_400_000
+"""No number means never without dropping what waits to be read; a day is as good."""
+STREAM_AGAIN_S = 0.2
+"""So long after a stream broke off, or nobody was there, it is connected anew."""
 
 
 class Link:
@@ -63,19 +67,23 @@ class Link:
         self._monitor: Socket | None = None
         self.connections = 0
         """How often a handshake succeeded; another number means another connection."""
+        self._broken_off = 0
+        self._problem: LinkError | None = None
         self.reopen()
 
     def reopen(self) -> None:
         """Start afresh with a new socket; what was on its way is lost."""
         self.close()
         self.is_up = self._reached = False
-        self._dead_since: float | None = None
-        self._broken_off = 0
-        self._problem: LinkError | None = None
+        self._again_s = math.inf
+        if self.kind == zmq.DEALER:  # a stream is opened anew after every attempt, and its attempts count together
+            self._problem, self._broken_off = None, 0
         self.socket = call_curve(self._context.socket(self.kind), self._keys, self._server)
         if self.kind == zmq.DEALER:
             self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what is sent while there is nobody must not arrive later
             self.socket.setsockopt(zmq.RCVTIMEO, SILENCE_MS)
+        else:  # libzmq aborts the process if it reconnects a socket whose queue was full; we open another one
+            self.socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)
         self._monitor = self.socket.get_monitor_socket()
@@ -103,9 +111,9 @@ class Link:
             self.note()
 
     def note(self) -> None:
-        """Take in what the monitor tells; start afresh if it is time."""
+        """Take in what the monitor tells; start afresh if it is time and nothing waits to be read."""
         assert self._monitor is not None
-        if self._dead_since is not None and elapsed_s() - self._dead_since > REOPEN_S:
+        if elapsed_s() > self._again_s and not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
             self.reopen()
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             told, _ = self._monitor.recv_multipart()
@@ -137,17 +145,19 @@ class Link:
             self._reached = True
         elif event == zmq.EVENT_CLOSED:
             self._reached = False
+            self._stream_ended()
         elif event == zmq.EVENT_DISCONNECTED:
             self.is_up = False
+            self._stream_ended()
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            self._dead_since = elapsed_s()
+            self._again_s = elapsed_s() + REOPEN_S
             self._problem = KeyRefused(
                 f"the service refuses our key {fingerprint(self._keys.public)} ('{self._keys.name}')",
                 where=self.endpoint,
                 hint="have an admin enrol it there: bellringer keys enrol",
             )
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self._dead_since = elapsed_s()
+            self._again_s = elapsed_s() + REOPEN_S
             self._problem = NoAnswer(
                 "something listens there that does not speak encrypted ZeroMQ",
                 where=self.endpoint,
@@ -161,3 +171,7 @@ class Link:
                     where=self.endpoint,
                     hint="did it get a new key? compare fingerprints, then give the new public key",
                 )
+
+    def _stream_ended(self) -> None:
+        if self.kind == zmq.SUB and math.isinf(self._again_s):
+            self._again_s = elapsed_s() + STREAM_AGAIN_S

@@ -15,12 +15,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ...physics.states import Operation
 from ..models import Model
 from .rules import first_error
 
 Scheme = Literal["single_click", "two_click", "spdc_bsm", "serial"]
 Label = Literal["phi+", "phi-", "psi+", "psi-"]
-Operation = Literal["I", "X", "Y", "Z"]
 Basis = Literal["X", "Y", "Z"]
 Clicks = tuple[tuple[str, str], ...]
 

@@ -1,4 +1,4 @@
-"""Which clicks announce which Bell state, and what a label owes to become the wanted one.
+"""Which clicks announce which Bell state.
 
 Two detectors behind a 50:50 beam splitter in every scheme. Qubits: single-click: |1> is bright; time-bin schemes
 (two-click, photon pairs, serial): |0> belongs to the early photon, |1> to the late one. Signs hold for interferometers
@@ -15,7 +15,7 @@ whose phase is calibrated to zero; a constant phase is a local rotation and belo
 
 from collections.abc import Sequence
 
-from .program import Herald, Label, Operation, Scheme
+from .program import Herald, Label, Scheme
 
 WINDOWS: dict[Scheme, tuple[str, ...]] = {
     "single_click": ("click",),
@@ -26,8 +26,6 @@ WINDOWS: dict[Scheme, tuple[str, ...]] = {
 """The names of the windows of each scheme, in the order of time."""
 
 _SIGNS: dict[Scheme, tuple[Label, Label]] = {"single_click": ("psi+", "psi-"), "serial": ("phi+", "phi-")}
-_BITS: dict[Label, tuple[int, int]] = {"phi+": (0, 0), "phi-": (0, 1), "psi+": (1, 0), "psi-": (1, 1)}
-_OPERATION: dict[tuple[int, int], Operation] = {(0, 0): "I", (0, 1): "Z", (1, 0): "X", (1, 1): "Y"}
 
 
 def herald_table(scheme: Scheme, detectors: Sequence[str]) -> tuple[Herald, ...]:
@@ -44,9 +42,3 @@ def herald_table(scheme: Scheme, detectors: Sequence[str]) -> tuple[Herald, ...]
     return tuple(
         Herald(clicks=((a, early), (b, late)), label="psi+" if a == b else "psi-") for a in detectors for b in detectors
     )
-
-
-def correction(label: Label, target: Label) -> Operation:
-    """Return the Pauli operation, on either qubit alone, that turns one Bell state into another (up to a phase)."""
-    (flip, sign), (wanted_flip, wanted_sign) = _BITS[label], _BITS[target]
-    return _OPERATION[flip ^ wanted_flip, sign ^ wanted_sign]

@@ -9,11 +9,12 @@ the whole attempt begins later where a window would run over the period's end.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...physics.states import correction
 from ..errors import ProgramError
 from .program import AttemptProgram, Correction, Pulse, Scheme, Window
 from .reading import program
 from .seconds import Grid
-from .tables import WINDOWS, correction, herald_table
+from .tables import WINDOWS, herald_table
 from .terms import Arm, Terms
 
 _TRIES = 64

@@ -88,7 +88,9 @@ class CommandLine:
             yield process
         finally:
             process.kill()
-            process.communicate()
+            process.wait()  # not for the end of its output: what it started may hold that open
+            process.stdin.close()
+            process.stdout.close()
 
     def one_laser(self, sequence: str) -> tuple[str, str]:
         """Write a testbed of one laser, ``table.lamp``, and a sequence of it; return the names of both files."""

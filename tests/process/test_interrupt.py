@@ -4,10 +4,11 @@ import json
 import os
 import re
 import signal
-from pathlib import Path
 
 import pytest
 from bellringer.testbed.lockstep import LockstepClock
+
+from .processes import all_below, lives, the_child_of
 
 pytestmark = pytest.mark.process
 
@@ -29,22 +30,6 @@ def steps(run: Run, then: str = "") -> None:
         if then == "raise":
             raise ValueError("it went wrong [in here]")
 """
-
-
-def children_of(pid):
-    """Return all processes below one, as (pid, command line)."""
-    found = []
-    for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [(int(each), Path(f"/proc/{each}/cmdline").read_text().replace("\0", " ")), *children_of(int(each))]
-    return found
-
-
-def lives(pid):
-    """Return whether a process runs; one that ended and was not yet waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 class Started:
@@ -123,8 +108,7 @@ def test_sigterm_aborts_at_once(bellringer, started):
 
 
 def test_a_killed_lab_is_a_clear_error_and_not_a_hang(bellringer, started):
-    (lab,) = [pid for pid, command in children_of(started.process.pid) if "sim_backends.lab.process" in command]
-    os.kill(lab, signal.SIGKILL)
+    os.kill(the_child_of(started.process.pid, "sim_backends.lab.process"), signal.SIGKILL)
     code, record = started.end()
     assert (code, record["status"]) == (1, "failed")
     assert started.dark() == [False]  # nobody is left who could confirm it
@@ -135,7 +119,7 @@ def test_a_killed_lab_is_a_clear_error_and_not_a_hang(bellringer, started):
 
 
 def test_a_killed_run_leaves_no_process_behind_and_a_readable_record(bellringer, started):
-    below = [pid for pid, _ in children_of(started.process.pid)]
+    below = all_below(started.process.pid)
     assert below
     started.process.kill()
     started.process.wait()

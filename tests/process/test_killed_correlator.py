@@ -3,12 +3,13 @@
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from bellringer.analysis.files import read_tags
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+from .processes import the_child_of
+
+pytestmark = pytest.mark.process
 
 SEQUENCE = """
 from bellringer.analysis.files import read_tags
@@ -24,22 +25,12 @@ def recordings(run: Run, number: int = 10000) -> None:
 """
 
 
-def correlators(pid):
-    """Return the process numbers of the correlators that a run's process has started."""
-    found = []
-    for line in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"correlator" in Path(f"/proc/{line}/cmdline").read_bytes():
-            found.append(int(line))
-    return found
-
-
 def killed(bellringer, words, number):
     """Kill the correlator of a run after its recording of this number; check how the run ends."""
     runs = bellringer.folder / f"runs{number}"
     with bellringer.started(*words, "--runs", runs) as process:
         bellringer.wait_until(lambda: list(runs.glob(f"*/tags/{number:04d}-bob.tags")))
-        (correlator,) = correlators(process.pid)
-        os.kill(correlator, signal.SIGKILL)
+        os.kill(the_child_of(process.pid, "correlator.process"), signal.SIGKILL)
         assert process.wait(60) == 1
     assert "the correlator of 'alice-bob' ended" in bellringer.stderr()
     assert "Traceback" not in bellringer.stderr()

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.loader import load
+
+from .processes import drivers_of, lives, the_child_of
 
 pytestmark = pytest.mark.process
 
@@ -100,9 +101,9 @@ class Laser:
         _, said = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, said
 
-    def pids(self, module):
-        """Return the runner's children that run ``module``."""
-        return [pid for pid in child_of(self.process.pid) if module in Path(f"/proc/{pid}/cmdline").read_text()]
+    def pid(self, module):
+        """Return the process id of the runner's child that runs ``module``."""
+        return the_child_of(self.process.pid, module)
 
     def records(self):
         return [json.loads(path.read_text()) for path in sorted(self.runs.glob("*/run.json"))]
@@ -110,7 +111,7 @@ class Laser:
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
         until(lambda: not self.lit)
         self.lab.stop()
         self._thread.join()
@@ -131,15 +132,10 @@ def next_run_works(laser):
     assert not laser.lit
 
 
-def child_of(pid):
-    """Return the children of a process."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_runner_leaves_darkness_and_a_readable_record(laser, moment):
     laser.reach(moment)
-    (agent,) = laser.pids("orchestrator.agent.service")
+    agent = laser.pid("orchestrator.agent.service")
     laser.process.send_signal(signal.SIGKILL)
     until(lambda: not laser.lit)
     laser.end()
@@ -147,7 +143,7 @@ def test_a_killed_runner_leaves_darkness_and_a_readable_record(laser, moment):
     assert laser.records() or moment == "opening"
     for line in "".join(path.read_text() for path in laser.runs.glob("*/events.jsonl")).splitlines():
         assert json.loads(line)["t_ps"] > 0
-    until(lambda: not Path(f"/proc/{agent}").exists())
+    until(lambda: not lives(agent))
     next_run_works(laser)
 
 
@@ -155,8 +151,7 @@ def test_a_killed_runner_leaves_darkness_and_a_readable_record(laser, moment):
 @pytest.mark.parametrize("victim", ["orchestrator.coordinator.process", "orchestrator.agent.service"])
 def test_a_killed_service_ends_the_run_dark_with_a_clear_error(laser, victim, moment):
     laser.reach(moment)
-    (pid,) = laser.pids(victim)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(laser.pid(victim), signal.SIGKILL)
     until(lambda: not laser.lit)
     code, said = laser.end()
     assert code == 1
@@ -170,9 +165,8 @@ def test_a_killed_service_ends_the_run_dark_with_a_clear_error(laser, victim, mo
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_driver_process_leaves_darkness_and_the_run_goes_on_or_fails_clearly(laser, moment):
     laser.reach(moment)
-    (agent,) = laser.pids("orchestrator.agent.service")
-    (fork_server,) = [pid for pid in child_of(agent) if b"fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    drivers = child_of(fork_server)
+    agent = laser.pid("orchestrator.agent.service")
+    drivers = drivers_of(agent)
     assert drivers
     os.kill(drivers[-1], signal.SIGKILL)
     if moment == "lit":

@@ -4,13 +4,17 @@ import contextlib
 import json
 import os
 import signal
-from pathlib import Path
+import time
 
 import pytest
 from bellringer.testbed.loader import load
 from bellringer.testbed.prediction import predict
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+from .processes import the_child_of
+
+pytestmark = pytest.mark.process
+
+PATIENCE_S = 60.0
 
 QUICK = {
     "charlie.pump.model.warm_up": "0 s",
@@ -57,10 +61,12 @@ def live(bellringer, *words):
     with bellringer.started("live", "--json", *words) as process:
 
         def update(condition):
+            end = time.monotonic() + PATIENCE_S
             for line in process.stdout:
                 body = json.loads(line)
                 if condition(body):
                     return body
+                assert time.monotonic() < end, f"it never came; now: {body}"
             raise AssertionError(f"the live view ended: {bellringer.stderr()}")
 
         yield process, update
@@ -123,20 +129,13 @@ def test_rates_are_those_the_file_predicts_and_plates_can_be_turned_meanwhile(up
         assert "link alice-bob: observer: alice.tagger belongs to live-alice-bob-" in second.stdout
         assert "alice transmitted" in second.stdout
 
-        os.kill(correlator_of(process.pid), signal.SIGKILL)
+        os.kill(the_child_of(process.pid, "correlator.process"), signal.SIGKILL)
         again = update(lambda body: body["display"]["correlator_restarts"] == 1 and body["state"] == "aligned")
         assert again["blocks"]["alice"]["received"] < body["blocks"]["alice"]["received"] + 100
         assert taggers(up)[1] == [1, 1], "the streams did not notice"
         process.send_signal(signal.SIGINT)
         assert ended(process) == 0
     assert taggers(up) == ([], [0, 0])
-
-
-def correlator_of(pid):
-    """Return the process id of a live view's correlator."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    (found,) = (child for child in children if "correlator.process" in Path(f"/proc/{child}/cmdline").read_text())
-    return int(found)
 
 
 def test_what_is_not_there_is_said(up):

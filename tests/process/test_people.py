@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 PUMP = "charlie.pump"
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebook.md"

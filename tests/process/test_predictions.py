@@ -16,7 +16,7 @@ from bellringer.console.files import load_checked
 from bellringer.sequences import find_sequence, run_sequence
 from bellringer.testbed.prediction import predict
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
 ALL_SEEDS = (1, 2, 3, 4, 5)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bellringer.orchestrator.client.contact import sessions
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 SHINE = """
 from bellringer.sequences import Run, sequence

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bellringer.orchestrator.wire.keys import KeyFolder
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 PUMP = "charlie.pump"
 NODES = {"alice", "bob", "charlie"}
@@ -27,7 +27,7 @@ class Testbed:
     def __call__(self, *words):
         """Run a command that must succeed; return its JSON."""
         ended = self.bellringer(*words, "--json")
-        assert ended.returncode == 0, ended.stderr
+        assert ended.returncode == 0, ended.stdout + ended.stderr
         return json.loads(ended.stdout.splitlines()[-1])
 
     def refused(self, *words):

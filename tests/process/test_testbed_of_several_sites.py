@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 PUMP = "charlie.pump"
 

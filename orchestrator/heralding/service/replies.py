@@ -35,11 +35,11 @@ class State(StrEnum):
     OK = "OK"
     """All pairs were delivered."""
     PARTIAL = "PARTIAL"
-    """Some were, when the deadline came or the budget was spent."""
+    """Some were, when the deadline came, the budget was spent, or the coordinator was restarted."""
     TIMEOUT = "TIMEOUT"
     """None was when the deadline came, or it had become hopeless before."""
     EXPIRED = "EXPIRED"
-    """None was when the budget was spent, or no batch had begun when the longest wait was over."""
+    """None was when the budget was spent, the longest wait for a first batch over, or the coordinator restarted."""
     CANCELLED = "CANCELLED"
     """Somebody who may took it back; pairs delivered before that count."""
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from bellringer.orchestrator.heralding import entries, messages
 from bellringer.orchestrator.heralding.traffic import Traffic
-from bellringer.orchestrator.wire.codec import COMMANDS, decode, encode
+from bellringer.orchestrator.wire.codec import COMMANDS, Decoder, encode
 from bellringer.orchestrator.wire.errors import WireError
 from bellringer.orchestrator.wire.messages import Request
 from bellringer.orchestrator.wire.nonces import needs_nonce
@@ -43,7 +43,7 @@ def test_every_kind_is_here_and_no_kind_has_the_name_of_another_message():
 @pytest.mark.parametrize("message", ALL, ids=lambda message: type(message).__name__)
 def test_a_message_passes_the_wire_unchanged(message):
     frames = encode(message, limits=COMMANDS)
-    assert decode(frames, UNION, COMMANDS) == (message, [])
+    assert Decoder(UNION, COMMANDS).decode(frames) == (message, [])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_message_passes_the_wire_unchanged(message):
 )
 def test_values_that_cannot_be_are_refused(message, field, value):
     with pytest.raises(WireError):
-        decode(encode(msgspec.structs.replace(message, **{field: value})), UNION)
+        Decoder(UNION).decode(encode(msgspec.structs.replace(message, **{field: value})))
 
 
 def test_only_what_may_light_needs_a_fresh_nonce():

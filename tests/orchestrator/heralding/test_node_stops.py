@@ -189,6 +189,26 @@ def test_a_core_that_says_nothing_after_it_was_stopped_latches_the_node():
     assert result_of(bench.sent[-1].body).reason == "a person said so"
 
 
+@pytest.mark.parametrize("first", ["a record", "the end"])
+def test_what_a_stopped_core_said_while_the_agent_was_frozen_is_no_silence(first):
+    bench = Bench().running()
+    aborted(bench)
+    bench.mono_s += 3.0
+    bench.hw_ps += 3000 * MS
+    if first == "a record":
+        bench.do(bench.machine.on_record, corrected())
+    bench.end()
+    assert bench.authority.fault == ""
+    assert result_of(bench.sent[-1].body).reason == "a person said so"
+
+
+def test_row_20_a_core_that_stops_by_itself_because_its_clock_unlocked_is_untimed():
+    bench = Bench().running()
+    bench.end(stopped_by="clock unlocked")
+    ended = result_of(bench.sent[-1].body)
+    assert (ended.complete, ended.reason) == (False, "untimed")
+
+
 def test_a_core_that_does_not_report_its_end_is_stopped():
     bench = Bench().running()
     bench.lease()

@@ -1,11 +1,21 @@
 """Streams: numbered topic by topic; losses are known; the slow hold up nobody; strangers get nothing."""
 
+import contextlib
 import time
 
 import numpy as np
 import pytest
 import zmq
-from bellringer.orchestrator.wire import KeyPair, KeyRefused, Limits, NobodyThere, Publisher, Subscriber, encode
+from bellringer.orchestrator.wire import (
+    KeyPair,
+    KeyRefused,
+    Limits,
+    NobodyThere,
+    Publisher,
+    Subscriber,
+    encode,
+    sockets,
+)
 from bellringer.orchestrator.wire.messages import Event, Status
 from bellringer.orchestrator.wire.publisher import NUMBER
 from bellringer.orchestrator.wire.sockets import serve_curve
@@ -250,3 +260,27 @@ def test_what_cannot_be_sent_takes_no_number(publisher):
     with pytest.raises(BellringerError, match="cannot be sent"):
         publisher.publish("a", event(), np.array([object()]))
     assert publisher.publish("a", event()) == 1
+
+
+def test_a_full_queue_outlives_its_publisher_and_goes_on_with_the_next(bench, publisher, subscribe, bob, monkeypatch):
+    monkeypatch.setattr(sockets, "HEARTBEAT_MS", 20)  # ZeroMQ reads nothing into a full queue: only silence tells it
+    monkeypatch.setattr(sockets, "SILENCE_MS", 100)
+    subscriber = subscribe(bob, hwm=2)
+    for number in range(50):
+        publisher.publish("a", event(number), np.zeros(10_000))
+    time.sleep(0.2)  # until the queue is full and ZeroMQ has stopped to read for it
+    publisher.close()
+    time.sleep(0.2)
+    end = time.monotonic() + PATIENCE_S
+    again = None
+    while again is None and time.monotonic() < end:
+        with contextlib.suppress(BellringerError):  # ZeroMQ frees the address a moment later
+            again = Publisher(publisher.endpoint, bench.service_keys, bench.zap, bench.enrolled, name="again")
+    bench.closing(again)
+    time.sleep(0.5)  # time for a connection anew, with the queue still full
+    first = subscriber.receive()
+    assert first is not None
+    assert first.message.body == {"number": 0}
+    while (came := subscriber.receive(0.05)) is None or came.topic != "b":
+        again.publish("b", event())
+        assert time.monotonic() < end

@@ -1,17 +1,20 @@
-"""Requests for a node's instruments: handed to the driver process that has each; its answer goes back as it comes.
+"""What comes in at an agent's control port, one request at a time: answered here, or passed on to a driver process.
 
-Whether they may be carried out now was checked before (``Authority``), except for what has to wait for interlocks.
+Whatever arrives has passed the port's checks (keys, roles, freshness); whether it may be done now is the
+``Authority``'s word, and where it could raise light the interlocks'. Nothing here waits: a driver process's answer goes
+back when it comes.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from ...testbed.errors import BellringerError, nearest
+from ..heralding.messages import Show
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
-from ..wire.messages import Do, Get, Refusal, Reply, Stream
+from ..wire.messages import Do, Get, Message, Refusal, Reply, Stream
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from .authority import Authority
@@ -23,32 +26,57 @@ from .recorder import TagRecorder
 from .streams import Streams
 
 
-class Forwarding:
-    """One agent's.
+class Requests:
+    """Answers what comes in at the control port.
 
     Args:
-        children: driver processes by instrument.
-        lockstep: lab time is a simulated lab's in lockstep; then only calls that are registered with it are taken.
+        node: name of the node.
+        server: the control port.
+        authority: says whether it may be done now.
+        answers: what the agent answers itself, by kind of message; a refusal is raised.
+        children: the driver process of each instrument, by its full name.
+        guards, interlocks: of the node's light.
+        streams, recorder, readings: what passes through here on its way back is theirs to see.
+        lockstep: in a dry run in lockstep only registered calls are carried out.
+        show: looks at a core for the coordinator, and answers when it has.
     """
 
     def __init__(
         self,
         node: str,
-        children: Mapping[str, Child],
-        authority: Authority,
         server: Server,
+        authority: Authority,
+        answers: Mapping[type[Message], Callable[[Incoming], object]],
+        children: Mapping[str, Child],
         guards: Guards,
         interlocks: Interlocks,
         streams: Streams,
         recorder: TagRecorder,
         readings: Readings,
         lockstep: bool,
+        show: Callable[[Incoming, Answer], None] | None = None,
     ) -> None:
-        self._node, self._children, self._authority, self._server = node, children, authority, server
-        self._guards, self._interlocks, self._streams = guards, interlocks, streams
-        self._recorder, self._readings, self._lockstep = recorder, readings, lockstep
+        self._node, self._server, self._authority, self._answers = node, server, authority, answers
+        self._children, self._guards, self._interlocks = children, guards, interlocks
+        self._streams, self._recorder, self._readings = streams, recorder, readings
+        self._lockstep, self._show = lockstep, show
 
-    def forward(self, incoming: Incoming) -> None:
+    def serve(self) -> None:
+        """See to one request; the loop's turn looks whether there are more."""
+        for incoming in self._server.receive(1):
+            try:
+                answer = self._answers.get(type(incoming.message))
+                if isinstance(incoming.message, Show) and self._show is not None:
+                    self._show(incoming, self._answer_to(incoming))
+                elif answer is not None:
+                    self._server.reply(incoming, answer(incoming))
+                else:
+                    self._authority.check(incoming.message, incoming.key, elapsed_s())
+                    self._forward(incoming)
+            except BellringerError as error:
+                self._server.refuse(incoming, error)
+
+    def _forward(self, incoming: Incoming) -> None:
         """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""
         message = incoming.message
         child = self._children.get(message.instrument)
@@ -62,10 +90,10 @@ class Forwarding:
             return
         if isinstance(message, Do) and message.verb == "safe_state":
             why = f"asked for by {incoming.name}"
-            child.dark(why, message.instrument, ticket=message.ticket, answer=self.answer_to(incoming))
+            child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
             return
         if isinstance(message, Stream):
-            self._streams.serve(message, child, self.answer_to(incoming))
+            self._streams.serve(message, child, self._answer_to(incoming))
             return
         described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
         if self._lockstep and not message.ticket and not described:
@@ -92,11 +120,9 @@ class Forwarding:
 
     def _submit(self, child: Child, incoming: Incoming) -> None:
         message = incoming.message
-        child.submit(lambda number: msgspec.structs.replace(message, id=number), self.answer_to(incoming))
+        child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
 
-    def answer_to(self, incoming: Incoming) -> Answer:
-        """Return what takes a driver process's answer back to whoever asked."""
-
+    def _answer_to(self, incoming: Incoming) -> Answer:
         def answer(message: Reply | Refusal) -> None:
             if isinstance(message, Refusal):
                 self._server.refuse(incoming, from_refusal(message))

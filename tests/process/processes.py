@@ -1,0 +1,53 @@
+"""Looking at the processes of a testbed from outside: who is whose child, and who still runs."""
+
+from pathlib import Path
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process runs; one that ended and was not yet waited for does not."""
+    return _stat(pid)[0] not in ("", "Z")
+
+
+def children_of(pid: int, command: str = "") -> list[int]:
+    """Return the children of a process whose command line holds ``command``, the oldest first.
+
+    Looked for among all processes: the kernel's own list of children leaves some out when others end meanwhile.
+    """
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return sorted(each for each in pids if _stat(each)[1] == str(pid) and command in command_of(each))
+
+
+def the_child_of(pid: int, command: str) -> int:
+    """Return the only child of a process whose command line holds ``command``."""
+    (found,) = children_of(pid, command)
+    return found
+
+
+def all_below(pid: int) -> list[int]:
+    """Return the children of a process, their children, and so on."""
+    found = []
+    for child in children_of(pid):
+        found += [child, *all_below(child)]
+    return found
+
+
+def drivers_of(agent: int) -> list[int]:
+    """Return the driver processes of an agent: its fork server has them, the watchdog beside it has none."""
+    return children_of(the_child_of(agent, "agent.fork_server"))
+
+
+def command_of(pid: int) -> str:
+    """Return the command line of a process; nothing if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """Return (state, parent) of a process; two empty texts if it has gone."""
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", ""
+    return state, parent
