@@ -83,7 +83,7 @@ def local_testbed(
         start = Start(
             keys["coordinator"].parts, f"{session}/coordinator", (*people, *members), LOOPBACK, LOOPBACK, LOOPBACK,
             testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
-            overrides=parse_overrides(overrides), leave_at_end=True,
+            overrides=parse_overrides(overrides), clock_endpoint=endpoint, leave_at_end=True,
             latency="" if simulated else str(folder / "latency.json"),
         )  # fmt: skip
         coordinator = Service("the coordinator", COORDINATOR, start)

@@ -18,7 +18,7 @@ from ..testbed.clock import Clock, WallClock
 from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from .correlators import rates_shown
-from .dry_run import lab_in_step, simulated_lab
+from .dry_run import simulated_lab
 from .local_testbed import Here, local_testbed
 from .progress import Bars
 from .services import LOOK_S, Service
@@ -87,23 +87,8 @@ def own(
 def rehearsal(
     loaded: LoadedTestbed, overrides: Sequence[str], session: Path, control: RunControl, progress: Bars, seed: int
 ) -> Iterator[Place]:
-    """Run the same against a simulated lab: in lockstep, or in step with the wall clock if it has memory links.
-
-    Batches are prepared, committed and confirmed against hardware time by processes that no lab time waits for.
-    """
+    """Run the same against a simulated lab in lockstep."""
     progress.say(f"starting the simulated lab (seed {seed})")
-    if loaded.testbed.memory_links:
-        with contextlib.ExitStack() as stack:
-            endpoints, lab_service = lab_in_step(stack, loaded.path, overrides, seed)
-            progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
-            running = stack.enter_context(
-                local_testbed(loaded, overrides, session, simulated=endpoints, services=lab_service)
-            )
-            stack.enter_context(_watched(running, control))
-            stack.enter_context(rates_shown(running.correlators, running.runner.keys, progress))
-            clock = WallClock()
-            yield Place(running.runner, clock, {"dry_run": True, "seed": seed, "epoch_tai_s": clock.epoch_tai_s})
-        return
     with simulated_lab(loaded.path, overrides, seed) as lab:
         progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
         here = local_testbed(loaded, overrides, session, clock=lab.clock, simulated=lab.endpoints)

@@ -17,5 +17,5 @@ def comparison(run: "Run", predicted: Mapping[str, float], title: str, caption: 
         pull = (
             "" if measured.value is None or not measured.error else f"{(measured.value - value) / measured.error:+.2f}"
         )
-        rows.append((name, str(measured), f"{value:.6g} {measured.unit}".strip(), pull))
+        rows.append((name, str(measured), f"{value:.4g} {measured.unit}".strip(), pull))
     return Figure("prediction", title, table=tuple(rows), caption=caption)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.client.entangle import DeliveredPair, Pairs, Refused
+from ..testbed.clock import Ticket
 from .pairs import Correction, Entanglement, Pair
 
 BATCH = "batch "
@@ -22,13 +23,17 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
     """
     asked = {"nodes": list(nodes), **asked}
     try:
-        request = Pairs(host.ask_coordinator, asked, host.clock.check_aborted)
+        request, ticket = _asked(host, asked)
     except Refused as refused:
         if refused.code != "UNCAL" or not host.measure_link(refused.where):
             raise
-        request = Pairs(host.ask_coordinator, asked, host.clock.check_aborted)
-    with host.clock.idle():
-        pairs = [_pair(each, nodes) for each in request]
+        request, ticket = _asked(host, asked)
+    try:
+        host.clock.wait_for([ticket], meanwhile=host.clock.check_aborted)
+    except BaseException:
+        request.take_back()
+        raise
+    pairs = [_pair(each, nodes) for each in request]
     heralds = {
         reason: count
         for reason, count in request.counts.items()
@@ -40,6 +45,16 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
         {reason: count for reason, count in heralds.items() if reason != "delivered"},
         {what.removeprefix(BATCH): count for what, count in request.counts.items() if what.startswith(BATCH)},
     )
+
+
+def _asked(host: Instruments, asked: dict[str, Any]) -> tuple[Pairs, Ticket]:
+    """Return the request, and what ends in a dry run in lockstep when the request does."""
+    ticket = host.clock.register(f"entangle {' and '.join(asked['nodes'])}")
+    try:
+        return Pairs(host.ask_coordinator, asked, host.clock.check_aborted, getattr(ticket, "number", "")), ticket
+    except BaseException:
+        host.clock.forget(ticket)
+        raise
 
 
 def _pair(told: DeliveredPair, nodes: tuple[str, str]) -> Pair:

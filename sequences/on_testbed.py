@@ -41,7 +41,10 @@ def on_testbed(
         clients = _clients(loaded, network, run, control)
         try:
             statuses = _wait_for(
-                clients, "has no light lease", lambda status: status["leased"] and status["dark"], control
+                clients,
+                "has no light lease",
+                lambda status: status["leased"] and status["dark"] and status["batches"].get("connected", True),
+                control,
             )
             _compare(loaded, statuses)
             ownership = Ownership(

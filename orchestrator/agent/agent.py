@@ -142,6 +142,7 @@ class Agent:
         self._requests = Requests(
             *(node, server, authority, answers, self._children, self._guards, self._interlocks),
             *(self._streams, recorder, self._readings, self._lockstep),
+            show=None if self.batches is None else self.batches.show,
         )
 
     # --- the loop ---------------------------------------------------------------------------------------------

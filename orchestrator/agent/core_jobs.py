@@ -6,6 +6,7 @@ from typing import cast
 from ...drivers.interfaces import AttemptController
 from ...testbed.clock import Clock
 from ...testbed.errors import InstrumentError
+from ...testbed.lockstep import LockstepClock
 from ..heralding.entries import Opened, Record, records_to_bytes
 from ..heralding.feedforward import Peer
 from ..heralding.lane import Lane, TimedCore
@@ -31,7 +32,7 @@ class CoreJobs:
         """Tell the batch that is under way, from any thread."""
         for lane in list(self._lanes.values()):
             if isinstance(message, Begin):
-                lane.begin(message.batch)
+                lane.begin(message.batch, message.ticket)
             else:
                 lane.end(message.batch, message.reason)
 
@@ -44,7 +45,8 @@ class CoreJobs:
         lane, told = self._lane(job.instrument), _Told(job.id, self._send)
         if isinstance(job, Look):
             lane.meet(tuple(Peer(*each) for each in job.lanes))
-            lane.look()
+            if job.ticket or not isinstance(self._clock, LockstepClock):  # else it would take lab time at any moment
+                lane.look()
             told.seen(lane)
             return None
         if isinstance(job, Probe):

@@ -40,9 +40,10 @@ class Attempts(Message, tag="attempts", frozen=True):
 
 
 class Begin(Message, tag="begin", frozen=True):
-    """To a driver process, at any time: the armed batch may begin."""
+    """To a driver process, at any time: the armed batch may begin; in lockstep under this ticket."""
 
     batch: int
+    ticket: str = ""
 
 
 class End(Message, tag="end", frozen=True):

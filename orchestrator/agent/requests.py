@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 
 from ...drivers.interfaces import Recording
 from ...testbed.errors import BellringerError, nearest
+from ..heralding.messages import Show
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.messages import Do, Get, Message, Refusal, Reply, Stream
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from .authority import Authority
-from .children import Child
+from .children import Answer, Child
 from .guards import Guards
 from .interlocks import Interlocks
 from .readings import Readings
@@ -36,6 +37,7 @@ class Requests:
         guards, interlocks: of the node's light.
         streams, recorder, readings: what passes through here on its way back is theirs to see.
         lockstep: in a dry run in lockstep only registered calls are carried out.
+        show: looks at a core for the coordinator, and answers when it has.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class Requests:
         recorder: TagRecorder,
         readings: Readings,
         lockstep: bool,
+        show: Callable[[Incoming, Answer], None] | None = None,
     ) -> None:
         self._node, self._server, self._authority, self._answers = node, server, authority, answers
         self._children, self._guards, self._interlocks = children, guards, interlocks
         self._streams, self._recorder, self._readings = streams, recorder, readings
-        self._lockstep = lockstep
+        self._lockstep, self._show = lockstep, show
 
     def serve(self) -> None:
         """See to one request; the loop's turn looks whether there are more."""
@@ -66,6 +69,8 @@ class Requests:
             answer = self._answers.get(type(incoming.message))
             if answer is not None:
                 self._server.reply(incoming, answer(incoming))
+            elif isinstance(incoming.message, Show) and self._show is not None:
+                self._show(incoming, functools.partial(self._answered, incoming))
             else:
                 self._authority.check(incoming.message, incoming.key, elapsed_s())
                 self._forward(incoming)

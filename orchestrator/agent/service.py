@@ -20,7 +20,8 @@ import msgspec
 
 from ...testbed.errors import BellringerError
 from ...testbed.loader import load
-from ..heralding.messages import Commit
+from ...testbed.lockstep import LockstepClock
+from ..heralding.messages import Commit, Show
 from ..wire.audit import Audit
 from ..wire.client import Client
 from ..wire.codec import RESULTS
@@ -33,14 +34,15 @@ from ..wire.zap import Zap
 from . import batches
 from .agent import Agent
 from .authority import Authority
-from .batches import Batches, core_of
+from .batches import Batches
 from .children import Child
+from .cores import Cores, cores_of
 from .desk import Endpoint
 from .forking import ForkServer
 from .link import CoordinatorLink
 from .recorder import TagRecorder
 
-ACCEPTS = (Get, Set, Call, Do, Stream, Probe, Subscribe, Log, Status, Keys, EStop, *batches.ACCEPTS)
+ACCEPTS = (Get, Set, Call, Do, Stream, Probe, Subscribe, Log, Status, Keys, EStop, Show, *batches.ACCEPTS)
 PUBLISHED = 50
 """Events and blocks of tags that wait for one slow subscriber: ten seconds of a stream."""
 
@@ -104,9 +106,10 @@ def run_agent(setup: Setup) -> None:
     testbed = load(setup.testbed, setup.overrides).testbed
     entries = {name: entry for name, entry in testbed.instruments().items() if name.partition(".")[0] == setup.node}
     boot, authority = secrets.token_hex(8), Authority()
-    core = "" if setup.clock_endpoint else core_of(testbed, setup.node)  # lab time in lockstep waits for nobody's lease
+    links = testbed.memory_links
+    takes_part = bool(cores_of(links, setup.node))
     enrolled = Enrolled.of_service(state, setup.enrolled)
-    if core and setup.coordinator.public_key not in enrolled.ls():
+    if takes_part and setup.coordinator.public_key not in enrolled.ls():
         enrolled.enrol(setup.coordinator.public_key, "coordinator", "node")
     with contextlib.ExitStack() as stack:
         fork_server = ForkServer()
@@ -133,7 +136,7 @@ def run_agent(setup: Setup) -> None:
 
         def registration() -> Register:
             names = tuple(entries)
-            ready = None if agent.batches is None else agent.batches.core()
+            ready = () if agent.batches is None else agent.batches.ready()
             who = (setup.node, boot, *endpoints, keys.public)
             return Register(0, *who, names, authority.epoch, authority.fault, ready)
 
@@ -148,7 +151,9 @@ def run_agent(setup: Setup) -> None:
             every = tuple(dict.fromkeys(children.values()))
             journal = Path(setup.journal) if setup.journal else state / "batches"
             about = (boot, authority, journal, where.public_key, connect, testbed.fingerprint(setup.node))
-            return Batches(core, children[core], every, *about, closed, publish)
+            cores = Cores(setup.node, links, children, bool(setup.clock_endpoint))
+            lab_clock = LockstepClock(setup.clock_endpoint) if setup.clock_endpoint else None
+            return Batches(cores, every, *about, closed, publish, lab_clock)
 
         agent = Agent(
             setup.node,
@@ -172,7 +177,7 @@ def run_agent(setup: Setup) -> None:
                 "simulated": bool(setup.endpoints),
                 "links": {name: link.model_dump() for name, link in testbed.links.items()},
             },
-            make_batches if core else None,
+            make_batches if takes_part else None,
             setup.bind.rpartition(":")[0] + ":*",
         )
         stack.callback(agent.close)

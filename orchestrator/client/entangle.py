@@ -60,6 +60,7 @@ class Pairs:
         ask: asks the coordinator.
         request: fields of ``orchestrator.heralding.service.Request``; ``id`` is chosen here.
         meanwhile: called again and again while pairs are waited for; what it raises ends the request.
+        ticket: the participant of a dry run in lockstep that ends when the request does.
 
     Attributes:
         link: the name of the link that serves it.
@@ -78,6 +79,7 @@ class Pairs:
         ask: Callable[[Message], Any],
         request: dict[str, Any],
         meanwhile: Callable[[], object] = lambda: None,
+        ticket: str = "",
     ) -> None:
         self._ask, self._meanwhile = ask, meanwhile
         self.request = {"id": secrets.token_hex(8), **request}
@@ -85,7 +87,7 @@ class Pairs:
         self.counts: dict[str, int] = {}
         self.attempts, self.seconds = 0, 0.0
         self._pause = threading.Event()
-        reply = ask(Entangle(0, self.request))
+        reply = ask(Entangle(0, self.request, ticket))
         if reply["reply"] == "Rejected":
             raise Refused(reply["code"], reply["what"], where=reply["where"], hint=reply["hint"])
         self.link: str = reply["link"]
@@ -113,5 +115,9 @@ class Pairs:
                     self._pause.wait(LOOK_S)
         finally:
             if not self.state:
-                with contextlib.suppress(BellringerError):  # it ends at its deadline in any case
-                    self._ask(Unwanted(0, self.request["id"]))
+                self.take_back()
+
+    def take_back(self) -> None:
+        """Want no more pairs."""
+        with contextlib.suppress(BellringerError):  # it ends at its deadline in any case
+            self._ask(Unwanted(0, self.request["id"]))

@@ -37,7 +37,9 @@ def lab_of(testbed: Testbed, now_s: float) -> Lab:
             attempt_program(testbed, wiring, name, kept),
         )
         first, second = (memory.partition(".")[0] for memory in link.memories)
-        links.append(Link(name, (first, second), programs, forecast_max_age_s=float("inf")))
+        links.append(
+            Link(name, (first, second), programs, forecast_max_age_s=float("inf"), memories=tuple(link.memories))
+        )
         expected = predict_memory_link(testbed, wiring, name)
         for kind in ("measure", "keep"):
             forecasts[name, kind] = Forecast(

@@ -37,6 +37,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         control, estop, events: where it listens; port ``*`` lets the system choose.
         testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
         latency: file in which measured latencies of its memory links are kept, "" for one in ``state``.
+        clock_endpoint: the simulated lab's clock socket in a dry run in lockstep, "" for real time.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
         leave_at_end: end when standard input does.
     """
@@ -50,6 +51,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     testbed: str = ""
     overrides: dict[str, str] = {}
     latency: str = ""
+    clock_endpoint: str = ""
     above: int = 0
     leave_at_end: bool = False
 
@@ -73,7 +75,8 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
         enrolled = Enrolled.of_service(state, start.enrolled)
         latency = Path(start.latency) if start.latency else None
-        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, _testbed(start), start.above, latency)
+        about = (_testbed(start), start.above, latency, start.clock_endpoint)
+        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, *about)
         run_coordinator(setup, stop, ready)
     finally:
         for number, handler in before.items():

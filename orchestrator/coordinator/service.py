@@ -98,6 +98,8 @@ class Setup:
     testbed: "Testbed | None" = None
     above: int = 0
     latency: Path | None = None
+    clock_endpoint: str = ""
+    """The simulated lab's clock socket in a dry run in lockstep, "" for real time."""
 
 
 class Coordinator:
@@ -139,6 +141,8 @@ class Coordinator:
             self._poller = zmq.Poller()
             for server in (self._control, self._estop):
                 self._poller.register(server.socket, zmq.POLLIN)
+            if self._batches is not None and self._batches.lab_time is not None:
+                self._poller.register(self._batches.lab_time.wake, zmq.POLLIN)
             self.ports = Ports(self._control.endpoint, self._estop.endpoint, self._events.endpoint)
             self._happened("started", {"restored": len(self.state.nodes.table)})
             self._open = stack.pop_all()
@@ -278,9 +282,13 @@ def _batches(setup: Setup, state: State, now_s: float) -> "Batches | None":
         return None
     from .batches import Batches  # so that a coordinator without memory links need not load what they need
 
-    return Batches(
-        setup.testbed, state.epoch, secrets.token_hex(8), setup.folder, setup.keys, state.nodes, now_s, setup.latency
-    )
+    lab_time = None
+    if setup.clock_endpoint:
+        from .lab_time import LabTime
+
+        lab_time = LabTime(setup.clock_endpoint)
+    who = (secrets.token_hex(8), setup.folder, setup.keys, state.nodes)
+    return Batches(setup.testbed, state.epoch, *who, now_s, setup.latency, lab_time)
 
 
 def _utc() -> str:

@@ -168,8 +168,8 @@ class State:
             "acknowledged": node.acknowledged,
             "ownership": self.runs.owners(node.instruments, now_s),
             "lanes": {
-                name: (other.core.endpoint, other.core.public_key)
-                for name, other in self.nodes.table.items()
-                if other.core is not None
+                core.instrument: (core.endpoint, core.public_key)
+                for other in self.nodes.table.values()
+                for core in other.cores
             },
         }

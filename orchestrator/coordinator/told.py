@@ -126,6 +126,10 @@ class Told:
             counts[f"batch {batch.state}" + (f": {batch.reason}" if batch.reason else "")] += 1
             counts.update(batch.counts)
 
+    def ended(self, request: str) -> bool:
+        """Return whether a request has ended, as one that nobody knows has."""
+        return request not in self._requests or self._requests[request].end is not None
+
     def since(self, request: str, number: int) -> dict[str, Any]:
         """Return the pairs above ``number``, the end once all of them were told, and what became of all heralds.
 

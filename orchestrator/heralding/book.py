@@ -91,6 +91,11 @@ class Book:
         """Return the parties of batches that have no end yet."""
         return {party for batch in self._open.values() if not batch.ended for party in batch.parties}
 
+    @property
+    def draining(self) -> bool:
+        """Return whether a party has not answered yet that its batch is void."""
+        return any(batch.ended for batch in self._open.values())
+
     def due_s(self, now: Now) -> float:
         """Return the monotonic time by which ``tick`` must be called if nothing else happens."""
         due = [float("inf")]

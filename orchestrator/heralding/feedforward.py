@@ -109,13 +109,15 @@ class FeedforwardOut:
     def _ready(self, node: str, what: int) -> bool:
         return bool(int(self._sockets[node].get(zmq.EVENTS)) & int(what))
 
-    def send(self, sends: Iterable[Send]) -> None:
-        """Send what an ``Arbiter`` wants sent; never waits."""
+    def send(self, sends: Iterable[Send]) -> int:
+        """Send what an ``Arbiter`` wants sent, and return how many could not leave; never waits."""
+        before = self.counters["undelivered"]
         for each in sends:
             try:
                 self._sockets[each.to].send(_encode(each.message), zmq.NOBLOCK)
             except zmq.Again:
                 self.counters["undelivered"] += 1
+        return self.counters["undelivered"] - before
 
     def wait_handed_over(self, node: str, timeout_s: float) -> bool:
         """Wait until ``node`` says that it has seen to the oldest herald it was not asked about yet."""

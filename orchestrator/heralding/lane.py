@@ -5,14 +5,18 @@ a herald is on its way to the nodes before its record goes to the agent, and a c
 anybody hears of it. The agent, which keeps the journal, is told afterwards.
 """
 
+import functools
 import random
 import threading
 from typing import Protocol
 
+import msgspec
+
 from ...drivers.interfaces import AttemptController, BatchReport, QuantumMemory, Refused
 from ...testbed.attempts import AttemptProgram, from_json
-from ...testbed.clock import Clock
+from ...testbed.clock import Clock, Ticket
 from ...testbed.errors import Aborted
+from ...testbed.lockstep import LockstepClock
 from ..wire.keys import KeyPair
 from ..wire.nonces import elapsed_s
 from ..wire.zap import Zap
@@ -26,6 +30,8 @@ from .terms import Send
 
 READ_S = 0.002
 """How long one look for records waits; how late an order to begin or to end is seen."""
+LAB_READ_S = 0.02
+"""The same where lab time is a simulated lab's in lockstep, and every wait is a word to it."""
 LOOK_S = 0.2
 """How often the core's clock is looked at."""
 REPORT_S = 0.01
@@ -34,6 +40,9 @@ CONNECT_S = 0.5
 """How long the ways to the nodes may take to open, before a batch is armed."""
 GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
 """How long after a batch and the last deadline a node waits for what is on its way; so much of a deadline counts."""
+OWED_PS = 400 * 10**9
+"""The same if the core has heard of heralds that the station has not told of yet: they are on their way, and a busy
+machine may take its time."""
 
 
 LEFT_PS = 10**12
@@ -79,7 +88,10 @@ class Lane:
         self.time, self.locked = CoreTime(), False
         self.free_slots = 0
         """Of its memory, when it was last looked at."""
-        self._begun, self._ended = 0, (0, "")
+        self._lab_clock = clock if isinstance(clock, LockstepClock) else None
+        self._begun, self._ended = (0, ""), (0, "")
+        self._news = threading.Event()
+        """Of one of the two above."""
         self._arbiter, self._edge = Arbiter(self.keys.public), Edge(node)
         self._lock = threading.Lock()
         """Of the edge, which hears of heralds in one thread and of the core's answers in another."""
@@ -88,15 +100,17 @@ class Lane:
         """Batch -> at what age its qubits are given up, ps."""
         self._taken: set[int] = set()
         """Attempts of the batch under way whose pair is held."""
+        self._elapsed_s = elapsed_s if self._lab_clock is None else self._lab_clock.monotonic_s
+        self._read_s = READ_S if self._lab_clock is None else LAB_READ_S
         self._out = FeedforwardOut(self.keys, ())
         self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
         self.endpoint = self._in.endpoint
 
     def look(self) -> None:
         """Look at the core's clock and memory."""
-        asked_s = elapsed_s()
+        asked_s = self._elapsed_s()
         hw_ps, self.locked = self._core.read_clock()
-        self.time.looked(asked_s, hw_ps, elapsed_s())
+        self.time.looked(asked_s, hw_ps, self._elapsed_s())
         slots = self._core.slot_count()
         self.free_slots = slots - self._young() if slots else 0
 
@@ -121,22 +135,33 @@ class Lane:
 
     # --- any thread -------------------------------------------------------------------------------------------
 
-    def begin(self, batch: int) -> None:
-        """Let the armed batch begin at its start time."""
-        self._begun = batch
+    def begin(self, batch: int, ticket: str = "") -> None:
+        """Let the armed batch begin at its start time; in lockstep it goes on under ``ticket``."""
+        self._begun = batch, ticket
+        self._news.set()
 
     def end(self, batch: int, reason: str) -> None:
         """End a batch now."""
         self._ended = batch, reason
+        self._news.set()
 
     def _heralded(self, station: str, message: Feedforward) -> None:
-        """The station tells of a herald, or measures the way."""
+        """The station tells of a herald, or measures the way.
+
+        Lab time, if there is one, stands still until the core has its correction.
+        """
         if message.batch == NO_BATCH:
             self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
             return
-        now_ps = self.time.now_ps(elapsed_s())
+        if self._lab_clock is None:
+            self._decide(station, message)
+            return
+        with self._lab_clock.running(self._lab_clock.adopt(message.ticket, f"herald for {self.node}", self.node)):
+            self._decide(station, message)
+
+    def _decide(self, station: str, message: Feedforward) -> None:
         with self._lock:
-            decision = self._edge.take(station, message, now_ps)
+            decision = self._edge.take(station, message, self.time.now_ps(self._elapsed_s()))
             if isinstance(decision, Apply):
                 self._core.apply(*decision)
             elif isinstance(decision, Corrected):
@@ -178,6 +203,7 @@ class Lane:
         """Run one batch and return what the core did.
 
         Raises:
+            Aborted: everything here is being made dark.
             BellringerError: the core, or the way to a node, did not even let it be armed.
         """
         program = from_json(text)
@@ -198,6 +224,8 @@ class Lane:
             told.armed()
             return self._attend(grant, program, at_station, told)
         except Aborted:
+            if self._lab_clock is not None:  # the order to go dark holds lab time, and makes the core dark itself
+                raise
             return self._stopped(grant.batch, self._ended[1] or "made dark")
         finally:
             self._taken.clear()
@@ -208,14 +236,16 @@ class Lane:
 
     def _attend(self, grant: Opened, program: AttemptProgram, at_station: bool, told: Told) -> BatchReport:
         batch, begun, made = grant.batch, False, 0
-        asked_s = looked_s = elapsed_s()
+        if self._lab_clock is not None:
+            self._lab_clock.go_on_as(functools.partial(self._word, self._lab_clock, batch))
+        asked_s = looked_s = self._elapsed_s()
         report: BatchReport | None = None
         over_ps = 0
         grace_ps = min(max((each.deadline_ps for each in program.feedforward), default=0), MOST_GRACE_PS) + GRACE_PS
         while True:
             if self._ended[0] == batch:
                 return self._stopped(batch, self._ended[1])
-            if self._begun == batch and not begun:
+            if self._begun[0] == batch and not begun:
                 self._core.commit(batch)
                 begun = True
             records = self._clicks() if at_station else self._corrections()
@@ -223,7 +253,7 @@ class Lane:
                 made += len(records)
                 self._taken |= {each.k for each in records if not each.reason}
                 told.records(records)
-            now_s = elapsed_s()
+            now_s = self._elapsed_s()
             if now_s - looked_s >= LOOK_S:
                 looked_s = now_s
                 self.look()
@@ -236,23 +266,42 @@ class Lane:
             elif begun and now_ps >= grant.start_ps and now_s - asked_s >= REPORT_S:
                 asked_s = now_s
                 report = self._report(batch)
-                over_ps = now_ps + grace_ps
+                over_ps = now_ps + (OWED_PS if report is not None and report.heralds > made else grace_ps)
+
+    def _word(self, clock: LockstepClock, batch: int, wait_s: float) -> Ticket | None:
+        """Return under which ticket of the simulated lab the armed batch goes on, or ends; None if it is not said."""
+        self._news.wait(wait_s)
+        self._news.clear()
+        if self._ended[0] == batch:
+            return clock.register(f"end of batch {batch}", host=self.node)
+        return clock.adopt(self._begun[1], f"batch {batch}", self.node) if self._begun[0] == batch else None
 
     def _clicks(self) -> list[Record]:
         """Decide about the clicks that came; heralds leave for the nodes before anything else."""
         kept: list[Record] = []
         take, send = self._arbiter.take, self._out.send
-        for clicks in self._core.read_heralds(READ_S):
+        for clicks in self._core.read_heralds(self._read_s):
             verdict = take(clicks)
-            send(verdict.sends)
+            if self._lab_clock is None:
+                send(verdict.sends)
+            else:
+                self._send_in_lab_time(verdict.sends, self._lab_clock)
             if verdict.kept is not None:
                 kept.append(verdict.kept)
         self._out.forget_answers()
         return kept
 
+    def _send_in_lab_time(self, sends: tuple[Send, ...], clock: LockstepClock) -> None:
+        """Register each herald as a call of its own before it leaves, so that lab time waits for its arrival."""
+        for each in sends:
+            ticket = clock.register(f"herald for {each.to}", host=each.to)
+            message = msgspec.structs.replace(each.message, ticket=getattr(ticket, "number", ""))
+            if self._out.send((Send(each.to, message),)):
+                clock.forget(ticket)
+
     def _corrections(self) -> list[Record]:
         """Take in what the core says about corrections and outcomes."""
-        words = self._core.read_applied(READ_S)
+        words = self._core.read_applied(self._read_s)
         outcomes = self._core.read_outcomes(0.0)
         with self._lock:
             found = [*map(self._edge.applied, words), *map(self._edge.measured, outcomes)]

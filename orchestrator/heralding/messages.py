@@ -57,6 +57,8 @@ class Prepare(BatchMessage, tag="prepare", frozen=True):
     digest: str
     program: bytes
     calibration: str
+    ticket: str = ""
+    """Of a dry run in lockstep: the participant that ends when the core is armed; so for ``Commit``, at its report."""
     nonce: int = 0
     ttl_s: float = 2.0
 
@@ -65,6 +67,7 @@ class Commit(BatchMessage, tag="commit", frozen=True):
     """Everybody is armed: begin at ``start_ps``. Worth nothing from then on."""
 
     start_ps: Whole
+    ticket: str = ""
     nonce: int = 0
     ttl_s: float = 2.0
 
@@ -83,6 +86,17 @@ class Recorded(BatchMessage, tag="recorded", frozen=True):
     """The result with this hash is on the coordinator's disk."""
 
     body_hash: str
+
+
+class Show(Message, tag="show", frozen=True):
+    """How many more qubits does this core have room for, looked at now? Asked in dry runs in lockstep.
+
+    ``ticket`` is the participant that ends when it was looked at.
+    """
+
+    least_role: ClassVar[str] = "node"
+    instrument: str
+    ticket: str
 
 
 # --- node or station to coordinator --------------------------------------------------------------------------------
@@ -136,6 +150,8 @@ class Feedforward(BatchMessage, tag="feedforward", frozen=True):
     k: Whole
     label: str
     t_ps: Whole
+    ticket: str = ""
+    """Of a dry run in lockstep: the participant that ends when the correction was handed to the core."""
 
 
 FromCoordinator = Prepare | Commit | Abort | Ask | Recorded

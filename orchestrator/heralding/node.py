@@ -39,6 +39,7 @@ class NodeMachine:
         read: makes a program of canonical bytes, or raises a BellringerError that says why it cannot run here.
         recovered: what the journal held.
         leads: how early things must have happened.
+        clock: watches hardware time for steps; one of its own if not given.
 
     Attributes:
         traffic: counts of the coordinator's messages.
@@ -51,13 +52,14 @@ class NodeMachine:
         read: Callable[[bytes], AttemptProgram],
         recovered: Recovered,
         leads: Leads = LEADS,
+        clock: ClockWatch | None = None,
     ) -> None:
         self.authority, self._read, self._leads = authority, read, leads
         authority.hear_of(recovered.epoch)
         self._met, self._unfinished = recovered.epoch, recovered.unfinished
         self._outbox = Outbox(boot, lambda: authority.epoch)
         self._kept = Kept(recovered, self._outbox)
-        self._conditions, self._clock = Conditions(), ClockWatch()
+        self._conditions, self._clock = Conditions(), clock or ClockWatch()
         self._batch: UnderWay | None = None
         self._dark = False
         self._watched_s = -1.0
@@ -289,17 +291,27 @@ class NodeMachine:
         batch = self._batch
         if batch is None or batch.grant.batch != message.batch:
             return self._kept.answer(message)
-        return [] if batch.reported else self._stop(batch, message.reason or "aborted", now)
+        return [] if batch.reported else self._stop(batch, message.reason or "aborted", now, dark=False)
 
     # --- the batch under way ----------------------------------------------------------------------------------
 
-    def _stop(self, batch: UnderWay, reason: str, now: Now) -> list[Effect]:
-        if batch.stopped:
+    def _stop(self, batch: UnderWay, reason: str, now: Now, dark: bool = True) -> list[Effect]:
+        """End the batch under way; ``dark`` if light may no longer be on here, whoever switched it on.
+
+        A batch that the coordinator takes back is no such reason: what it lit is its core's, which is dark before it
+        says what it did. Everything else belongs to the run, whose calls an order to go dark would interrupt.
+        """
+        if batch.stopped and (batch.darkened or not dark):
             return []
-        batch.stopped, batch.stopped_s, batch.state = reason, now.mono_s, State.DRAINING
-        self._dark = False
-        stop: list[Effect] = [Stop(batch.grant.batch, reason)] if batch.loaded else []
-        return [*stop, Dark(reason), Report("batch stopped", {"batch": batch.grant.batch, "reason": reason})]
+        first, batch.darkened = not batch.stopped, dark
+        effects: list[Effect] = []
+        if first:
+            batch.stopped, batch.stopped_s, batch.state = reason, now.mono_s, State.DRAINING
+            effects += [Stop(batch.grant.batch, reason)] if batch.loaded else []
+        if dark:
+            self._dark = False
+            effects.append(Dark(reason))
+        return [*effects, Report("batch stopped", {"batch": batch.grant.batch, "reason": reason})]
 
     def _end(self, batch: UnderWay, report: CoreReport) -> list[Effect]:
         batch.reported, batch.state = True, State.DRAINING

@@ -35,6 +35,7 @@ class UnderWay:
         loaded: the core was told of it, so it owes a report.
         reported: the core's report is there; nothing that comes later counts.
         stopped: why it was stopped before its end, "" if it was not.
+        darkened: whether everything at the node was made dark at that.
         stopped_s: when that was, or when the core was last heard of since, on the monotonic clock.
     """
 
@@ -45,6 +46,7 @@ class UnderWay:
     loaded: bool = False
     reported: bool = False
     stopped: str = ""
+    darkened: bool = False
     stopped_s: float = 0.0
     records: list[Record] = field(default_factory=list)
 

@@ -152,6 +152,7 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A node's real-time core, as the coordinator must know it.
 
     Attributes:
+        instrument: its full name.
         hw_ps: its hardware time, ps, when this was said.
         endpoint, public_key: where its driver process takes corrections, and the key it holds.
         calibration: identity of the calibration in force.
@@ -161,6 +162,7 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         unlocks: how often it was seen to lose it, since this agent started.
     """
 
+    instrument: str
     hw_ps: int
     endpoint: str
     public_key: str
@@ -182,8 +184,8 @@ class Renew(Message, tag="renew", frozen=True):
     fault: str = ""
     """What latched the node dark, "" for nothing. A new fault has a new text (number them), so that it is told from an
     acknowledged one."""
-    core: Core | None = None
-    """Its real-time core, None if it has none that is ready."""
+    cores: tuple[Core, ...] = ()
+    """Its real-time cores, without those that are not ready."""
 
 
 class Register(Message, tag="register", frozen=True):
@@ -199,14 +201,18 @@ class Register(Message, tag="register", frozen=True):
     """As in ``Renew``."""
     fault: str = ""
     """As in ``Renew``."""
-    core: Core | None = None
+    cores: tuple[Core, ...] = ()
     """As in ``Renew``."""
 
 
 class Entangle(Message, tag="entangle", frozen=True):
-    """Ask the coordinator for pairs; ``request`` has the fields of ``heralding.service.Request``."""
+    """Ask the coordinator for pairs; ``request`` has the fields of ``heralding.service.Request``.
+
+    ``ticket`` is the participant of a dry run in lockstep that ends when the request does, "" elsewhere.
+    """
 
     request: dict[str, Any]
+    ticket: str = ""
     nonce: int = 0
     ttl_s: float = 2.0
 

@@ -9,11 +9,11 @@ from ...analysis.tomography import SETTINGS
 from ...physics.states import bell_vector, fidelity
 from ...testbed.memory_forecast import PairForecast, forecast_pairs
 from ..comparison import comparison
-from ..figures import Figure
 from ..memories import memory_link, node_of
 from ..pairs import Entanglement
 from ..run import Run
 from ..sequence import sequence
+from ..together import together
 
 PERFECT: tuple[Readout, Readout] = ((1.0, 1.0), (1.0, 1.0))
 
@@ -40,7 +40,7 @@ def heralded_bell(
     forecast = forecast_pairs(run.testbed, name)
     _rates(run, found)
     _fidelities(run, found, forecast.readout if forecast else None)
-    _together(run, found)
+    run.figure(together(run, "delivered pairs, each to the state its herald named", {}, {"": found}))
     if forecast is None:
         run.note("no prediction and no readout correction: the testbed file gives no model for a part of this link")
         return
@@ -87,27 +87,6 @@ def tomographic_fidelity(found: Entanglement, readout: tuple[Readout, Readout]) 
         value += share * (each.value or 0.0)
         variance += (share * (each.error or 0.0)) ** 2
     return Estimate(value, math.sqrt(variance)) if found.pairs else Estimate(None, None, "", "no pairs")
-
-
-def _together(run: Run, found: Entanglement) -> None:
-    """Show what a fidelity alone would hide."""
-    lost = ", ".join(f"{count} {reason}" for reason, count in found.not_delivered.items()) or "none"
-    batches = ", ".join(f"{count} {how}" for how, count in found.batches.items()) or "none"
-    rows: list[tuple[str, ...]] = [("of", "value", "on what")]
-    for name, what in (
-        ("fidelity", "conditional: on delivered pairs, each to the state its herald named"),
-        ("pair_rate", f"unconditional: {len(found.pairs)} pairs in {found.seconds:.4g} s of attempts"),
-        ("selected_fraction", f"{len(found.pairs)} of {found.heralds} heralds"),
-    ):
-        rows.append((name, str(run.results[name]), what))
-    run.figure(
-        Figure(
-            "heralded_pairs",
-            "Fidelity, rate and selection together",
-            table=tuple(rows),
-            caption=f"Heralds that became no pair: {lost}. Batches: {batches}.",
-        )
-    )
 
 
 def predicted(forecast: PairForecast, found: Entanglement) -> Mapping[str, float]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...analysis import fidelity_from_correlators, selected_fraction
+from ...analysis import fidelity_from_correlators, rate, selected_fraction
 from ...analysis.fidelity import BASES, SIGNS
 from ...physics.protocols import swapped_label
 from ...physics.states import correction
@@ -18,6 +18,7 @@ from ..pairs import Entanglement, Pair
 from ..run import Run
 from ..sequence import sequence
 from ..swaps import Chain, Shot, predicted_fidelity
+from ..together import together
 
 
 @sequence
@@ -59,6 +60,14 @@ def swap(
         run.result(f"selected_fraction_{name}", found.selected_fraction)
     run.result("fidelity", fidelity_from_correlators(_counts(taken), target))
     run.result("young_enough", selected_fraction(len(taken), tried))
+    seconds = sum(found.seconds for found in asked.values())
+    run.result("swap_rate", rate(len(taken), seconds, unit="1/s"))
+    both = {
+        "swap_rate": f"unconditional: {len(taken)} swaps in {seconds:.4g} s of attempts on both links",
+        "young_enough": f"{len(taken)} of {tried} times that both pairs were there",
+    }
+    ends = {f"_{name}": found for name, found in asked.items()}
+    run.figure(together(run, f"{len(taken)} outer pairs, to {target}", both, ends))
     run.figure(_table(taken, target))
     forecasts = [forecast_pairs(run.testbed, name) for name in chain.links]
     if forecasts[0] is None or forecasts[1] is None or not taken:

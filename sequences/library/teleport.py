@@ -17,6 +17,7 @@ from ..memories import empty, memory_link, node_of, operations, qubit_of
 from ..pairs import Entanglement, Pair
 from ..run import Run
 from ..sequence import sequence
+from ..together import together
 
 CLASSICAL = 2 / 3
 """The mean fidelity that measuring and preparing again can reach. Massar, Popescu, Phys. Rev. Lett. 74, 1259 (1995)."""
@@ -77,6 +78,8 @@ def teleport(
         run.result("selected_fraction", asked.selected_fraction)
     fidelities = {given: _share_right(taken, given) for given in INPUTS}
     run.result("fidelity", mean(list(fidelities.values())))
+    if asked is not None:
+        run.figure(together(run, f"{len(taken)} states that were teleported", {}, {"": asked}))
     run.figure(_table(taken, fidelities))
     forecast = forecast_pairs(run.testbed, name)
     if forecast is None or not taken:

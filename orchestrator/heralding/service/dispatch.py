@@ -125,8 +125,8 @@ class Dispatch:
             job.batches[batch.order] = batch
             job.progress.began(batch.order)
             kept = 0 if request.kind == "measure" else max(program.stop.count, 1)
-            nodes = program.nodes
-            self._lab.credits.take(batch.order, {name: kept if name in nodes else 0 for name in job.link.parties})
+            memories_at = dict.fromkeys(job.link.memories or program.nodes, kept)
+            self._lab.credits.take(batch.order, dict.fromkeys(job.link.parties, 0) | memories_at)
             names = tuple(want.name for want in job.wants)
             actions.append(
                 StartBatch(batch.order, request.id, job.link.name, program, job.link.parties, start_ps, names)

@@ -118,7 +118,7 @@ class Lab:
 
     def room(self, link: Link, program: AttemptProgram) -> tuple[int, int]:
         """Return for how many more batches, and kept pairs, there is room."""
-        return self.credits.batches(link.parties), self.credits.memories(program.nodes)
+        return self.credits.batches(link.parties), self.credits.memories(link.memories or program.nodes)
 
 
 def _itself(link: str) -> str:

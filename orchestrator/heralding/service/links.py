@@ -77,6 +77,7 @@ class Link:
     Attributes:
         programs: one a kind and set of corrections, in order of preference; a batch runs one with its own cut-offs.
         needs: what the link occupies while it is used.
+        memories: names under which the room in its nodes' memories is told; the nodes' own if empty.
         rtt_s: control round trip to its farthest node (a high quantile, not the mean).
         forecast_max_age_s: how old its forecast may be.
 
@@ -90,6 +91,7 @@ class Link:
     needs: tuple[Want, ...] = ()
     rtt_s: float = 1e-3
     forecast_max_age_s: float = 3600.0
+    memories: tuple[str, ...] = ()
     parties: tuple[str, ...] = field(init=False)
     """Nodes and stations that take part in a batch, sorted."""
 

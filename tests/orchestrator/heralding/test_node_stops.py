@@ -67,10 +67,27 @@ STOPS = {
     "step": (stepped(50 * MS), "untimed"),
     "step back": (stepped(-50 * MS), "untimed"),
     "e-stop": (pressed, "an e-stop"),
-    "abort": (aborted, "a person said so"),
     "takeover": (superseded, "wrong epoch: a coordinator with epoch 4 took over"),
     "driver": (core_lost, "its driver died"),
 }
+
+
+@pytest.mark.parametrize("phase", ["armed", "running"])
+def test_a_batch_that_is_taken_back_ends_without_making_dark_what_the_run_has_lit(phase):
+    bench = getattr(Bench(), phase)()
+    assert kinds(aborted(bench)) == [Stop, Report]
+    bench.do(bench.machine.on_record, corrected())
+    assert not any(isinstance(message, Confirm) for message in bench.sent)
+    bench.end(attempts=17)
+    (result,) = [result_of(message.body) for message in bench.sent if isinstance(message, Result)][:1]
+    assert (result.complete, result.reason) == (False, "a person said so")
+    assert bench.machine._refusal(bench.now()) == ""
+
+
+def test_what_forbids_light_makes_dark_also_when_the_batch_was_taken_back_before():
+    bench = Bench().running()
+    aborted(bench)
+    assert kinds(interlock_open(bench))[0] is Dark
 
 
 @pytest.mark.parametrize("phase", ["armed", "running"])
