@@ -12,7 +12,8 @@ from bellringer.testbed.loader import load
 
 FILE = Path(__file__).parents[2] / "data" / "memory_link.yaml"
 ANNA = Caller("n" * 40, "anna")
-NODES = ("alice", "bob", "charlie")
+CORES = {"alice": "alice.memory", "bob": "bob.memory", "charlie": "charlie.core"}
+NODES = tuple(CORES)
 REQUEST = {"id": "one", "nodes": ["alice", "bob"], "kind": "measure", "pairs": 100000, "deadline_s": 3000.0}
 
 
@@ -26,8 +27,9 @@ class Coordinator:
         self.batches = Batches(testbed, 1, "boot", folder, keys, nodes, self.now_s)
 
     def hear(self, node, *, locked=True, unlocks=0):
-        core = Core(10**15 + round(self.now_s * 1e12), "tcp://127.0.0.1:9", "k" * 40, "cal", 2, 2, locked, unlocks)
-        self.batches.heard(Renew(0, node, "boot", 0.0, core=core), self.now_s)
+        hw_ps, where = 10**15 + round(self.now_s * 1e12), ("tcp://127.0.0.1:9", "k" * 40)
+        core = Core(CORES.get(node, f"{node}.core"), hw_ps, *where, "cal", 2, 2, locked, unlocks)
+        self.batches.heard(Renew(0, node, "boot", 0.0, cores=(core,)), self.now_s)
 
     def wait(self, seconds, **odd):
         """Let nodes renew four times a second; ``odd`` is what charlie tells."""
