@@ -139,7 +139,7 @@ class Driver:
 
     def submit(self, make: Callable[[int], Message]) -> int:
         self._number += 1
-        send(self._pipe, make(self._number))
+        send(self._pipe.fileno(), make(self._number))
         return self._number
 
     def ask(self, make: Callable[[int], Message]) -> object:
@@ -164,7 +164,7 @@ class Driver:
     def hear(self, wait_s: float = 0.0) -> None:
         """Take in what it told."""
         while self._pipe.poll(wait_s):
-            for message in receive(self._pipe, REPORTS):
+            for message in receive(self._pipe.fileno(), REPORTS):
                 if isinstance(message, Progress):
                     self.armed |= message.armed
                     if message.seen is not None:
