@@ -17,7 +17,7 @@ import msgspec
 import zmq
 from bellringer.drivers.interfaces import HeraldRecord
 from bellringer.drivers.timing.attempt_core import AttemptCore
-from bellringer.drivers.transports.serial_port import SerialTransport
+from bellringer.drivers.transports.tcp import TcpTransport
 from bellringer.orchestrator.agent import child
 from bellringer.orchestrator.agent.children import REPORTS
 from bellringer.orchestrator.agent.core_orders import Attempts, Begin, Look, Progress
@@ -63,7 +63,7 @@ def driver_process(pipe: Connection, name: str, port: int) -> None:
     its correction began, when the write was over), for each since the last call.
     """
     noted: list[tuple[int, int, int]] = []
-    read, apply, write = AttemptCore.read_heralds, AttemptCore.apply, SerialTransport._send
+    read, apply, write = AttemptCore.read_heralds, AttemptCore.apply, TcpTransport._send
     began = threading.local()
 
     def read_heralds(core: AttemptCore, wait_s: float) -> list[HeraldRecord]:
@@ -73,7 +73,7 @@ def driver_process(pipe: Connection, name: str, port: int) -> None:
             noted.extend((each.hseq, now_ns, now_ns) for each in found)
         return found
 
-    def noting_write(transport: SerialTransport, data: bytes) -> None:
+    def noting_write(transport: TcpTransport, data: bytes) -> None:
         began.ns = time.monotonic_ns()
         write(transport, data)
 
@@ -89,7 +89,7 @@ def driver_process(pipe: Connection, name: str, port: int) -> None:
     changed = {"read_heralds": read_heralds, "apply": noting_apply, "notes": notes}
     for method, ours in changed.items():
         setattr(AttemptCore, method, ours)
-    SerialTransport._send = noting_write  # type: ignore[method-assign]
+    TcpTransport._send = noting_write  # type: ignore[method-assign]
     entry = InstrumentEntry(driver="attempt_core", resource=f"socket://127.0.0.1:{port}")
     child.main(pipe, {name: entry}, {}, "", None, "tcp://127.0.0.1:*")
 
