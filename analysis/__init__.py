@@ -13,11 +13,13 @@ from .clocks import ClockOffset, NoPeak, clock_offset
 from .coincidences import CoincidenceCounter, coincidences
 from .correlation import CorrelationHistogram, Histogram, correlogram
 from .estimates import Estimate, rate
+from .fidelity import conditional_fidelity, fidelity_from_correlators, selected_fraction
 from .g2 import Correlation, g2, heralded_g2
 from .pair_figures import PairFigures, pair_figures
 from .sifting import Sifted, Tuples, coincident, heralded, in_slots
 from .singles import SinglesCounter, singles
 from .tags import Tags
+from .tomography import Tomogram, linear_fidelity, projected_fidelity, tomography
 from .tracking import ClockTracker, Lock, Wander
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Sifted",
     "SinglesCounter",
     "Tags",
+    "Tomogram",
     "Tuples",
     "Wander",
     "accidental",
@@ -44,8 +47,10 @@ __all__ = [
     "clock_offset",
     "coincidences",
     "coincident",
+    "conditional_fidelity",
     "correlogram",
     "delayed",
+    "fidelity_from_correlators",
     "find_clock",
     "fit_fringe",
     "follow_clock",
@@ -53,9 +58,13 @@ __all__ = [
     "heralded",
     "heralded_g2",
     "in_slots",
+    "linear_fidelity",
     "pair_figures",
+    "projected_fidelity",
     "rate",
+    "selected_fraction",
     "singles",
     "to_second_clock",
+    "tomography",
     "visibility",
 ]

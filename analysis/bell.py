@@ -28,7 +28,7 @@ def correlation(counts: npt.ArrayLike) -> Estimate:
     Args:
         counts: int[2, 2].
     """
-    table = _counts(counts, (2, 2))
+    table = whole_counts(counts, (2, 2))
     total = int(table.sum())
     if total == 0:
         return Estimate(None, None, "", "no coincidences")
@@ -53,7 +53,7 @@ def chsh(counts_by_setting: npt.ArrayLike) -> Estimate:
     Args:
         counts_by_setting: int[4, 2, 2], in the order of ``SETTINGS``.
     """
-    found = [correlation(counts) for counts in _counts(counts_by_setting, (4, 2, 2))]
+    found = [correlation(counts) for counts in whole_counts(counts_by_setting, (4, 2, 2))]
     empty = [name for name, estimate in zip(SETTINGS, found) if estimate.value is None]
     if empty:
         return Estimate(
@@ -108,7 +108,7 @@ def fit_fringe(angles_deg: npt.ArrayLike, counts: npt.ArrayLike, errors: npt.Arr
     if np.linalg.matrix_rank(basis, tol=1e-6) < 3:
         raise ValueError("a fringe needs at least 3 angles that differ (180 degrees is 0 again)")
     if errors is None:
-        values = _counts(counts, angles.shape).astype(np.float64)
+        values = whole_counts(counts, angles.shape).astype(np.float64)
         if not values.any():
             return FringeFit(None, None, None, 0.0, 0.0, 0.0, len(values) - 3, "no counts")
         parameters, covariance, variances = _poisson_fit(basis, values)
@@ -163,7 +163,8 @@ def _fringe(
     return FringeFit(amplitude / offset, error, phase, offset, amplitude, chi2, dof)
 
 
-def _counts(counts: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def whole_counts(counts: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return counts as int64 of this shape; ``ValueError`` if they are no whole numbers, zero or more."""
     table = np.asarray(counts)
     if table.shape != shape:
         raise ValueError(f"counts have shape {table.shape}; expected {shape}")

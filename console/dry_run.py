@@ -17,6 +17,9 @@ from pathlib import Path
 from ..orchestrator.agent.desk import Endpoint
 from ..testbed.errors import BellringerError
 from ..testbed.lockstep import LockstepClock
+from .services import Service
+
+LAB = "bellringer.sim_backends.lab.process"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[S
         command = [
             sys.executable,
             "-m",
-            "bellringer.sim_backends.lab.process",
+            LAB,
             str(file),
             "--seed",
             str(seed),
@@ -80,3 +83,14 @@ def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[S
             complaints = log.read_text(errors="replace").strip()
             if complaints:
                 print(complaints, file=sys.stderr)
+
+
+def lab_in_step(
+    stack: contextlib.ExitStack, file: Path, overrides: Sequence[str], seed: int
+) -> tuple[dict[str, Endpoint], tuple[Service, ...]]:
+    """Start a simulated lab in step with the wall clock; return where its instruments are, and its process."""
+    words = [str(file), "--seed", str(seed), *(word for text in overrides for word in ("--set", text))]
+    lab = Service("the simulated lab", LAB, None, words)
+    stack.callback(lab.stop)
+    found = lab.ready()["instruments"]
+    return {name: Endpoint(body["resource"], body["options"]) for name, body in found.items()}, (lab,)

@@ -13,19 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..orchestrator.agent.desk import Endpoint
 from ..orchestrator.client import Network, in_parallel
 from ..orchestrator.client.contact import VARIABLE, default_state, find_contact
 from ..orchestrator.coordinator.lock import held
 from ..orchestrator.wire.messages import Status
 from ..testbed.errors import BellringerError
+from .dry_run import lab_in_step
 from .files import load_checked
 from .local_testbed import local_testbed
 from .main import emit_json
-from .services import Service, asked_to_end, attend
+from .services import asked_to_end, attend
 from .sessions import session_folder
 
-LAB = "bellringer.sim_backends.lab.process"
 START_S = 30.0
 """How long the nodes may take to be dark and leased; what is not by then is told, and can be looked at."""
 DOWN_S = 60.0
@@ -40,7 +39,7 @@ def up_command(
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(asked_to_end())
         folder = stack.enter_context(session_folder((state or default_state()).absolute()))
-        endpoints, lab = _lab(stack, file, overrides, seed) if dry_run else (None, ())
+        endpoints, lab = lab_in_step(stack, file, overrides, seed) if dry_run else (None, ())
         here = stack.enter_context(local_testbed(loaded, overrides, folder, simulated=endpoints, services=lab))
         wrong = _settled(here.network, stop)
         _tell(here.network, here.contact, [service.pid for service in here.services], wrong, as_json)
@@ -63,17 +62,6 @@ def down_command(state: Path | None) -> None:
     raise BellringerError(
         f"the testbed did not end within {DOWN_S:g} s", where=str(folder), hint="look at the messages of 'up'"
     )
-
-
-def _lab(
-    stack: contextlib.ExitStack, file: Path, overrides: Sequence[str], seed: int
-) -> tuple[dict[str, Endpoint], tuple[Service, ...]]:
-    """Start the simulated lab, in step with the wall clock; return where its instruments are, and its process."""
-    words = [str(file), "--seed", str(seed), *(word for text in overrides for word in ("--set", text))]
-    lab = Service("the simulated lab", LAB, None, words)
-    stack.callback(lab.stop)
-    found = lab.ready()["instruments"]
-    return {name: Endpoint(body["resource"], body["options"]) for name, body in found.items()}, (lab,)
 
 
 def _settled(network: Network, stop: threading.Event) -> dict[str, str]:

@@ -55,6 +55,11 @@ def _child_dark(body: Body) -> Words:
     return GOOD, f"confirmed dark: {_some(body['instruments'])}"
 
 
+def _batch(body: Body) -> Words:
+    details = ", ".join(f"{name} {value}" for name, value in body.items() if name != "what")
+    return NOTE, f"{body['what']}{': ' if details else ''}{details}"
+
+
 def _fault(body: Body) -> str:
     """Return a fault without the number that tells it from another one of the same text."""
     return re.sub(r"^\d+: ", "", body["fault"])
@@ -85,6 +90,7 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "child_dark": _child_dark,
     "child_died": lambda body: (WRONG, f"driver process restarted: {body['text']}"),
     "child_given_up": lambda body: (WRONG, f"driver process given up: {body['text']}"),
+    "batch": _batch,
     "watchdog": lambda body: (NOTE if body.get("dark") else WRONG, f"watchdog: {body['text']}{_of(body)}"),
     "turned_away": _turned_away,
     "lost": lambda body: (NOTE, f"{body['events']} events did not arrive here"),

@@ -16,10 +16,12 @@ from ..testbed.errors import BellringerError, nearest
 from .interfaces import Instrument
 
 BUILT_IN = {
+    "attempt_core": "timing.attempt_core:AttemptCore",
     "cobolt_06": "lasers.cobolt:Cobolt06",
     "elliptec_ell14": "optics.elliptec:ElliptecEll14",
     "id900": "time_taggers.id900:Id900",
     "pair_source": "composites.pair_source:ComposedPairSource",
+    "pulse_streamer": "timing.pulse_streamer:PulseStreamer",
     "tc200": "optics.tc200:Tc200",
     "websq": "detectors.websq:WebSq",
 }

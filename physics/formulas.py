@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from ._checks import fraction, not_negative
+
 SPEED_OF_LIGHT = 299_792_458.0
 """m/s, exact."""
 
@@ -19,13 +21,13 @@ _SINC2_HALF = 1.3915573782515103
 
 def fibre_transmission(length_m: float, loss_db_per_m: float) -> float:
     """Return eta = 10^(-alpha L / 10), between 0 and 1. Textbook. 15.05 km at 0.2 dB/km: 0.500."""
-    _not_negative(length_m=length_m, loss_db_per_m=loss_db_per_m)
+    not_negative(length_m=length_m, loss_db_per_m=loss_db_per_m)
     return 10 ** (-loss_db_per_m * length_m / 10)
 
 
 def fibre_delay(length_m: float, group_index: float = 1.468) -> float:
     """Return the group delay n L / c in seconds. Textbook. 1 km: 4.897 us."""
-    _not_negative(length_m=length_m, group_index=group_index)
+    not_negative(length_m=length_m, group_index=group_index)
     return group_index * length_m / SPEED_OF_LIGHT
 
 
@@ -34,7 +36,7 @@ def rate_non_paralysable(rate_hz: float, dead_time_s: float) -> float:
 
     Knoll, Radiation Detection and Measurement, "dead time models". 1 MHz, 50 ns: 952 381 Hz.
     """
-    _not_negative(rate_hz=rate_hz, dead_time_s=dead_time_s)
+    not_negative(rate_hz=rate_hz, dead_time_s=dead_time_s)
     return rate_hz / (1 + rate_hz * dead_time_s)
 
 
@@ -43,7 +45,7 @@ def rate_paralysable(rate_hz: float, dead_time_s: float) -> float:
 
     Knoll, Radiation Detection and Measurement, "dead time models". 1 MHz, 50 ns: 951 229 Hz.
     """
-    _not_negative(rate_hz=rate_hz, dead_time_s=dead_time_s)
+    not_negative(rate_hz=rate_hz, dead_time_s=dead_time_s)
     return rate_hz * math.exp(-rate_hz * dead_time_s)
 
 
@@ -52,7 +54,7 @@ def accidental_rate(rate_a_hz: float, rate_b_hz: float, window_s: float) -> floa
 
     Elementary, for independent Poisson streams. 100 kHz, 100 kHz, window 0.5 ns (tau_c 1 ns): 10 Hz.
     """
-    _not_negative(rate_a_hz=rate_a_hz, rate_b_hz=rate_b_hz, window_s=window_s)
+    not_negative(rate_a_hz=rate_a_hz, rate_b_hz=rate_b_hz, window_s=window_s)
     return rate_a_hz * rate_b_hz * 2 * window_s
 
 
@@ -70,7 +72,7 @@ def visibility_from_accidentals(coincidences: float, accidentals: float) -> floa
     one detector pair (every pair has them, so maximum C + A, minimum A), both in the same unit. Elementary.
     C = 100.72, A = 1: 0.9805.
     """
-    _not_negative(coincidences=coincidences, accidentals=accidentals)
+    not_negative(coincidences=coincidences, accidentals=accidentals)
     if coincidences == accidentals == 0:
         raise ValueError("coincidences and accidentals are both 0: there is no fringe, so no visibility")
     return coincidences / (coincidences + 2 * accidentals)
@@ -81,7 +83,7 @@ def werner_fidelity(visibility: float) -> float:
 
     Werner, Phys. Rev. A 40, 4277 (1989). V 0.9585: 0.9689.
     """
-    return (1 + 3 * _fraction("visibility", visibility)) / 4
+    return (1 + 3 * fraction("visibility", visibility)) / 4
 
 
 def werner_visibility(fidelity: float) -> float:
@@ -93,12 +95,12 @@ def werner_visibility(fidelity: float) -> float:
 
 def werner_chsh(visibility: float) -> float:
     """Return S = 2 sqrt(2) V at the best settings. Clauser et al., Phys. Rev. Lett. 23, 880 (1969). V 0.9585: 2.711."""
-    return 2 * math.sqrt(2) * _fraction("visibility", visibility)
+    return 2 * math.sqrt(2) * fraction("visibility", visibility)
 
 
 def qber(visibility: float) -> float:
     """Return the error rate (1 - V) / 2 of matched bases. Elementary. V 0.958: 2.1 %."""
-    return (1 - _fraction("visibility", visibility)) / 2
+    return (1 - fraction("visibility", visibility)) / 2
 
 
 def visibility_from_qber(error_rate: float) -> float:
@@ -114,7 +116,7 @@ def visibility_diagonal(visibility: float, pump_plate_deg: float) -> float:
     The pump's half-wave plate at physical angle theta makes cos 2 theta |HH> + sin 2 theta |VV>, whose coherence is
     sin 4 theta; V is the visibility in the H/V basis. From the state; Werner noise assumed. V 1, 11.25 degrees: 0.7071.
     """
-    return _fraction("visibility", visibility) * abs(math.sin(math.radians(4 * pump_plate_deg)))
+    return fraction("visibility", visibility) * abs(math.sin(math.radians(4 * pump_plate_deg)))
 
 
 def chsh_at_pump_plate(visibility: float, pump_plate_deg: float) -> float:
@@ -123,7 +125,7 @@ def chsh_at_pump_plate(visibility: float, pump_plate_deg: float) -> float:
     S = E(a,b) - E(a,b') + E(a',b) + E(a',b') with E(a,b) = V (cos 2a cos 2b + sin 4 theta sin 2a sin 2b); CHSH 1969.
     V 1, 22.5 degrees: 2.8284; 0 degrees: 1.4142.
     """
-    return math.sqrt(2) * _fraction("visibility", visibility) * (1 + math.sin(math.radians(4 * pump_plate_deg)))
+    return math.sqrt(2) * fraction("visibility", visibility) * (1 + math.sin(math.radians(4 * pump_plate_deg)))
 
 
 def clock_offset_error(jitter_s: float, pairs: float, background_per_s: float = 0.0) -> float:
@@ -134,7 +136,7 @@ def clock_offset_error(jitter_s: float, pairs: float, background_per_s: float = 
     1 / sqrt(integral of peak'(t)^2 / (peak(t) + background)). Lee et al., Appl. Phys. Lett. 114, 101102 (2019).
     50 ps, 10 000 pairs: 0.50 ps; with 10 000 counts per ns of background: 0.629 ps.
     """
-    _not_negative(jitter_s=jitter_s, background_per_s=background_per_s)
+    not_negative(jitter_s=jitter_s, background_per_s=background_per_s)
     if not pairs > 0:
         raise ValueError(f"pairs is {pairs}; an offset needs at least one")
     if background_per_s == 0 or jitter_s == 0:
@@ -153,7 +155,7 @@ def dispersion_spread(dispersion_s_per_m2: float, length_a_m: float, length_b_m:
     Nonlocal dispersion (Franson, Phys. Rev. A 45, 3126, 1992). 17 ps/nm/km, 5 + 10 km, 1 nm: 255 ps. ``bandwidth_m``
     and the result are the same kind of width (both FWHM or both standard deviations).
     """
-    _not_negative(length_a_m=length_a_m, length_b_m=length_b_m, bandwidth_m=bandwidth_m)
+    not_negative(length_a_m=length_a_m, length_b_m=length_b_m, bandwidth_m=bandwidth_m)
     return abs(dispersion_s_per_m2) * (length_a_m + length_b_m) * bandwidth_m
 
 
@@ -162,7 +164,7 @@ def window_fraction(window_s: float, sigma_s: float, offset_s: float = 0.0) -> f
 
     [erf((w - o) / sqrt2 sigma) + erf((w + o) / sqrt2 sigma)] / 2. Elementary. w = sigma, o = 0: 0.6827.
     """
-    _not_negative(window_s=window_s, sigma_s=sigma_s)
+    not_negative(window_s=window_s, sigma_s=sigma_s)
     if sigma_s == 0:
         return 1.0 if abs(offset_s) <= window_s else 0.0
     scale = math.sqrt(2) * sigma_s
@@ -183,29 +185,17 @@ def phase_matching(temperature_degc: float, best_degc: float, fwhm_k: float) -> 
 
 def bandwidth_in_metres(bandwidth_hz: float, wavelength_m: float) -> float:
     """Return lambda^2 dnu / c in metres, for bandwidths much below the frequency. 100 GHz at 1550 nm: 0.8014 nm."""
-    _not_negative(bandwidth_hz=bandwidth_hz, wavelength_m=wavelength_m)
+    not_negative(bandwidth_hz=bandwidth_hz, wavelength_m=wavelength_m)
     return wavelength_m**2 * bandwidth_hz / SPEED_OF_LIGHT
 
 
 def sigma_from_fwhm(fwhm: float) -> float:
     """Return the standard deviation FWHM / (2 sqrt(2 ln 2)) of a Gaussian, in the unit given. FWHM 2.3548: 1."""
-    _not_negative(fwhm=fwhm)
+    not_negative(fwhm=fwhm)
     return fwhm / _FWHM_PER_SIGMA
 
 
 def fwhm_from_sigma(sigma: float) -> float:
     """Return the full width at half maximum 2 sqrt(2 ln 2) sigma of a Gaussian, in the unit given. sigma 1: 2.3548."""
-    _not_negative(sigma=sigma)
+    not_negative(sigma=sigma)
     return sigma * _FWHM_PER_SIGMA
-
-
-def _not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} is {value}; it must be a finite number, zero or more")
-
-
-def _fraction(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}; it must lie between 0 and 1")
-    return value

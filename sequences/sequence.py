@@ -24,7 +24,7 @@ from ..testbed.errors import BellringerError, nearest
 if TYPE_CHECKING:
     from .run import Run
 
-LIBRARY = ("chsh", "count_rates", "delay_scan", "visibility")
+LIBRARY = ("chsh", "count_rates", "delay_scan", "heralded_bell", "swap", "teleport", "visibility")
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
 _EXAMPLES = {bool: "true", int: "3", float: "1.5", str: "text"}

@@ -31,6 +31,10 @@ class LimitError(BellringerError, ValueError):
     """A setpoint outside the instrument's or the testbed file's limits; nothing was sent."""
 
 
+class ProgramError(BellringerError, ValueError):
+    """An attempt program is wrong, or a back-end cannot run it; nothing was loaded."""
+
+
 class InstrumentError(BellringerError):
     """An instrument refused a command or reports a fault."""
 

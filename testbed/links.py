@@ -19,7 +19,7 @@ def check_links(testbed: Testbed, wiring: Wiring | None) -> list[Problem]:
     """Return everything wrong between entries; ``wiring`` is None if it is wrong itself, then it is not looked at."""
     problems = [*_shared_resources(testbed), *_crystals(testbed)]
     for name, link in testbed.links.items():
-        problems += _instrument(testbed, ("links", name, "source"), link.source)
+        problems += check_instrument(testbed, ("links", name, "source"), link.source)
         for node, end in link.ends.items():
             problems += _end(testbed, wiring, ("links", name, "ends", node), end)
     return problems
@@ -29,8 +29,8 @@ def _end(testbed: Testbed, wiring: Wiring | None, keys: tuple[Key, ...], end: Li
     node = str(keys[-1])
     if node not in testbed.nodes:
         yield Problem(keys, f"there is no node '{node}'", nearest(node, testbed.nodes))
-    yield from _instrument(testbed, (*keys, "plate"), end.plate, RotatorModel, "rotator")
-    tagger_faults = list(_instrument(testbed, (*keys, "tagger"), end.tagger, TaggerModel, "time tagger"))
+    yield from check_instrument(testbed, (*keys, "plate"), end.plate, RotatorModel, "rotator")
+    tagger_faults = list(check_instrument(testbed, (*keys, "tagger"), end.tagger, TaggerModel, "time tagger"))
     yield from tagger_faults
     if end.transmitted == end.reflected:
         what = f"input {end.reflected} of {end.tagger} cannot be both transmitted and reflected"
@@ -66,9 +66,9 @@ def _crystal(testbed: Testbed, keys: tuple[Key, ...], crystal: CrystalOptic) -> 
 
     1/pump = 1/signal + 1/idler (vacuum wavelengths), to within the filter bandwidth.
     """
-    yield from _instrument(testbed, (*keys, "oven"), crystal.oven, OvenModel, "oven")
-    yield from _instrument(testbed, (*keys, "pump_plate"), crystal.pump_plate, RotatorModel, "rotator")
-    pump_faults = list(_instrument(testbed, (*keys, "pump"), crystal.pump, LaserModel, "laser"))
+    yield from check_instrument(testbed, (*keys, "oven"), crystal.oven, OvenModel, "oven")
+    yield from check_instrument(testbed, (*keys, "pump_plate"), crystal.pump_plate, RotatorModel, "rotator")
+    pump_faults = list(check_instrument(testbed, (*keys, "pump"), crystal.pump, LaserModel, "laser"))
     yield from pump_faults
     pump = None if pump_faults else testbed.instruments()[crystal.pump].model
     if not isinstance(pump, LaserModel):
@@ -103,7 +103,7 @@ def _shared_resources(testbed: Testbed) -> Iterator[Problem]:
             yield Problem(("nodes", node, "instruments", part, "resource"), f"{name} is at {at} like {others}", hint)
 
 
-def _instrument(
+def check_instrument(
     testbed: Testbed, keys: tuple[Key, ...], name: str, model: type[Any] = object, noun: str = ""
 ) -> Iterator[Problem]:
     """Check that ``name`` is an instrument and, if the file says what it physically is, of the right kind."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .errors import TestbedFileError, nearest
 from .links import check_links
+from .memory_links import check_memory_links
 from .overrides import override
 from .problems import Key, refuse
 from .testbed import Testbed
@@ -83,7 +84,7 @@ def load(path: str | Path, overrides: Mapping[str, str] | None = None) -> Loaded
     refuse([*source.problems, *problems], places.location)
     assert testbed is not None
     wiring, problems = read_wiring(testbed)
-    refuse([*problems, *check_links(testbed, wiring)], places.location)
+    refuse([*problems, *check_links(testbed, wiring), *check_memory_links(testbed, wiring)], places.location)
     assert wiring is not None
     return LoadedTestbed(testbed, wiring, path, text, dict(overrides or {}), places)
 

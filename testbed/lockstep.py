@@ -27,6 +27,8 @@ _SLICE_S = 0.001
 _WAKE_MS = 50
 """How often a wait looks up, to see whether the run was aborted or the lab has gone."""
 _HANG_S = 120.0
+_GONE_S = 10.0
+"""A lab that does not even say what time it is for this long has gone."""
 
 
 class _Participant:
@@ -49,6 +51,7 @@ class LockstepClock(AbortFlag):
         self._local = threading.local()
         self._numbers = itertools.count(1)
         self._sockets: list[zmq.Socket[bytes]] = []
+        self._gone, self._looked_ps = False, 0
         hello = self._request("hello", "")
         self.uncertainty_ps = int(hello["host_clock_uncertainty_ps"])
         self._offsets_ps: dict[str, int] = hello["host_clock_offsets_ps"]
@@ -95,8 +98,43 @@ class LockstepClock(AbortFlag):
         try:
             yield
         finally:
-            self._request("done", ticket.number, self._unsaid())
+            self._request("done", self._me.number, self._unsaid())
             self._local.participant = None
+
+    def go_on_as(self, next_call: Callable[[float], Ticket | None]) -> None:
+        """End this thread's call and go on as another one, whose ticket comes from outside the lab.
+
+        Args:
+            next_call: waits for it, at most so many seconds of wall time, and returns it, or None.
+
+        Raises:
+            Aborted: meanwhile; the thread is a call of its own then, so that it can make dark.
+        """
+        host = self._me.host
+        self._request("done", self._me.number, self._unsaid())
+        ticket = None
+        while ticket is None and not self._is_aborted():
+            self._check_lab()
+            ticket = next_call(_WAKE_MS / 1e3)
+        if ticket is None:
+            ticket = self.register("aborted", host=host)
+        assert isinstance(ticket, _Participant)
+        self._local.participant = ticket
+        self._request("begin", ticket.number)
+        self.check_aborted()
+
+    def look_ps(self) -> int:
+        """Return lab time for somebody who has no part in it; it may have moved on when this returns.
+
+        What a lab that has gone showed last is its time for ever.
+        """
+        if not self._gone:
+            try:
+                self._request("now", "", hang_s=_GONE_S)
+                self._looked_ps = self._local.now
+            except BellringerError:
+                self._gone = True
+        return self._looked_ps
 
     def now_ps(self) -> int:
         offset = self._offsets_ps.get(self._me.host, 0)
@@ -120,7 +158,8 @@ class LockstepClock(AbortFlag):
     def wait_readable(self, line: Line, timeout_s: float) -> bool:
         if line.has_input(0.0):
             return True
-        until = self._lab_time() + max(0, round(timeout_s * PS_PER_S))
+        # at least a picosecond: who waits for a rest below that would otherwise wait for it for ever
+        until = self._lab_time() + (max(1, round(timeout_s * PS_PER_S)) if timeout_s > 0 else 0)
         counts = [line.key, line.sent, line.received]
         request = self._send("read", self._me.number, *counts, until, self._unsaid())
         self._local.now = None  # time may move from here on
@@ -205,7 +244,9 @@ class LockstepClock(AbortFlag):
         socket.send(json.dumps([verb, request, *args]).encode())
         return request
 
-    def _request(self, verb: str, *args: Any, meanwhile: Callable[[], object] | None = None) -> Any:
+    def _request(
+        self, verb: str, *args: Any, meanwhile: Callable[[], object] | None = None, hang_s: float = _HANG_S
+    ) -> Any:
         request = self._send(verb, *args)
         waited = 0.0
         while True:
@@ -220,7 +261,7 @@ class LockstepClock(AbortFlag):
             if meanwhile is not None or verb == "sleep":
                 self.check_aborted()
             waited += _WAKE_MS / 1000
-            if waited >= _HANG_S and verb not in ("wait", "sleep", "begin"):
+            if waited >= hang_s and verb not in ("wait", "sleep", "begin"):
                 raise BellringerError(
                     f"the simulated lab did not answer '{verb}' for {waited:g} s",
                     where=self.endpoint,

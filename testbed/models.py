@@ -6,21 +6,12 @@ hardware they are the lab's own numbers about itself. Floats are SI unless the f
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from .memory_models import HeraldingStationOptic, SpinQubitModel
+from .model_base import CoreModel as CoreModel
+from .model_base import Model as Model
 from .units import quantity
-
-
-class Model(BaseModel):
-    """Base: unknown keys are refused, nothing is silently turned into another type, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        use_attribute_docstrings=True,
-        defer_build=True,  # most processes are handed entries that were validated before
-    )
 
 
 class LaserModel(Model):
@@ -76,8 +67,32 @@ class TaggerModel(Model):
     """Mean time from the start command to the recording's zero; every recording differs by up to half of it."""
 
 
+class AttemptCoreModel(CoreModel):
+    """A real-time core that runs entanglement attempts, at a node or at a heralding station."""
+
+    kind: Literal["attempt_core"]
+    slots: int = Field(default=1, ge=0, le=1024)
+    """Memory slots of a node; 0 for a station, which has clicks instead."""
+
+
+class PulseStreamerModel(Model):
+    """A digital pattern generator started by an external trigger."""
+
+    kind: Literal["pulse_streamer"]
+    trigger_rate: Annotated[float, quantity("Hz", minimum=0, example="1 Hz")] = 1.0
+    """What its trigger input is connected to; 0 for nothing."""
+
+
 InstrumentModel = Annotated[
-    LaserModel | OvenModel | RotatorModel | DetectorModel | TaggerModel, Field(discriminator="kind")
+    LaserModel
+    | OvenModel
+    | RotatorModel
+    | DetectorModel
+    | TaggerModel
+    | AttemptCoreModel
+    | PulseStreamerModel
+    | SpinQubitModel,
+    Field(discriminator="kind"),
 ]
 
 
@@ -135,4 +150,6 @@ class AttenuatorOptic(Model):
     loss: Annotated[float, quantity("dB", minimum=0, example="3 dB")]
 
 
-Optic = Annotated[CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic, Field(discriminator="kind")]
+Optic = Annotated[
+    CrystalOptic | FibreOptic | SplitterOptic | AttenuatorOptic | HeraldingStationOptic, Field(discriminator="kind")
+]

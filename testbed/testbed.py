@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from .errors import QuantityError
+from .memory_models import MemoryLink
 from .models import InstrumentModel, Model, Optic
 from .units import quantity
 
@@ -132,6 +133,9 @@ class Testbed(Model):
         description="optical and electrical paths: 'node.part[.port] -> node.part[.port] -> ...'",
     )
     links: dict[Name, Link] = Field(default_factory=dict)
+    memory_links: dict[Name, MemoryLink] = Field(
+        default_factory=dict, description="pairs of memories that one station heralds"
+    )
 
     def instruments(self) -> dict[str, InstrumentEntry]:
         """Return every instrument by its full name, ``node.instrument``."""

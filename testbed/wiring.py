@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import nearest
-from .models import CrystalOptic, DetectorModel, LaserModel, OvenModel, SplitterOptic, TaggerModel
+from .memory_models import HeraldingStationOptic
+from .models import AttemptCoreModel, CrystalOptic, DetectorModel, LaserModel, OvenModel, SplitterOptic, TaggerModel
 from .problems import Problem, choose, refuse
 from .testbed import InstrumentEntry, Testbed
 
 _TAGGER_INPUTS = range(1, 5)
+_STATION_INPUTS = range(1, 9)
 
 
 class Wiring:
@@ -88,13 +90,17 @@ def _ports(part: Any) -> _Ports | None:
         case TaggerModel():
             inputs = tuple(str(number) for number in sorted({*_TAGGER_INPUTS, *part.channels}))
             return _Ports(inputs, (), takes="pulses")
+        case HeraldingStationOptic():
+            return _Ports(("a", "b"), ("1", "2"))
+        case AttemptCoreModel(slots=0):
+            return _Ports(tuple(str(number) for number in _STATION_INPUTS), (), takes="pulses")
         case LaserModel():
             return _Ports((), ("",))
         case OvenModel():
             return _Ports((), ())
         case None:
             return None
-    return _Ports(("",), ("",))  # fibre, attenuator, wave plate: light goes through
+    return _Ports(("",), ("",))  # fibre, attenuator, wave plate, memory: light goes through
 
 
 class _Reader:

@@ -1,5 +1,17 @@
 """The common interface of all drivers: ``Instrument``, declared ``Setting`` and ``Reading``, and the capabilities."""
 
+from ...testbed.attempts.traits import Traits
+from .attempts import (
+    Applied,
+    AttemptController,
+    BatchReport,
+    Held,
+    HeraldRecord,
+    Outcome,
+    PulseGenerator,
+    QuantumMemory,
+    Refused,
+)
 from .capabilities import (
     ClockMap,
     Laser,
@@ -15,23 +27,44 @@ from .capabilities import (
 from .instrument import Identity, Instrument
 from .settings import Reading, Setting, is_exactly
 
-CAPABILITIES = (Laser, TemperatureController, Rotator, PhotonDetector, TimeTagger, TagStreamer, PairSource)
+CAPABILITIES = (
+    Laser,
+    TemperatureController,
+    Rotator,
+    PhotonDetector,
+    TimeTagger,
+    TagStreamer,
+    PairSource,
+    AttemptController,
+    QuantumMemory,
+    PulseGenerator,
+)
 
 __all__ = [
     "CAPABILITIES",
+    "Applied",
+    "AttemptController",
+    "BatchReport",
     "ClockMap",
+    "Held",
+    "HeraldRecord",
     "Identity",
     "Instrument",
     "Laser",
+    "Outcome",
     "PairSource",
     "PhotonDetector",
+    "PulseGenerator",
+    "QuantumMemory",
     "Reading",
     "Recording",
+    "Refused",
     "Rotator",
     "Setting",
     "TagBlock",
     "TagStreamer",
     "TemperatureController",
     "TimeTagger",
+    "Traits",
     "is_exactly",
 ]

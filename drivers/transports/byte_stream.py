@@ -126,6 +126,10 @@ class ByteTransport(ABC):
             self._fill(lambda: bool(self._buffer), timeout_s, "any reply")
         return self._take(len(self._buffer))
 
+    def holds(self, terminator: bytes) -> bool:
+        """Return whether ``terminator`` is in what came so far; nothing is waited for."""
+        return terminator in self._buffer
+
     def discard_input(self) -> bytes:
         """Throw away what has come so far (stale replies, garbage) and return it, for the log."""
         while self.has_input(0.0):

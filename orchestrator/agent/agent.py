@@ -1,12 +1,11 @@
 """A node's agent: owns the node's instruments, answers by name, and goes dark by itself.
 
 One synchronous loop. It never waits for an instrument (those are in driver processes) nor for the coordinator (that
-link has a thread); so an order to go dark is carried out within one turn. Whatever arrives has passed the port's checks
-(keys, roles, freshness); whether it may be done now is the ``Authority``'s word.
+link has a thread); so an order to go dark is carried out within one turn. What comes in at the control port is seen to
+in requests.py.
 """
 
 import functools
-import multiprocessing.connection
 import os
 import select
 from collections.abc import Callable, Mapping
@@ -14,19 +13,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...drivers.interfaces import Recording
 from ...drivers.registry import driver_class, source_digest
-from ...testbed.errors import BellringerError, nearest
 from ...testbed.testbed import InstrumentEntry, Interlock
-from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import Do, EStop, Event, Get, Keys, Log, Message, Refusal, Reply, Status, Stream, Subscribe
+from ..wire.messages import EStop, Event, Keys, Log, Message, Status, Subscribe
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from .authority import Authority
-from .children import DARK_S, Child
+from .batches import ACCEPTS, Batches
+from .children import Child
 from .desk import Endpoint, groups
 from .forking import ForkServer
 from .guards import Guards
@@ -35,11 +32,15 @@ from .link import CoordinatorLink
 from .pressers import Pressers
 from .readings import Readings
 from .recorder import TagRecorder
+from .requests import Requests
 from .streams import Streams
 from .watchdog import Watchdog
 
 TURN_MS = 50
 """The longest a turn of the loop waits for something to happen."""
+
+MakeBatches = Callable[[Mapping[str, Child], Callable[[], bool | None], Callable[[str, dict[str, Any]], None]], Batches]
+"""Called with the driver processes by instrument, whether the interlocks are closed, and how to tell people."""
 
 
 class Agent:
@@ -62,6 +63,8 @@ class Agent:
         locks: folder of the files that keep two driver processes from one port.
         watchdog_log: where its watchdog notes what it does, None for no watchdog.
         about: what this agent runs, for whoever asks: versions, fingerprint of its part of the testbed file.
+        make_batches: makes the node's part in batches of attempts, None for a node without a real-time core.
+        lanes_at: address where corrections for real-time cores come in.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class Agent:
         locks: Path | None = None,
         watchdog_log: Path | None = None,
         about: Mapping[str, Any] = MappingProxyType({}),
+        make_batches: MakeBatches | None = None,
+        lanes_at: str = "tcp://127.0.0.1:*",
     ) -> None:
         self.node, self.authority = node, authority
         self._server, self._publisher, self._recorder = server, publisher, recorder
@@ -101,22 +106,18 @@ class Agent:
         self._poll = select.poll()
         self._actions: dict[int, Callable[[], object]] = {}
         """What to do when a descriptor can be read; what may have to make dark comes first."""
-        self._answers: dict[type[Message], Callable[[Incoming], object]] = {
-            Status: self._tell_status,
-            Log: lambda incoming: self._history.answer(incoming.message),
-            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
-            Keys: lambda incoming: self._server.change_keys(incoming.message),
-            EStop: self._pressed,
-        }
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
-            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks)
+            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks, lanes_at)
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
         self.children = tuple(dict.fromkeys(self._children.values()))
         self._guards = Guards(entries, self._children, self._trip, self._lockstep)
         self._interlocks = Interlocks(node, interlocks, self._children, self._trip, self._lockstep)
+        self.batches: Batches | None = None
+        if make_batches is not None:
+            self.batches = make_batches(self._children, self._interlocks.closed, self._publish)
         self._watchdog: Watchdog | None = None
         if self._guards.emitters and watchdog_log is not None and not self._lockstep:
             report = functools.partial(self._publish, "watchdog")
@@ -128,6 +129,20 @@ class Agent:
             lambda name: list(driver_class(self._drivers[name]).readings()),
             lambda event: publisher.publish("readings", event),
             lockstep=self._lockstep,
+        )
+        answers: dict[type[Message], Callable[[Incoming], object]] = {
+            Status: self._tell_status,
+            Log: lambda incoming: self._history.answer(incoming.message),
+            Subscribe: lambda incoming: self._readings.subscribe(incoming.message, incoming.key, elapsed_s()),
+            Keys: lambda incoming: self._server.change_keys(incoming.message),
+            EStop: self._pressed,
+        }
+        if self.batches is not None:
+            answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
+        self._requests = Requests(
+            *(node, server, authority, answers, self._children, self._guards, self._interlocks),
+            *(self._streams, recorder, self._readings, self._lockstep),
+            show=None if self.batches is None else self.batches.show,
         )
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -142,9 +157,11 @@ class Agent:
     def close(self) -> None:
         """End the link and every driver process: dark first. An agent that was made must be closed, run or not."""
         self._link.close()
-        confirmed = self._watchdog is None or self._end_dark()
+        confirmed = self._watchdog is None or self._guards.end_dark()
         for child in self.children:
             child.stop()
+        if self.batches is not None:
+            self.batches.close()
         if self._watchdog is not None:
             self._watchdog.close(dark=confirmed)
 
@@ -168,7 +185,7 @@ class Agent:
                 if descriptor in descriptors:
                     action()
         if waiting:
-            self._serve()
+            self._requests.serve()
         now_s = elapsed_s()
         if self._lit is not (leased := self.authority.leased(now_s)):
             if not leased:
@@ -177,6 +194,8 @@ class Agent:
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
             self._look_s = now_s + TURN_MS / 1e3
             self._look(now_s)
+        if self.batches is not None:
+            self.batches.turn()
 
     def _watch(self) -> None:
         """Poll what there is now; call it when a driver process or the coordinator's connection was replaced."""
@@ -185,7 +204,7 @@ class Agent:
         actions[self._recorder.wake] = self._recorder.turn
         actions |= {child.connection.fileno(): child.take_in for child in self.children}
         actions |= {descriptor: functools.partial(self._hear_end, descriptor) for descriptor in self._until_end}
-        actions[self._server.socket.FD] = self._serve
+        actions[self._server.socket.FD] = self._requests.serve
         for gone in self._actions.keys() - actions.keys():
             self._poll.unregister(gone)
         for descriptor in actions:
@@ -221,6 +240,8 @@ class Agent:
         for answered in self._link.taken():
             latched = self.authority.fault
             given_up = self.authority.take_answer(answered.value, answered.asked_at)
+            if self.batches is not None:
+                self.batches.hear_of_lanes(answered.value["lanes"])
             if latched and not self.authority.fault:
                 self._interlocks.acknowledged()
             for child in {self._children[name] for name in given_up}:
@@ -251,17 +272,6 @@ class Agent:
         self.authority.latch(why)
         self._dark(why)
 
-    def _end_dark(self) -> bool:
-        """Order dark what may be lit, and wait; return whether it was confirmed. Else the watchdog goes on with it."""
-        for child in {self._children[name] for name in self._guards.lit()}:
-            child.dark("the agent ends")
-        end_s = elapsed_s() + DARK_S
-        while (lit := self._guards.lit()) and elapsed_s() < end_s:
-            waiting = {child.connection: child for child in (self._children[name] for name in lit)}
-            for connection in multiprocessing.connection.wait(list(waiting), TURN_MS / 1e3):
-                waiting[connection].take_in()
-        return not self._guards.lit()
-
     def _child_reports(self, instruments: tuple[str, ...], kind: str, text: str) -> None:
         if kind == "given_up":
             self.authority.latch(text)
@@ -280,21 +290,7 @@ class Agent:
             self.authority.latch(f"the file of driver {', '.join(changed)} was changed under a running agent")
             self._digests |= {driver: source_digest(driver) for driver in changed}
 
-    # --- requests ---------------------------------------------------------------------------------------------
-
-    def _serve(self) -> None:
-        incoming = self._server.take()  # the turn looks whether there are more
-        if incoming is None:
-            return
-        try:
-            answer = self._answers.get(type(incoming.message))
-            if answer is not None:
-                self._server.reply(incoming, answer(incoming))
-            else:
-                self.authority.check(incoming.message, incoming.key, elapsed_s())
-                self._forward(incoming)
-        except BellringerError as error:
-            self._server.refuse(incoming, error)
+    # --- what it answers itself -------------------------------------------------------------------------------
 
     def _pressed(self, incoming: Incoming) -> dict[str, bool]:
         self.authority.latch(f"e-stop by {incoming.name}: {incoming.message.reason}")
@@ -306,70 +302,6 @@ class Agent:
         status = self.status()
         self._pressers.told(incoming.peer, status["dark"], elapsed_s())
         return status
-
-    def _forward(self, incoming: Incoming) -> None:
-        """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""
-        message = incoming.message
-        child = self._children.get(message.instrument)
-        if child is None:
-            raise BellringerError(
-                f"node '{self.node}' has no instrument '{message.instrument}'",
-                hint=nearest(message.instrument, self._children),
-            )
-        answer = functools.partial(self._answered, incoming)
-        if isinstance(message, Get) and not self._lockstep:  # it changes nothing: the checks it needs are done
-            child.submit(message, answer)
-            return
-        if isinstance(message, Do) and message.verb == "check":
-            self._server.reply(incoming)  # that it got here is the answer
-            return
-        if isinstance(message, Do) and message.verb == "safe_state":
-            why = f"asked for by {incoming.name}"
-            child.dark(why, message.instrument, ticket=message.ticket, answer=answer)
-            return
-        if isinstance(message, Stream):
-            self._streams.serve(message, child, answer)
-            return
-        described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
-        if self._lockstep and not message.ticket and not described:
-            raise BellringerError(
-                "this dry run is in lockstep: its lab time would have to wait for you",
-                where=message.instrument,
-                hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
-            )
-        if self._guards.may_light(message):
-            refuse = functools.partial(self._server.refuse, incoming)
-            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
-            self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
-        else:
-            child.submit(message, answer)
-
-    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
-        """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
-        try:
-            self.authority.check(incoming.message, incoming.key, elapsed_s())
-        except BellringerError as error:
-            self._server.refuse(incoming, error)
-        else:
-            child.submit(incoming.message, functools.partial(self._answered, incoming))
-
-    def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
-        """Pass the answer of an instrument on; one with a recording as soon as that is kept."""
-        if isinstance(message, Refusal):
-            self._server.refuse(incoming, from_refusal(message))
-        elif isinstance(message.value, Recording):
-            kept = functools.partial(self._kept, incoming, message.value)
-            self._recorder.keep(incoming.message.instrument, message.value, kept)
-        else:
-            self._server.reply(incoming, message.value)
-            if isinstance(incoming.message, (Get, Do)):
-                self._readings.passed(incoming.message, message.value)
-
-    def _kept(self, incoming: Incoming, recording: Recording, error: BellringerError | None) -> None:
-        if error is not None:  # a full disk: what is not kept was not recorded
-            self._server.refuse(incoming, error)
-        else:
-            self._server.reply(incoming, recording)
 
     def status(self) -> dict[str, Any]:
         """Return how the node is, in plain values; nothing is asked of an instrument."""
@@ -392,6 +324,7 @@ class Agent:
             "driver_processes": {child.pid: list(child.names) for child in self.children if child.pid is not None},
             "streams": self._streams.described(),
             "restarts": sum(child.restarts for child in self.children),
+            "batches": self.batches.described() if self.batches else {},
             "watchdog": self._watchdog.described() if self._watchdog else {},
             "counters": dict(self._server.counters),
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...testbed.errors import BellringerError, InstrumentError
-from ..wire.messages import Call, Do, Get, Message, Set, Stream
+from ..wire.messages import Call, Do, Get, Message, Probe, Set, Stream
 
 READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
@@ -77,6 +77,12 @@ class Authority:
         self.estop, self.lease_until_s = described, 0.0
         return True
 
+    def hear_of(self, epoch: int) -> None:
+        """A coordinator with a higher epoch commands: a lease from the one before it counts no more."""
+        if epoch > self.epoch:
+            self.epoch, self.lease_until_s = epoch, 0.0
+            self.refused = f"the coordinator with epoch {epoch} has not granted one yet"
+
     def latch(self, why: str) -> None:
         """Note a fault of this node; numbered, so that an old acknowledgement cannot clear a new fault."""
         self._faults += 1
@@ -94,7 +100,7 @@ class Authority:
         """
         if isinstance(message, Get) or (isinstance(message, Do) and message.verb in _ALWAYS):
             return
-        if not isinstance(message, (Set, Call, Do, Stream)):
+        if not isinstance(message, (Set, Call, Do, Stream, Probe)):
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")
         where = message.instrument
         if self.estop is not None:

@@ -38,6 +38,25 @@ class Instruments(ABC):
     about: Mapping[str, Any] = MappingProxyType({})
     closing = "close"
 
+    def ask_coordinator(self, message: Any) -> Any:
+        """Ask the coordinator whose agents carry the calls out, and return the value of its answer.
+
+        Raises:
+            BellringerError: it refuses, or the instruments belong to this process and there is none.
+        """
+        raise BellringerError(
+            "there is no coordinator to ask",
+            hint="run the sequence with `bellringer run`",
+        )
+
+    def measure_link(self, link: str) -> bool:
+        """Measure how long corrections take on a memory link, if they may be measured now and never were.
+
+        Returns:
+            Whether they were; without a coordinator, or on a testbed that others use too, nobody measures unasked.
+        """
+        return False
+
     @abstractmethod
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Hand a call over and return at once."""

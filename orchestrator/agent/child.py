@@ -22,15 +22,17 @@ from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import WireError, to_refusal
-from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
+from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
+from .core_jobs import CoreJobs
+from .core_orders import Attempts, Begin, End, Look, Progress
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
 from .inlet import Inlet
 from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
-Job = Get | Set | Call | Do
-ORDERS = Decoder(Job | Dark | Ping | Epoch)
+Job = Get | Set | Call | Do | Look | Probe | Attempts
+ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
 
@@ -41,25 +43,27 @@ def main(
     endpoints: Mapping[str, Endpoint],
     clock_endpoint: str,
     locks: Path | None,
+    lanes_at: str,
 ) -> None:
     """Run until the pipe ends.
 
     Args:
         clock_endpoint: a simulated lab's clock socket, "" for real time.
         locks: folder of the files that keep two processes from one port, None for none.
+        lanes_at: address where corrections for real-time cores come in.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
     clock: Clock = LockstepClock(clock_endpoint) if clock_endpoint else WatchedClock()
     ports = (endpoints[name].resource if name in endpoints else entry.resource for name, entry in entries.items())
     desk = Desk(entries, clock, endpoints)
     gc.freeze()  # what was loaded is never garbage; to look through it again and again would hold calls up
-    DriverProcess(connection, desk, clock, PortLocks(locks, ports)).run()
+    DriverProcess(connection, desk, clock, PortLocks(locks, ports), lanes_at).run()
 
 
 class DriverProcess:
     """The work of a driver process; ``run`` is its main thread."""
 
-    def __init__(self, connection: Connection, desk: Desk, clock: Clock, ports: PortLocks) -> None:
+    def __init__(self, connection: Connection, desk: Desk, clock: Clock, ports: PortLocks, lanes_at: str) -> None:
         self._connection, self._desk, self._clock, self._ports = connection, desk, clock, ports
         self._pipe = connection.fileno()
         self._in_real_time = isinstance(clock, WallClock)
@@ -72,6 +76,7 @@ class DriverProcess:
         self._queues = threading.Lock()
         self._sending = threading.Lock()
         self._host = next(iter(desk.entries)).partition(".")[0]
+        self._cores = CoreJobs(self._host, desk, clock, lanes_at, self._send)
 
     def run(self) -> None:
         """Carry out what comes until the agent has gone; then dark, close, leave."""
@@ -116,7 +121,7 @@ class DriverProcess:
             self._take(message)
         return messages[-1] is not LEFT
 
-    def _take(self, message: Job | Dark | Ping | Epoch) -> None:
+    def _take(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
         if isinstance(message, (Get, Set, Call)):
             self._put(message)
         elif isinstance(message, Ping):
@@ -125,6 +130,8 @@ class DriverProcess:
         elif isinstance(message, Epoch):
             if isinstance(self._clock, WallClock):  # a simulated lab has an epoch of its own
                 self._clock.count_from(message.tai_s)
+        elif isinstance(message, (Begin, End)):
+            self._cores.order(message)
         elif isinstance(message, Dark):
             with self._queues:
                 self._urgent.append(self._without_ticket_if_late(message))
@@ -185,6 +192,8 @@ class DriverProcess:
             return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
+        if isinstance(job, (Look, Probe, Attempts)):
+            return self._cores.do(job)
         return self._desk.do(job.instrument, job.verb)
 
     def _ticket(self, number: str, what: str) -> Ticket:
@@ -198,7 +207,7 @@ class DriverProcess:
         Reading is done after; but a call of a dry run that waited would hold the lab time that darkness needs.
         """
         with self._queues:
-            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, Get)]
+            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, (Get, Look))]
             self._jobs = deque(job for job in self._jobs if job not in waiting)
             self._clock.revive()
         for job in waiting:
@@ -232,7 +241,7 @@ class DriverProcess:
     def _composed(self, name: str) -> bool:
         return bool(self._desk.entries[name].parts)
 
-    def _send(self, message: Reply | Refusal | Pong | Darkened) -> None:
+    def _send(self, message: Reply | Refusal | Pong | Darkened | Progress) -> None:
         try:
             with self._sending:
                 send(self._pipe, message)

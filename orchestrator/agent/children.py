@@ -21,9 +21,10 @@ from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
-from ..wire.messages import Do, Get, Refusal, Reply
+from ..wire.messages import Do, Get, Probe, Refusal, Reply
 from .authority import DARKENS, READS
 from .child import Job
+from .core_orders import Begin, End, Look, Progress
 from .desk import Endpoint
 from .forking import ForkServer, set_up
 from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
@@ -49,10 +50,11 @@ MOST_RESTARTS, WITHIN_S = 5, 60.0
 AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0
 """How long until darkness is tried again where it could not be confirmed: at first, and at most; doubled each time."""
 
-REPORTS = Decoder(Reply | Refusal | Pong | Darkened)
+REPORTS = Decoder(Reply | Refusal | Pong | Darkened | Progress)
 """What comes on the pipe."""
 
 Answer = Callable[[Reply | Refusal], None]
+Hear = Callable[[Progress], None]
 
 
 class Child:
@@ -61,6 +63,7 @@ class Child:
     Args:
         server: starts the process, and those that replace it.
         locks: folder of the files that keep two processes from one port.
+        lanes_at: address where corrections for its real-time cores come in.
         report: called with (kind, text) when something happened that a person should know: ``died``, ``dark`` (with
             what could not be confirmed, if it is news), ``given_up``.
     """
@@ -73,13 +76,16 @@ class Child:
         clock_endpoint: str,
         report: Callable[[str, str], None],
         locks: Path | None = None,
+        lanes_at: str = "tcp://127.0.0.1:*",
     ) -> None:
         self.names = tuple(entries)
         self._server = server
-        self._arguments = (dict(entries), dict(endpoints), clock_endpoint, locks)
+        self._arguments = (dict(entries), dict(endpoints), clock_endpoint, locks, lanes_at)
         self._report = report
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[str, Answer]] = {}
+        self._hearing: dict[int, Hear] = {}
+        """Who hears how a job goes on before its answer."""
         self._darks: dict[int, tuple[str, Answer | None]] = {}
         """Orders to go dark that are not answered: which instrument ("" for all), and who wants to know."""
         self._dark_since: float | None = None
@@ -124,10 +130,12 @@ class Child:
         """Whether an order to go dark is not confirmed yet."""
         return self._dark_since is not None
 
-    def submit(self, job: Job, answer: Answer) -> None:
-        """Send a job under a number of its own; ``answer`` gets the reply or refusal."""
+    def submit(self, job: Job, answer: Answer, hear: Hear | None = None) -> None:
+        """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it."""
         job = msgspec.structs.replace(job, id=next(self._ids))
-        if not (isinstance(job, Get) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
+        if hear is not None:
+            self._hearing[job.id] = hear
+        if not (isinstance(job, (Get, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
@@ -147,6 +155,10 @@ class Child:
         self._send(order)
         if self.given_up:
             self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
+
+    def order(self, make: Callable[[int], Begin | End]) -> None:
+        """Tell it something about the batch that is under way; it is not answered."""
+        self._send(make(next(self._ids)))
 
     def count_from(self, epoch_tai_s: int) -> None:
         """Let it count hardware time from this TAI second; 0 leaves it as it is."""
@@ -168,8 +180,12 @@ class Child:
         for message in messages:
             if isinstance(message, (Reply, Refusal)):
                 _, answer = self._pending.pop(message.id, ("", None))
+                self._hearing.pop(message.id, None)
                 if answer is not None:
                     answer(message)
+            elif isinstance(message, Progress):
+                if message.id in self._hearing:
+                    self._hearing[message.id](message)
             elif isinstance(message, Darkened):
                 self._darkened(message)
 
@@ -262,8 +278,9 @@ class Child:
         self._restarted.append(now)
         self._process.close()
         self.restarts += 1
-        self._refuse_all(why, "it was restarted to make outputs dark; open it again")
+        waiting = self._taken_waiting()
         self._start_dark(why)
+        self._refuse(waiting, why, "it was restarted to make outputs dark; open it again")  # may order dark in turn
         self._report("died", f"{', '.join(self.names)}: {why}")
 
     def _start_dark(self, why: str) -> None:
@@ -283,16 +300,23 @@ class Child:
 
     def _refuse_all(self, why: str, hint: str) -> None:
         """Tell everybody who waits for an answer that none will come."""
+        self._refuse(self._taken_waiting(), why, hint)
+
+    def _taken_waiting(self) -> list[tuple[str, Answer]]:
+        """Return and forget everybody who waits for an answer, and about which instrument."""
         waiting = [*self._pending.values()]
         waiting += [(", ".join(self.names), answer) for _, answer in self._darks.values() if answer is not None]
-        self._pending, self._retries = {}, set()
+        self._pending, self._hearing, self._retries = {}, {}, set()
         self._darks.clear()
         if self.given_up:
             self._dark_since = None
+        return waiting
+
+    def _refuse(self, waiting: list[tuple[str, Answer]], why: str, hint: str) -> None:
         for instrument, answer in waiting:
             answer(to_refusal(InstrumentError(why, where=instrument, hint=hint), 0))
 
-    def _send(self, message: Job | Dark | Ping | Epoch) -> None:
+    def _send(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
         if self.given_up:
             return
         try:

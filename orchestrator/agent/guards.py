@@ -7,14 +7,18 @@ makes a fault of it. An answer that is an error, of whatever kind, makes the nod
 is read by itself.
 """
 
+import multiprocessing.connection
 from collections.abc import Callable, Mapping
 
 from ...drivers.registry import driver_class
 from ...testbed.testbed import InstrumentEntry
 from ..wire.messages import Call, Do, Message, Refusal, Reply, Set
-from .children import Child
+from ..wire.nonces import elapsed_s
+from .children import DARK_S, Child
 
 PERIOD_S = 1.0
+WAIT_S = 0.05
+"""How long a look for a confirmation takes at most."""
 
 
 class Guards:
@@ -63,6 +67,17 @@ class Guards:
             self._next_s[name] = now_s + PERIOD_S
             self._asked.add(name)
             self._ask(name, child)
+
+    def end_dark(self) -> bool:
+        """Order dark what may be lit, and wait; return whether it was confirmed. Else the watchdog goes on with it."""
+        for child in {self._children[name] for name in self.lit()}:
+            child.dark("the agent ends")
+        end_s = elapsed_s() + DARK_S
+        while (lit := self.lit()) and elapsed_s() < end_s:
+            waiting = {child.connection: child for child in (self._children[name] for name in lit)}
+            for connection in multiprocessing.connection.wait(list(waiting), WAIT_S):
+                waiting[connection].take_in()
+        return not self.lit()
 
     def _ask(self, name: str, child: Child) -> None:
         restarts = child.restarts

@@ -124,6 +124,12 @@ class Interlocks:
                 self._trip(f"interlock '{each.name}' is open: {each.why_open}")
         self._decide()
 
+    def closed(self) -> bool | None:
+        """Return whether all are closed as far as is known, None if one was not read yet."""
+        if any(each.why_open and each.known_s > float("-inf") for each in self._watched):
+            return False
+        return None if any(each.why_open for each in self._watched) else True
+
     def acknowledged(self) -> None:
         """Trip once more on what tripped and is still open: a person has acknowledged too early."""
         for each in self._watched:

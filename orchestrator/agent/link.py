@@ -84,7 +84,7 @@ class CoordinatorLink:
             if elapsed_s() - self._turned_s > STUCK_S:
                 continue
             now = self._register()
-            self._ask(client, Renew(0, now.node, now.boot, elapsed_s(), now.epoch, now.fault))
+            self._ask(client, Renew(0, now.node, now.boot, elapsed_s(), now.epoch, now.fault, now.cores))
 
     def _ask(self, client: Client, message: Register | Renew) -> None:
         asked_at = elapsed_s()

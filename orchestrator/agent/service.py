@@ -11,29 +11,38 @@ import gc
 import secrets
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ...testbed.errors import BellringerError
 from ...testbed.loader import load
+from ...testbed.lockstep import LockstepClock
+from ..heralding.messages import Commit, Show
 from ..wire.audit import Audit
 from ..wire.client import Client
+from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
-from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Register, Set, Status, Stream, Subscribe
+from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Probe, Register, Set, Status, Stream, Subscribe
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
+from . import batches
 from .agent import Agent
 from .authority import Authority
+from .batches import Batches
+from .children import Child
+from .cores import Cores, cores_of
 from .desk import Endpoint
 from .forking import ForkServer
 from .link import CoordinatorLink
 from .recorder import TagRecorder
 
-ACCEPTS = (Get, Set, Call, Do, Stream, Subscribe, Log, Status, Keys, EStop)
+ACCEPTS = (Get, Set, Call, Do, Stream, Probe, Subscribe, Log, Status, Keys, EStop, Show, *batches.ACCEPTS)
 PUBLISHED = 50
 """Events and blocks of tags that wait for one slow subscriber: ten seconds of a stream."""
 
@@ -58,6 +67,7 @@ class Setup(msgspec.Struct, frozen=True):
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: participants under which the groups are first made dark; see ``Agent``.
+        journal: folder of the journal of batches, "" for one in ``state``.
         locks: folder of the files that keep two driver processes of this computer from one port; "" for ``state``.
     """
 
@@ -73,6 +83,7 @@ class Setup(msgspec.Struct, frozen=True):
     endpoints: dict[str, tuple[str, dict[str, object]]] = {}
     clock_endpoint: str = ""
     boot_tickets: dict[str, str] = {}
+    journal: str = ""
     locks: str = ""
     leave_at_end: bool = False
 
@@ -95,7 +106,11 @@ def run_agent(setup: Setup) -> None:
     testbed = load(setup.testbed, setup.overrides).testbed
     entries = {name: entry for name, entry in testbed.instruments().items() if name.partition(".")[0] == setup.node}
     boot, authority = secrets.token_hex(8), Authority()
+    links = testbed.memory_links
+    takes_part = bool(cores_of(links, setup.node))
     enrolled = Enrolled.of_service(state, setup.enrolled)
+    if takes_part and setup.coordinator.public_key not in enrolled.ls():
+        enrolled.enrol(setup.coordinator.public_key, "coordinator", "node")
     with contextlib.ExitStack() as stack:
         fork_server = ForkServer()
         stack.callback(fork_server.close)
@@ -121,10 +136,24 @@ def run_agent(setup: Setup) -> None:
 
         def registration() -> Register:
             names = tuple(entries)
-            return Register(0, setup.node, boot, *endpoints, keys.public, names, authority.epoch, authority.fault)
+            ready = () if agent.batches is None else agent.batches.ready()
+            who = (setup.node, boot, *endpoints, keys.public)
+            return Register(0, *who, names, authority.epoch, authority.fault, ready)
 
         def connect() -> Client:
-            return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0)
+            return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0, request_limits=RESULTS)
+
+        def make_batches(
+            children: Mapping[str, Child],
+            closed: Callable[[], bool | None],
+            publish: Callable[[str, dict[str, Any]], None],
+        ) -> Batches:
+            every = tuple(dict.fromkeys(children.values()))
+            journal = Path(setup.journal) if setup.journal else state / "batches"
+            about = (boot, authority, journal, where.public_key, connect, testbed.fingerprint(setup.node))
+            cores = Cores(setup.node, links, children, bool(setup.clock_endpoint))
+            lab_clock = LockstepClock(setup.clock_endpoint) if setup.clock_endpoint else None
+            return Batches(cores, every, *about, closed, publish, lab_clock)
 
         agent = Agent(
             setup.node,
@@ -148,6 +177,8 @@ def run_agent(setup: Setup) -> None:
                 "simulated": bool(setup.endpoints),
                 "links": {name: link.model_dump() for name, link in testbed.links.items()},
             },
+            make_batches if takes_part else None,
+            setup.bind.rpartition(":")[0] + ":*",
         )
         stack.callback(agent.close)
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())
@@ -161,7 +192,7 @@ def run_agent(setup: Setup) -> None:
 
 
 def _emits(message: Message) -> bool:
-    return isinstance(message, (Set, Call))
+    return isinstance(message, (Set, Call, Commit))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ The same calls as ``InstrumentHost``. In a dry run every call is registered with
 made, and carried out under its number by the driver process that has the instrument; so lab time waits for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zmq
@@ -32,6 +32,8 @@ class RemoteInstruments(Instruments):
         clients: one connection per node, by node name.
         ownership: the run's hold on them; given up when they are closed.
         about: what drives them, by node.
+        ask: asks the coordinator.
+        measure: measures how long corrections take on a memory link, if it never was; None on others' testbeds.
     """
 
     closing = "rest"
@@ -43,13 +45,22 @@ class RemoteInstruments(Instruments):
         clients: Mapping[str, Client],
         ownership: Ownership,
         about: Mapping[str, Any],
+        ask: Callable[[Message], Any],
+        measure: Callable[[str], bool] | None = None,
     ) -> None:
-        self.about = about
+        self.about, self._ask, self._measure = about, ask, measure
         self.clock, self.entries, self._clients = clock, testbed.instruments(), clients
         self._ownership = ownership
         self._pending: dict[tuple[str, int], Call] = {}
         self._last: dict[int, Ticket] = {}
         self._group = {name: number for number, group in enumerate(groups(self.entries)) for name in group}
+
+    def ask_coordinator(self, message: Message) -> Any:
+        """Ask the coordinator and return the value of its answer."""
+        return self._ask(message)
+
+    def measure_link(self, link: str) -> bool:
+        return self._measure is not None and self._measure(link)
 
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Send a call to the instrument's agent and return at once; a link that is down is the call's error."""

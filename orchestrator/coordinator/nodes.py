@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...testbed.errors import BellringerError, nearest
-from ..wire.messages import Register, Renew
+from ..wire.messages import Core, Register, Renew
 from ..wire.public_keys import fingerprint
 from .terms import Caller, Change
 
@@ -30,6 +30,7 @@ class Node:
         seen_s: when it was last heard.
         leased_s: until when it may hold a lease at most.
         fault: what latched it dark and was not acknowledged yet, "" for nothing.
+        cores: its real-time cores that are ready, as they were last described.
         acknowledged: the fault that was acknowledged and that the node may still report, because it does not know.
     """
 
@@ -45,6 +46,7 @@ class Node:
     leased_s: float = 0.0
     fault: str = ""
     acknowledged: str = ""
+    cores: tuple[Core, ...] = ()
 
     def described(self, now_s: float) -> dict[str, Any]:
         """Return what people and clients are told; ``silent_s`` is how long it was not heard."""
@@ -96,6 +98,7 @@ class Nodes:
             leased_s=0.0 if old is None else old.leased_s,
             fault="" if old is None else old.fault,
             acknowledged=_acknowledged(old, message.boot),
+            cores=message.cores,
         )
         self.table[node.name] = node
         if old is None or _registration(old) != _registration(node):
@@ -118,7 +121,7 @@ class Nodes:
                 where="" if node is None else f"known is: {_process(node)}, {node.state}",
                 hint="register, then ask again",
             )
-        node.seen_s = now_s
+        node.seen_s, node.cores = now_s, message.cores
         self.note_fault(node, message.fault)
         return node
 

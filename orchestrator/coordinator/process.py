@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from ...testbed.errors import BellringerError
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
 from .service import Ports, Setup, run_coordinator
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
 
 
 class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -31,6 +35,9 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         state: folder of its epoch, journal, audit log and, unless ``enrolled`` is given, the list of enrolled keys.
         enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
         control, estop, events: where it listens; port ``*`` lets the system choose.
+        testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
+        latency: file in which measured latencies of its memory links are kept, "" for one in ``state``.
+        clock_endpoint: the simulated lab's clock socket in a dry run in lockstep, "" for real time.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
         leave_at_end: end when standard input does.
     """
@@ -41,6 +48,10 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     control: str = Ports.control
     estop: str = Ports.estop
     events: str = Ports.events
+    testbed: str = ""
+    overrides: dict[str, str] = {}
+    latency: str = ""
+    clock_endpoint: str = ""
     above: int = 0
     leave_at_end: bool = False
 
@@ -63,11 +74,21 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         state = Path(start.state)
         ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
         enrolled = Enrolled.of_service(state, start.enrolled)
-        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, start.above)
+        latency = Path(start.latency) if start.latency else None
+        about = (_testbed(start), start.above, latency, start.clock_endpoint)
+        setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, *about)
         run_coordinator(setup, stop, ready)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _testbed(start: Start) -> "Testbed | None":
+    if not start.testbed:
+        return None
+    from ...testbed.loader import load  # so that a coordinator without one need not load what that needs
+
+    return load(start.testbed, start.overrides).testbed
 
 
 def main() -> int:

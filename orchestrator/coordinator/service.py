@@ -4,6 +4,8 @@ What must survive is on disk before anybody is told, except that an e-stop is pu
 be written, or a node has obeyed a later coordinator, the service ends: leases run out and the nodes go dark.
 """
 
+import math
+import secrets
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -11,17 +13,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import zmq
 
 from ...testbed.errors import BellringerError
 from ..wire.audit import Audit
+from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
 from ..wire.keys import KeyPair
-from ..wire.messages import Ack, EStop, Event, Keys, Log, Nodes, Own, Register, Release, Renew, RunCommand, Status
+from ..wire.messages import (
+    Ack,
+    EStop,
+    Event,
+    Keys,
+    Log,
+    Message,
+    Nodes,
+    Own,
+    Register,
+    Release,
+    Renew,
+    RunCommand,
+    Status,
+)
 from ..wire.nonces import elapsed_s
 from ..wire.publisher import Publisher
 from ..wire.server import Server
@@ -31,6 +48,10 @@ from .journal import Journal
 from .lock import FolderLock
 from .state import State
 from .terms import Caller, Ending
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
+    from .batches import Batches
 
 CONTROL = (Register, Renew, Nodes, Own, Release, RunCommand, Ack, Status, Log, Keys, EStop)
 TURN_S = 0.1
@@ -64,7 +85,9 @@ class Setup:
         enrolled: whose keys may connect, and their roles.
         ports: where it listens.
         audit: file of the log of who did what, None for none.
+        testbed: whose memory links may be asked for pairs; None for none.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
+        latency: file of how long corrections take on its memory links, None for one in ``folder``.
     """
 
     folder: Path
@@ -72,7 +95,11 @@ class Setup:
     enrolled: Enrolled
     ports: Ports = Ports()
     audit: Path | None = None
+    testbed: "Testbed | None" = None
     above: int = 0
+    latency: Path | None = None
+    clock_endpoint: str = ""
+    """The simulated lab's clock socket in a dry run in lockstep, "" for real time."""
 
 
 class Coordinator:
@@ -93,6 +120,11 @@ class Coordinator:
             self._history = History("coordinator", lambda event: self._events.publish("events", event), clock)
             self._restore()
 
+            self._batches = _batches(setup, self.state, self._started_s)
+            accepts: tuple[type[Message], ...] = CONTROL
+            if self._batches is not None:
+                stack.callback(self._batches.close)
+                accepts = (*CONTROL, *self._batches.accepts)
             context = stack.enter_context(zmq.Context())
             zap = Zap(context)
             stack.callback(zap.close)
@@ -100,7 +132,7 @@ class Coordinator:
             common: dict[str, Any] = {"audit": audit, "clock": clock}
             who = (setup.keys, zap, setup.enrolled)
             self._control = stack.enter_context(
-                Server(setup.ports.control, *who, name="coordinator", accepts=CONTROL, **common)
+                Server(setup.ports.control, *who, name="coordinator", accepts=accepts, of_nodes=RESULTS, **common)
             )
             self._estop = stack.enter_context(
                 Server(setup.ports.estop, *who, name="coordinator estop", accepts=(EStop,), **common)
@@ -109,6 +141,8 @@ class Coordinator:
             self._poller = zmq.Poller()
             for server in (self._control, self._estop):
                 self._poller.register(server.socket, zmq.POLLIN)
+            if self._batches is not None and self._batches.lab_time is not None:
+                self._poller.register(self._batches.lab_time.wake, zmq.POLLIN)
             self.ports = Ports(self._control.endpoint, self._estop.endpoint, self._events.endpoint)
             self._happened("started", {"restored": len(self.state.nodes.table)})
             self._open = stack.pop_all()
@@ -131,7 +165,9 @@ class Coordinator:
         Raises:
             Ending: this coordinator must not go on.
         """
-        self._poller.poll(int(wait_s * 1000))
+        if self._batches is not None:
+            wait_s = self._batches.wait_s(wait_s, self._clock())
+        self._poller.poll(math.ceil(wait_s * 1000))
         self._serve_estop()
         for incoming in self._control.receive(AT_ONCE):
             self._serve(self._control, incoming)
@@ -139,6 +175,8 @@ class Coordinator:
         now = self._clock()
         self.state.tick(now)
         self._settle()
+        if self._batches is not None:
+            self._batches.turn(now)
         if self._events.subscribed() or now - self._announced_s >= ANNOUNCE_S:
             self._announced_s = now
             self._announce()
@@ -173,13 +211,19 @@ class Coordinator:
     def _answer(self, incoming: Incoming) -> Any:
         if isinstance(incoming.message, Log):
             return self._history.answer(incoming.message)
+        caller, message = Caller(incoming.key, incoming.name), incoming.message
+        if self._batches is not None and isinstance(message, self._batches.accepts):
+            return self._batches.answer(caller, message, self._clock())
         try:
-            value = self.state.answer(Caller(incoming.key, incoming.name), incoming.message, self._clock())
+            value = self.state.answer(caller, message, self._clock())
         finally:
             self._settle()
+        if self._batches is not None and isinstance(message, (Register, Renew)):
+            self._batches.heard(message, self._clock())
         return {**value, **self._health()} if isinstance(incoming.message, Status) else value
 
     def _health(self) -> dict[str, Any]:
+        batches = {} if self._batches is None else self._batches.described(self._clock())
         ports = {"control": self._control, "estop": self._estop}
         problem = self._enrolled.problem
         return {
@@ -187,6 +231,7 @@ class Coordinator:
             "up_s": self._clock() - self._started_s,
             "counters": {name: dict(port.counters) for name, port in ports.items()},
             "problem": "" if problem is None else str(problem),
+            "entanglement": batches,
         }
 
     def _settle(self) -> None:
@@ -230,6 +275,20 @@ def run_coordinator(
         except Ending:
             stop.wait(FLUSH_S)  # what was just published and answered is still on its way out
             raise
+
+
+def _batches(setup: Setup, state: State, now_s: float) -> "Batches | None":
+    if setup.testbed is None or not setup.testbed.memory_links:
+        return None
+    from .batches import Batches  # so that a coordinator without memory links need not load what they need
+
+    lab_time = None
+    if setup.clock_endpoint:
+        from .lab_time import LabTime
+
+        lab_time = LabTime(setup.clock_endpoint)
+    who = (secrets.token_hex(8), setup.folder, setup.keys, state.nodes)
+    return Batches(setup.testbed, state.epoch, *who, now_s, setup.latency, lab_time)
 
 
 def _utc() -> str:

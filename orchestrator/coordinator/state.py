@@ -167,4 +167,9 @@ class State:
             "fault": node.fault,
             "acknowledged": node.acknowledged,
             "ownership": self.runs.owners(node.instruments, now_s),
+            "lanes": {
+                core.instrument: (core.endpoint, core.public_key)
+                for other in self.nodes.table.values()
+                for core in other.cores
+            },
         }

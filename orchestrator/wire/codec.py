@@ -41,6 +41,9 @@ ANSWERS = Limits()
 COMMANDS = Limits(header_bytes=64 << 10, frames=8, array_bytes=1 << 20)
 """For what a service takes from its clients."""
 
+RESULTS = Limits(header_bytes=1 << 20, frames=8, array_bytes=1 << 20)
+"""For what a coordinator takes from nodes: the result of a batch holds all its heralds."""
+
 
 class _Header(msgspec.Struct, Generic[M], forbid_unknown_fields=True, frozen=True):
     message: M

@@ -7,7 +7,7 @@ does its role allow it, is it fresh.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Union
 
 import msgspec
 
@@ -53,6 +53,7 @@ class Gate:
         enrolled: good keys and their roles.
         accepts: the kinds of messages this port takes; ``Hello`` always.
         limits: how large a message may be.
+        of_nodes: how large a message may be whose key has the role "node"; as ``limits`` if not given.
         per_s: requests per second one key may send in the long run.
         burst: requests one key may send at once.
         clock: seconds that only ever grow.
@@ -64,12 +65,15 @@ class Gate:
         *,
         accepts: Sequence[type[Message]] | None = None,
         limits: Limits = COMMANDS,
+        of_nodes: Limits | None = None,
         per_s: float = 1000.0,
         burst: float = 2000.0,
         clock: Callable[[], float] = elapsed_s,
     ) -> None:
         self.enrolled, self.limits = enrolled, limits
-        self._decoder = Decoder(Request, limits)
+        kinds: Any = Union[Request, *(accepts or ())]
+        self._decoder = Decoder(kinds, limits)
+        self._decoder_of_nodes = self._decoder if of_nodes is None else Decoder(kinds, of_nodes)
         self.accepts: tuple[type[Message], ...] | None = None if accepts is None else (Hello, *accepts)
         self._accepts = frozenset(self.accepts or ())
         self.nonces = Nonces(clock=clock)
@@ -91,7 +95,7 @@ class Gate:
             )
         calm = self._rate.take(key)
         try:
-            message, arrays = self._decoder.decode(frames)
+            message, arrays = (self._decoder_of_nodes if entry.role == "node" else self._decoder).decode(frames)
         except WireError:
             self._check_version(frames)
             raise

@@ -7,7 +7,7 @@ A message with a ``ttl_s`` (s) is refused when its ``nonce`` is older than that,
 makes dark (``EStop``, ``Do`` safe_state, ``RunCommand`` abort) is never too late.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -39,6 +39,8 @@ class Message(msgspec.Struct, tag_field="kind", forbid_unknown_fields=True, froz
     """
 
     id: int
+    least_role: ClassVar[str] = "admin"
+    """Who may send it, if ``roles`` does not say."""
 
 
 class Hello(Message, tag="hello", frozen=True):
@@ -146,6 +148,31 @@ class Status(Message, tag="status", frozen=True):
     """Ask a service how it is; answered from its own loop, no instrument is asked."""
 
 
+class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A node's real-time core, as the coordinator must know it.
+
+    Attributes:
+        instrument: its full name.
+        hw_ps: its hardware time, ps, when this was said.
+        endpoint, public_key: where its driver process takes corrections, and the key it holds.
+        calibration: identity of the calibration in force.
+        slots: qubits that it has room for.
+        batches: so many more it has room for.
+        locked: whether its clock is locked to the reference.
+        unlocks: how often it was seen to lose it, since this agent started.
+    """
+
+    instrument: str
+    hw_ps: int
+    endpoint: str
+    public_key: str
+    calibration: str
+    slots: int = 0
+    batches: int = 0
+    locked: bool = True
+    unlocks: int = 0
+
+
 class Renew(Message, tag="renew", frozen=True):
     """A node asks for its light lease, or to keep it; ``asked_at`` comes back untouched."""
 
@@ -157,6 +184,8 @@ class Renew(Message, tag="renew", frozen=True):
     fault: str = ""
     """What latched the node dark, "" for nothing. A new fault has a new text (number them), so that it is told from an
     acknowledged one."""
+    cores: tuple[Core, ...] = ()
+    """Its real-time cores, without those that are not ready."""
 
 
 class Register(Message, tag="register", frozen=True):
@@ -172,6 +201,63 @@ class Register(Message, tag="register", frozen=True):
     """As in ``Renew``."""
     fault: str = ""
     """As in ``Renew``."""
+    cores: tuple[Core, ...] = ()
+    """As in ``Renew``."""
+
+
+class Entangle(Message, tag="entangle", frozen=True):
+    """Ask the coordinator for pairs; ``request`` has the fields of ``heralding.service.Request``.
+
+    ``ticket`` is the participant of a dry run in lockstep that ends when the request does, "" elsewhere.
+    """
+
+    request: dict[str, Any]
+    ticket: str = ""
+    nonce: int = 0
+    ttl_s: float = 2.0
+
+
+class Entangled(Message, tag="entangled", frozen=True):
+    """Ask what has come of a request: its pairs above number ``since``, and its end."""
+
+    request: str
+    since: int = 0
+
+
+class Unwanted(Message, tag="unwanted", frozen=True):
+    """Whoever asked for pairs takes the request back."""
+
+    request: str
+
+
+class Probe(Message, tag="probe", frozen=True):
+    """Measure the way of corrections, with messages that correct nothing; light stays off.
+
+    To the station with the name of a ``node``: send it so many, and answer when each left: the core's hardware time in
+    ps, 0 for one that could not be sent. To that node without a name: wait for them, at most ``seconds``, and answer
+    what came: (number, hardware time at which the core would have corrected, ps).
+
+    Attributes:
+        instrument: the core.
+        first: number of the first one; the others follow it.
+    """
+
+    instrument: str
+    first: int
+    count: int
+    node: str = ""
+    seconds: float = 0.0
+    nonce: int = 0
+    ttl_s: float = 2.0
+    ticket: str = ""
+
+
+class Measured(Message, tag="measured", frozen=True):
+    """Have the coordinator keep what was measured: JSON of ``testbed.attempts.latency.Measurement``, each."""
+
+    measurements: tuple[str, ...]
+    nonce: int = 0
+    ttl_s: float = 2.0
 
 
 class Nodes(Message, tag="nodes", frozen=True):
@@ -274,6 +360,11 @@ Request = (
     | Renew
     | Register
     | Nodes
+    | Entangle
+    | Entangled
+    | Unwanted
+    | Probe
+    | Measured
     | Own
     | Release
     | RunCommand

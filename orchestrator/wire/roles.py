@@ -8,14 +8,18 @@ from .messages import (
     Ack,
     Call,
     Do,
+    Entangle,
+    Entangled,
     EStop,
     Get,
     Hello,
     Keys,
     Log,
+    Measured,
     Message,
     Nodes,
     Own,
+    Probe,
     Register,
     Release,
     Renew,
@@ -24,6 +28,7 @@ from .messages import (
     Status,
     Stream,
     Subscribe,
+    Unwanted,
 )
 
 ROLES = ("observer", "node", "operator", "admin")
@@ -44,6 +49,11 @@ NEEDED: dict[type[Message], str] = {
     Do: "operator",
     Stream: "operator",
     Own: "operator",
+    Entangle: "operator",
+    Entangled: "observer",
+    Unwanted: "operator",
+    Probe: "operator",
+    Measured: "operator",
     Release: "operator",
     RunCommand: "operator",
     Ack: "operator",
@@ -58,13 +68,12 @@ _MAY = {needed: frozenset(ROLES[number:]) for number, needed in enumerate(ROLES)
 
 
 def needed_role(message: Message) -> str:
-    """Return the least role that may send ``message``; "admin" for what is not in the table."""
+    """Return the least role that may send ``message``; what is not in the table says itself."""
     if isinstance(message, Do) and message.verb in READING_VERBS:
         return "observer"
-    return NEEDED.get(type(message), "admin")
+    return NEEDED.get(type(message), message.least_role)
 
 
 def allowed(role: str, message: Message) -> bool:
     """Return whether a key of this role may send ``message``; a role that does not exist may nothing."""
-    kind = type(message)
-    return role in _MAY[NEEDED.get(kind, "admin") if kind is not Do else needed_role(message)]
+    return role in _MAY[needed_role(message)]

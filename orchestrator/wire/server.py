@@ -46,6 +46,7 @@ class Server:
         audit: the log; without one nothing is logged.
         emits: whether carrying out this request could raise emitted light; it is on disk before it is given out then.
         limits: how large a request may be.
+        of_nodes: how large one of a node may be; as ``limits`` if not given.
         per_s: requests per second one key may send in the long run.
         burst: requests one key may send at once.
         clock: seconds that only ever grow.
@@ -66,6 +67,7 @@ class Server:
         audit: Audit | None = None,
         emits: Callable[[Message], bool] = lambda message: False,
         limits: Limits = COMMANDS,
+        of_nodes: Limits | None = None,
         per_s: float = 1000.0,
         burst: float = 2000.0,
         clock: Callable[[], float] = elapsed_s,
@@ -73,14 +75,18 @@ class Server:
         self.name = name
         self.counters: Counter[str] = Counter()
         """For status: ``received``, ``refused Stale`` and so on, ``denied``, ``handshakes failed``, ``undelivered``."""
-        self.gate = Gate(enrolled, accepts=accepts, limits=limits, per_s=per_s, burst=burst, clock=clock)
+        rates: dict[str, float] = {"per_s": per_s, "burst": burst}
+        self.gate = Gate(enrolled, accepts=accepts, limits=limits, of_nodes=of_nodes, clock=clock, **rates)
         self._trail = Trail(audit, self.counters, emits, clock)
         self._zap = zap
         self._knocks: deque[Knock] = deque(maxlen=1000)
         zap.add(name, enrolled, self._knocks.append)
         self.socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, name)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, 2 * max(limits.header_bytes, limits.array_bytes))
+        largest = max(
+            max(each.header_bytes, each.array_bytes) for each in (limits, limits if of_nodes is None else of_nodes)
+        )
+        self.socket.setsockopt(zmq.MAXMSGSIZE, 2 * largest)
         self.socket.setsockopt(zmq.SNDHWM, 200)
         self._monitor = self.socket.get_monitor_socket(
             zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -175,6 +181,7 @@ class Server:
 
     def _admit(self, peer: bytes, frames: list[zmq.Frame]) -> Incoming | None:
         self.counters["received"] += 1
+        self._note_knocks()  # that a key connected is on record before what it asked for
         try:
             key = str(frames[-1].get("User-Id"))
         except zmq.ZMQError:  # the connection was not authenticated
@@ -219,6 +226,9 @@ class Server:
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             self._monitor.recv_multipart()
             self.counters["handshakes failed"] += 1
+        self._note_knocks()
+
+    def _note_knocks(self) -> None:
         while self._knocks:
             knock = self._knocks.popleft()
             self.counters["connected" if knock.accepted else "denied"] += 1

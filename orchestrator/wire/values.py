@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 DTYPES = frozenset(["|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16"])
 """Plain numbers, little-endian; dtypes that could hold Python objects are not among them."""
 
-KNOWN = frozenset(["Recording", "TagBlock", "ClockMap", "Identity"])
+KNOWN = frozenset(["Recording", "TagBlock", "ClockMap", "Identity", "Held"])
 """Names of the dataclasses that may travel; they are in drivers/interfaces."""
 
 ARRAY, DATACLASS = 1, 2
@@ -74,6 +74,8 @@ def pack(value: Any, arrays: list[Array], depth: int) -> Any:
         return msgspec.msgpack.Ext(ARRAY, msgspec.msgpack.encode(len(arrays) - 1))
     if isinstance(value, (np.bool_, np.integer)) or (isinstance(value, np.floating) and value.itemsize <= 8):
         return value.item()
+    if isinstance(value, msgspec.Struct):  # part of a message, by whose type it is checked when it arrives
+        return {name: pack(getattr(value, name), arrays, depth - 1) for name in value.__struct_fields__}
     if _is_known(kind):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         packed = pack(fields, arrays, depth - 1)
@@ -164,16 +166,21 @@ def inspect(values: Sequence[Any], depth: int) -> None:
         below: list[Any] = []
         for container in level:
             items = container
+            if isinstance(container, msgspec.Struct):
+                items = [getattr(container, name) for name in container.__struct_fields__]
             if type(container) is dict:
                 items = container.values()
                 if not set(map(type, container)) <= {str, int}:
                     raise WireError("a dict with keys other than text or whole numbers is not accepted")
             kinds = set(map(type, items))
-            strange = {kind.__name__ for kind in kinds - _ARRIVING if not _is_known(kind)}
+            parts = {
+                kind for kind in kinds - _ARRIVING if issubclass(kind, msgspec.Struct)
+            }  # as the message's type has
+            strange = {kind.__name__ for kind in kinds - _ARRIVING - parts if not _is_known(kind)}
             if strange:
                 raise WireError(f"values of type {strange.pop()} are not accepted")
-            if kinds & _CONTAINERS:
-                below.extend(item for item in items if type(item) in _CONTAINERS)
+            if kinds & _CONTAINERS or parts:
+                below.extend(item for item in items if type(item) in _CONTAINERS or type(item) in parts)
         if not below:
             return
         level = below

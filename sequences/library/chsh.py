@@ -9,6 +9,7 @@ from ...analysis.bell import correlation as correlation_of
 from ...testbed.prediction import predict
 from ...testbed.testbed import Link
 from ..acquisition import Acquisition
+from ..comparison import comparison
 from ..figures import Figure, Series
 from ..polarisation import measure
 from ..run import Run
@@ -145,13 +146,4 @@ def _comparison(run: Run, link: Link) -> None:
     if predicted is None:
         run.note("no prediction: the testbed file gives no model for a part of this link")
         return
-    rows: list[tuple[str, ...]] = [("quantity", "measured", "predicted from the file", "pull (sigma)")]
-    for name, value in predicted.results().items():
-        measured = run.results[name]
-        pull = (
-            "" if measured.value is None or not measured.error else f"{(measured.value - value) / measured.error:+.2f}"
-        )
-        rows.append((name, str(measured), f"{value:.6g} {measured.unit}".strip(), pull))
-    run.figure(
-        Figure("prediction", "Rates and visibilities against prediction", table=tuple(rows), caption=predicted.text())
-    )
+    run.figure(comparison(run, predicted.results(), "Rates and visibilities against prediction", predicted.text()))

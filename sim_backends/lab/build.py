@@ -7,6 +7,7 @@ from ...testbed.testbed import Testbed
 from ..bench.bench import Bench
 from ..twins import TWINS
 from .lab import Lab
+from .memory_links import join_memory_links
 
 
 def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "", *, at_rest: bool = False) -> Lab:
@@ -39,6 +40,7 @@ def build_lab(testbed: Testbed, seed: int, clock_endpoint: str = "", *, at_rest:
         if at_rest:
             twin.begin_at_rest(entry.rest)
     lab.bench = Bench(lab, testbed, seed)
+    lab.memories = join_memory_links(lab, testbed, seed)
     return lab
 
 

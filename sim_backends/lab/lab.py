@@ -54,6 +54,8 @@ class Lab:
         self.twins: dict[str, Twin] = {}
         self.bench: Any = None
         """The optical bench; ``bench.capture(ports, from_ps)`` gives clicks of tagger inputs and detectors."""
+        self.memories: Any = None
+        """The qubits in all memories; ``memories.state(qubits, now_ps)`` is the truth about them."""
         self._now_ps = 0
         self._wall_start = time.monotonic()
         self._queue: list[tuple[int, str, int, Event]] = []
@@ -266,7 +268,8 @@ class Lab:
         assert self._clock is not None
         peer, body = self._clock.recv_multipart()
         verb, request, number, *args = json.loads(body)
-        self._running_since = time.monotonic()
+        if number:  # else somebody only asks what time it is
+            self._running_since = time.monotonic()
 
         def answer(now_ps: int, value: Any = None) -> None:
             assert self._clock is not None

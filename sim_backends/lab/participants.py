@@ -45,8 +45,11 @@ class Participants:
         self._all[number] = participant
 
     def begin(self, number: str, answer: Callable[[int], None], now_ps: int) -> None:
-        """The call's thread is there; it is answered when the call before it has ended."""
-        participant = self._all[number]
+        """The call's thread is there; it is answered when the call before it has ended.
+
+        One that nobody knows any more was given up by who had registered it; it is carried out all the same.
+        """
+        participant = self._all.setdefault(number, Participant(number, number))
         participant.answer = answer
         if participant.state == RUNNING:
             self._wake(participant, now_ps)

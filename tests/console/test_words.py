@@ -28,6 +28,7 @@ def said(name, **body):
         ("expired", RUN, (WRONG, "run r-1 of anna fell silent and lost its instruments")),
         ("child_dark", {"text": "", "instruments": ["a.x"]}, (GOOD, "confirmed dark: a.x")),
         ("child_dark", {"text": "a.x: lit", "instruments": ["a.x"]}, (WRONG, "NOT CONFIRMED DARK: a.x: lit")),
+        ("batch", {"what": "batch stopped", "batch": 7, "reason": "x"}, (NOTE, "batch stopped: batch 7, reason x")),
         ("turned_away", {"denied": 2}, (NOTE, "refused: 2 connections with a key that is not enrolled")),
         ("novelty_seen", {"where": "here", "empty": ""}, (PLAIN, "novelty seen: where here")),
         ("fault", {"cause": "another version"}, (PLAIN, "fault: cause another version")),

@@ -28,6 +28,7 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.errors import BellringerError
 from bellringer.testbed.loader import load
 
+from .memory_site import MemorySite
 from .network import Net
 from .service_process import PATIENCE_S, Process
 
@@ -297,6 +298,17 @@ class Site:
             self._open.close()
         finally:
             self.laser.close()
+
+
+@pytest.fixture(scope="module")
+def memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
+    """Two memory nodes, a station and a coordinator, running, for the tests of a module, which leave them well."""
+    site = MemorySite(tmp_path_factory.mktemp("memories"), free_ports(6))
+    try:
+        site.start()
+        yield site
+    finally:
+        site.close()
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from bellringer.analysis import Tags
 from bellringer.drivers.interfaces import ClockMap, Recording
-from bellringer.orchestrator.agent.agent import Agent
 from bellringer.orchestrator.agent.recorder import TagRecorder
+from bellringer.orchestrator.agent.requests import Requests
 from bellringer.orchestrator.records import RunFolder
 from bellringer.orchestrator.wire.messages import Own, Reply, RunCommand
 from bellringer.testbed.errors import BellringerError
@@ -154,16 +154,14 @@ class Published:
 def test_row_36_a_recording_that_finds_no_room_is_refused_and_the_agent_goes_on(disk):
     published, told = Published(), []
     recorder = TagRecorder(disk.path / "tags", published)
-    agent = Agent.__new__(Agent)
-    agent._recorder = recorder
-    agent._server = SimpleNamespace(
+    server = SimpleNamespace(
         refuse=lambda incoming, error: told.append(error), reply=lambda incoming, value: told.append(value)
     )
+    requests = Requests("alice", server, None, {}, {}, None, None, None, recorder, None, lockstep=False)
     incoming = SimpleNamespace(message=SimpleNamespace(instrument="alice.tagger"))
-    answer = agent._answer_to(incoming)
 
     def answered(message):
-        answer(message)
+        requests._answered(incoming, message)
         assert select.select([recorder.wake], [], [], 10.0)[0], "the recorder did not say that it has written"
         recorder.turn()
         return told.pop()

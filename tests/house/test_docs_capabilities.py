@@ -8,12 +8,25 @@ import re
 from typing import Any
 
 import pytest
-from bellringer.drivers.interfaces import CAPABILITIES, ClockMap, Recording, TagBlock, capabilities
+from bellringer.drivers.interfaces import (
+    CAPABILITIES,
+    Applied,
+    BatchReport,
+    ClockMap,
+    Held,
+    HeraldRecord,
+    Outcome,
+    Recording,
+    TagBlock,
+    Traits,
+    attempts,
+    capabilities,
+)
 from bellringer.drivers.registry import driver_class, names
 
 UNITS = {"W": "W", "°C": "degC", "degrees": "deg", "s": "s", "1/s": "1/s", "ps": "ps", "K": "K"}
 """Units as the docs spell them, and as declarations do."""
-DATA = (ClockMap, Recording, TagBlock)
+DATA = (ClockMap, Recording, TagBlock, Traits, HeraldRecord, Applied, BatchReport, Held, Outcome)
 STATED = re.compile(r"(?:(?<=[\s(,])|^)(?:W|°C|degrees|s|1/s|ps|K|dimensionless)(?=[\s).,:;]|$)")
 
 
@@ -99,8 +112,8 @@ def test_drivers_declare_the_attributes_of_their_capability_in_its_unit(tables, 
 
 
 def classes() -> dict[str, ast.ClassDef]:
-    tree = ast.parse(inspect.getsource(capabilities))
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    bodies = [ast.parse(inspect.getsource(module)).body for module in (capabilities, attempts)]
+    return {node.name: node for body in bodies for node in body if isinstance(node, ast.ClassDef)}
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)

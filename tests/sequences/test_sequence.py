@@ -50,7 +50,7 @@ def test_every_library_sequence_is_found_and_documented(name):
     found = find_sequence(name)
     assert found.name == name
     assert found.doc
-    assert "integration_s" in found.parameters
+    assert {"integration_s", "deadline_s"} & found.parameters.keys(), "nothing says how long it may take"
 
 
 def test_an_unknown_sequence_names_the_nearest():

@@ -2,7 +2,15 @@
 
 import pytest
 from bellringer.sim_backends.twins import TWINS
-from bellringer.testbed.models import DetectorModel, LaserModel, OvenModel, RotatorModel, TaggerModel
+from bellringer.testbed.models import (
+    AttemptCoreModel,
+    DetectorModel,
+    LaserModel,
+    OvenModel,
+    PulseStreamerModel,
+    RotatorModel,
+    TaggerModel,
+)
 
 MODELS = {
     "cobolt_06": LaserModel(kind="laser", wavelength="785 nm"),
@@ -10,6 +18,8 @@ MODELS = {
     "elliptec_ell14": RotatorModel(kind="rotator"),
     "websq": DetectorModel(kind="snspd"),
     "id900": TaggerModel(kind="time_tagger"),
+    "attempt_core": AttemptCoreModel(kind="attempt_core"),
+    "pulse_streamer": PulseStreamerModel(kind="pulse_streamer"),
 }
 
 
@@ -21,7 +31,7 @@ def test_twins_are_found_by_their_driver_s_name():
 def test_a_twin_registers_itself_and_tells_how_to_reach_it(lab, driver):
     twin = TWINS[driver](lab, "node.part", MODELS[driver])
     assert lab.twins == {"node.part": twin}
-    assert twin.resource.partition("://")[0] in ("serial", "socket", "zmq")
+    assert twin.resource.partition("://")[0] in ("serial", "socket", "zmq", "http")
     assert all(isinstance(value, int | list) for value in twin.connection().values())
     assert twin.inspect()
     with pytest.raises(ValueError, match=r"node\.part has no fault 'flood'"):

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from bellringer.drivers.check import check
 from bellringer.testbed.loader import load
+from bellringer.testbed.memory_prediction import predict_memory_link
 from bellringer.testbed.units import parse
+from bellringer.testbed.wiring import Wiring
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
 
@@ -64,3 +66,14 @@ def test_every_end_of_a_link_sees_light_from_the_crystal() -> None:
     for end in loaded.testbed.links["alice-bob"].ends.values():
         for number in (end.transmitted, end.reflected):
             assert loaded.wiring.route_to(f"{end.tagger}.{number}")[0].startswith("charlie.source_crystal.")
+
+
+@pytest.mark.parametrize("name", ["memory_two_node", "memory_three_node"])
+def test_memory_testbeds_are_right_for_their_drivers_and_their_links_deliver(name: str) -> None:
+    """At least a pair in some seconds, and well above 1/2, or the file is no example of anything."""
+    found = load(EXAMPLE.parent / f"{name}.yaml")
+    check(found)
+    for link in found.testbed.memory_links:
+        predicted = predict_memory_link(found.testbed, Wiring(found.testbed), link)
+        assert predicted.rate_hz > 0.3
+        assert 0.8 < predicted.mean_fidelity < 0.95

@@ -75,7 +75,7 @@ FAULTS = {
         "",
         ("fibre:",),
         "'kind' is missing",
-        "attenuator, fibre, polarising_splitter, spdc_crystal",
+        "attenuator, fibre, heralding_station, polarising_splitter, spdc_crystal",
     ),
     "missing choice": ("        polarisation: kept\n", "", ("fibre:",), "'polarisation' is missing", "kept, rotated"),
     "missing version": ("bellringer: 1\n", "", ("name",), "'bellringer' is missing", "bellringer: 1"),
@@ -164,7 +164,7 @@ FAULTS = {
         "kind: spad\n",
         ("kind: spad",),
         "'spad' is no valid kind",
-        "laser, oven, rotator, snspd, time_tagger",
+        "attempt_core, laser, oven, pulse_streamer, rotator, snspd, spin_qubit, time_tagger",
     ),
     "unknown choice": (
         "polarisation: kept",

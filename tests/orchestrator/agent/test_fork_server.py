@@ -36,7 +36,7 @@ def started(server):
     ours, theirs = multiprocessing.Pipe()
     with theirs:
         process = server.start(theirs)
-    set_up(ours, ENTRIES, {}, "", None)
+    set_up(ours, ENTRIES, {}, "", None, "tcp://127.0.0.1:*")
     send(ours.fileno(), Ping(1))
     assert [pong.id for pong in receive(ours.fileno(), PONGS)] == [1]
     return ours, process

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import typing
+from typing import Any
 
 import hypothesis.strategies as st
 import msgspec
@@ -55,6 +56,8 @@ def test_every_kind_of_message_comes_back_equal():
             value = examples.get(name or str(field.type))
             if value is not None:
                 fields[field.name] = value
+            elif field.type == dict[str, Any]:
+                fields[field.name] = {"pairs": 3}
             elif field.required:
                 fields[field.name] = 0.25
         message = kind(**fields)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zmq
 from bellringer.orchestrator.wire import Audit, KeyRefused, NotAllowed, Server, encode, fingerprint, verify
+from bellringer.orchestrator.wire.codec import RESULTS
 from bellringer.orchestrator.wire.gate import Gate
 from bellringer.orchestrator.wire.messages import Call, EStop, Get, Hello, Keys, Refusal, Reply, Set, Status
 from bellringer.testbed.errors import BellringerError
@@ -186,6 +187,15 @@ def test_garbage_is_refused_counted_and_logged_and_the_service_lives(bench, tmp_
         assert refused["who"] == f"{fingerprint(bob.public)} bob"
         assert refused["result"].startswith("refused: a message")
     assert verify(tmp_path / "audit.jsonl").lines == 2  # connected, refused
+
+
+def test_only_nodes_may_send_more_where_results_come_in(bench):
+    service = bench.service(of_nodes=RESULTS)
+    for role, kind in (("operator", Refusal), ("admin", Refusal), ("node", Reply)):
+        raw = bench.raw(service, bench.key(role, role))
+        large = Get(1, "alice.pump", "x" * 70_000, raw.nonce())
+        assert isinstance(raw.ask(large), kind)
+    assert service.server.counters["refused WireError"] == 2
 
 
 def test_the_gate_refuses_a_message_without_frames(bench):

@@ -1,0 +1,142 @@
+"""What comes in at an agent's control port, one request at a time: answered here, or passed on to a driver process.
+
+Whatever arrives has passed the port's checks (keys, roles, freshness); whether it may be done now is the
+``Authority``'s word, and where it could raise light the interlocks'. Nothing here waits: a driver process's answer goes
+back when it comes.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+
+from ...drivers.interfaces import Recording
+from ...testbed.errors import BellringerError, nearest
+from ..heralding.messages import Show
+from ..wire.errors import from_refusal
+from ..wire.gate import Incoming
+from ..wire.messages import Do, Get, Message, Refusal, Reply, Stream
+from ..wire.nonces import elapsed_s
+from ..wire.server import Server
+from .authority import Authority
+from .children import Answer, Child
+from .guards import Guards
+from .interlocks import Interlocks
+from .readings import Readings
+from .recorder import TagRecorder
+from .streams import Streams
+
+
+class Requests:
+    """Answers what comes in at the control port.
+
+    Args:
+        node: name of the node.
+        server: the control port.
+        authority: says whether it may be done now.
+        answers: what the agent answers itself, by kind of message; a refusal is raised.
+        children: the driver process of each instrument, by its full name.
+        guards, interlocks: of the node's light.
+        streams, recorder, readings: what passes through here on its way back is theirs to see.
+        lockstep: in a dry run in lockstep only registered calls are carried out.
+        show: looks at a core for the coordinator, and answers when it has.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        server: Server,
+        authority: Authority,
+        answers: Mapping[type[Message], Callable[[Incoming], object]],
+        children: Mapping[str, Child],
+        guards: Guards,
+        interlocks: Interlocks,
+        streams: Streams,
+        recorder: TagRecorder,
+        readings: Readings,
+        lockstep: bool,
+        show: Callable[[Incoming, Answer], None] | None = None,
+    ) -> None:
+        self._node, self._server, self._authority, self._answers = node, server, authority, answers
+        self._children, self._guards, self._interlocks = children, guards, interlocks
+        self._streams, self._recorder, self._readings = streams, recorder, readings
+        self._lockstep, self._show = lockstep, show
+
+    def serve(self) -> None:
+        """See to one request; the loop's turn looks whether there are more."""
+        incoming = self._server.take()
+        if incoming is None:
+            return
+        try:
+            answer = self._answers.get(type(incoming.message))
+            if answer is not None:
+                self._server.reply(incoming, answer(incoming))
+            elif isinstance(incoming.message, Show) and self._show is not None:
+                self._show(incoming, functools.partial(self._answered, incoming))
+            else:
+                self._authority.check(incoming.message, incoming.key, elapsed_s())
+                self._forward(incoming)
+        except BellringerError as error:
+            self._server.refuse(incoming, error)
+
+    def _forward(self, incoming: Incoming) -> None:
+        """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""
+        message = incoming.message
+        child = self._children.get(message.instrument)
+        if child is None:
+            raise BellringerError(
+                f"node '{self._node}' has no instrument '{message.instrument}'",
+                hint=nearest(message.instrument, self._children),
+            )
+        answer = functools.partial(self._answered, incoming)
+        if isinstance(message, Get) and not self._lockstep:  # it changes nothing: the checks it needs are done
+            child.submit(message, answer)
+            return
+        if isinstance(message, Do) and message.verb == "check":
+            self._server.reply(incoming)  # that it got here is the answer
+            return
+        if isinstance(message, Do) and message.verb == "safe_state":
+            why = f"asked for by {incoming.name}"
+            child.dark(why, message.instrument, ticket=message.ticket, answer=answer)
+            return
+        if isinstance(message, Stream):
+            self._streams.serve(message, child, answer)
+            return
+        described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
+        if self._lockstep and not message.ticket and not described:
+            raise BellringerError(
+                "this dry run is in lockstep: its lab time would have to wait for you",
+                where=message.instrument,
+                hint="bellringer up FILE --dry-run is in step with the wall clock, and may be used by hand",
+            )
+        if self._guards.may_light(message):
+            refuse = functools.partial(self._server.refuse, incoming)
+            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
+            self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
+        else:
+            child.submit(message, answer)
+
+    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
+        """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
+        try:
+            self._authority.check(incoming.message, incoming.key, elapsed_s())
+        except BellringerError as error:
+            self._server.refuse(incoming, error)
+        else:
+            child.submit(incoming.message, functools.partial(self._answered, incoming))
+
+    def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
+        """Pass the answer of an instrument on; one with a recording as soon as that is kept."""
+        if isinstance(message, Refusal):
+            self._server.refuse(incoming, from_refusal(message))
+        elif isinstance(message.value, Recording):
+            kept = functools.partial(self._kept, incoming, message.value)
+            self._recorder.keep(incoming.message.instrument, message.value, kept)
+        else:
+            self._server.reply(incoming, message.value)
+            if isinstance(incoming.message, (Get, Do)):
+                self._readings.passed(incoming.message, message.value)
+
+    def _kept(self, incoming: Incoming, recording: Recording, error: BellringerError | None) -> None:
+        if error is not None:  # a full disk: what is not kept was not recorded
+            self._server.refuse(incoming, error)
+        else:
+            self._server.reply(incoming, recording)

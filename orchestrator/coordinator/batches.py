@@ -1,0 +1,339 @@
+"""The coordinator's part in batches of attempts: the book, its store, the service that orders them, and the way there.
+
+What the book wants said goes out at once over one connection per party and is never waited for; the parties' messages
+come in through the control port. Hardware time is what the parties said last, good to the network's delay: it decides
+when to order and when to look, never what counts.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...testbed.attempts import from_json
+from ...testbed.errors import BellringerError
+from ...testbed.testbed import Testbed
+from ..heralding.book import Book
+from ..heralding.delivery import Pair
+from ..heralding.entries import result_of
+from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
+from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
+from ..heralding.service import EntanglementService, Herald, Rejected
+from ..heralding.service.actions import AbortBatch, StartBatch, Tell
+from ..heralding.service.conditions import clock_unlocked
+from ..heralding.store import Store
+from ..heralding.terms import PS_PER_S, Now, Send
+from ..wire.client import Answered, Client
+from ..wire.errors import LinkError, NotAllowed, WireError
+from ..wire.history import utc_now
+from ..wire.keys import KeyPair
+from ..wire.messages import Entangle, Entangled, Measured, Message, Refusal, Register, Renew, Unwanted
+from .lab_time import LabTime
+from .links import clock_of, lab_of
+from .nodes import Node, Nodes
+from .rehearsal import Next, Rehearsal
+from .terms import Caller, Ending
+from .timing import Timing
+from .told import Told, plain
+
+FROM_PARTIES = (Armed, NotArmed, Aborted, Confirm, Result)
+FROM_CLIENTS = (Entangle, Entangled, Unwanted, Measured)
+LATENCY_FILE = "latency.json"
+"""In the coordinator's folder: how long corrections take."""
+SAY_S = 0.1
+"""How long a party that has just fallen silent may hold the loop up."""
+TICK_S = 0.05
+"""How often the service looks for what it can begin."""
+LAB_TURN_S = 0.002
+"""How often it looks whether something is to be done for a request in lockstep, while lab time waits for it."""
+LEAST_LEAD_PS, MOST_LEAD_PS = 60 * 10**9, 10**12
+"""How long before its start a batch is prepared at least: cores are loaded, and answers have to be on disk first. Twice
+as long after one that was not armed in time, a little shorter after each that was recorded."""
+
+
+class Batches:
+    """All batches of one coordinator.
+
+    Args:
+        testbed: its memory links are what can be asked for.
+        epoch: the coordinator's.
+        boot: random per process start.
+        folder: of the store.
+        keys: the coordinator's pair.
+        nodes: who is where.
+        latency: file of how long corrections take; None for the one in ``folder``.
+        lab_time: in a dry run in lockstep; then it is hardware time, and the service's clock too.
+    """
+
+    def __init__(
+        self,
+        testbed: Testbed,
+        epoch: int,
+        boot: str,
+        folder: Path,
+        keys: KeyPair,
+        nodes: Nodes,
+        now_s: float,
+        latency: Path | None = None,
+        lab_time: LabTime | None = None,
+    ) -> None:
+        self.accepts: tuple[type[Message], ...] = (*FROM_PARTIES, *FROM_CLIENTS)
+        """Messages for ``answer``."""
+        self._testbed, self._keys, self._nodes = testbed, keys, nodes
+        self._store = Store(folder / "batches.sqlite", epoch)
+        self._book = Book(epoch, boot, self._store, from_json)
+        self._timing = Timing(latency or folder / LATENCY_FILE, testbed.name, utc_now)
+        self.lab_time = lab_time
+        self._rehearsal = None if lab_time is None else Rehearsal(lab_time)
+        lab = lab_of(testbed, self._service_s(now_s))
+        self._parties = frozenset(party for link in lab.links.values() for party in link.parties)
+        if lab_time is None:  # in lockstep messages take no lab time: it says nothing of latencies
+            lab.check_timing = self._timing.check
+        self._service = EntanglementService(lab)
+        self._told = Told(self._store)
+        self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
+        self._orders: dict[int, tuple[int, str, int]] = {}
+        """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
+        self._newest: dict[str, int] = {}
+        """Party -> the newest order it was told of, whose room its next word counts."""
+        self._waiting: list[StartBatch] = []
+        """Ordered while a batch before them is still open."""
+        self._offset_ps = 0
+        self._tick_s = 0.0
+        self._lead_ps = LEAST_LEAD_PS
+        self._undelivered = 0
+        self._do(self._book.start(self._now(now_s)), now_s)
+
+    def close(self) -> None:
+        """Let go of the store and the connections."""
+        for _, client in self._clients.values():
+            client.close()
+        self._store.close()
+        if self.lab_time is not None:
+            self.lab_time.close()
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def answer(self, caller: Caller, message: Message, now_s: float) -> Any:
+        """Take a party's or a client's message and return the value to reply with.
+
+        Raises:
+            Ending: this coordinator's time is over.
+            BellringerError: refused.
+        """
+        if isinstance(message, FROM_PARTIES):
+            party = next((node.name for node in self._nodes.table.values() if node.key == caller.key), "")
+            if not party:
+                raise NotAllowed(f"'{caller.name}' is no party of batches", hint="only registered nodes are")
+            if self._rehearsal is not None:
+                self._rehearsal.answered(party, message)
+            self._do(self._book.on_message(party, message, self._now(now_s)), now_s)
+            return None
+        if isinstance(message, Entangle):
+            before = self._told.answered_before(message.request, caller.key)
+            return self._entangle(caller, message, now_s) if before is None else before
+        if isinstance(message, Measured):
+            self._timing.take(message.measurements)
+            return None
+        if isinstance(message, Entangled):
+            return self._told.since(message.request, message.since)
+        assert isinstance(message, Unwanted)
+        before = self._told.ended_before(message.request, caller.key)
+        if before is not None:
+            return before
+        ended = self._service.cancel(message.request, caller.key, self._service_s(now_s))
+        self._turn_service(now_s)
+        return plain(ended)
+
+    def _entangle(self, caller: Caller, message: Entangle, now_s: float) -> Any:
+        rehearsal, lab_time = self._rehearsal, self.lab_time
+        if lab_time is not None and (lab_time.serving or not message.ticket):
+            raise BellringerError(
+                "this dry run is in lockstep: it serves one request at a time, and that of its run",
+                hint="bellringer up FILE --dry-run is in step with the wall clock, and takes requests of anybody",
+            )
+        reply = self._service.submit(message.request, caller.key, self._service_s(now_s))
+        if isinstance(reply, Rejected):
+            return plain(reply)
+        self._told.begin(message.request, caller.key, reply)
+        if rehearsal is None:
+            self._turn_service(now_s)
+        else:
+            link = self._testbed.memory_links[reply.link]
+            rehearsal.serve(reply.request, message.ticket, (*link.memories, link.station), now_s)
+            self._told.keep()
+        return plain(reply)
+
+    def heard(self, message: Register | Renew, now_s: float) -> None:
+        """A node was heard: whether its process is a new one, what its core's clock shows, and how much room it has."""
+        cores = message.cores if self.lab_time is None else ()
+        for core in cores:
+            self._offset_ps = core.hw_ps - round(now_s * PS_PER_S)
+            self._room(core.instrument, core.batches, core.slots)
+        if cores and message.node in self._parties:
+            why = clock_unlocked(all(core.locked for core in cores))
+            self._service.condition(clock_of(message.node), why, sum(core.unlocks for core in cores), now_s)
+            if why:
+                self._turn_service(now_s)
+        self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
+
+    def turn(self, now_s: float) -> None:
+        """Do what is due; call it in every turn of the loop."""
+        for name in list(self._clients):
+            client = self._clients[name][1]
+            while (answered := client.receive()) is not None:
+                self._answered(name, answered)
+        self._do(self._book.tick(self._now(now_s)), now_s)
+        if self._rehearsal is not None and self.lab_time is not None:
+            self.lab_time.heard()
+            self._rehearse(self._rehearsal, now_s)
+        elif now_s >= self._tick_s:
+            self._turn_service(now_s)
+
+    def _answered(self, node: str, answered: Answered) -> None:
+        """Take an answer: that a message was heard is nothing new, only how much room a core has."""
+        core = "" if self._rehearsal is None else self._rehearsal.shown(node, answered.id)
+        if core:
+            slots = 0 if isinstance(answered.message, Refusal) else int(answered.value())
+            self._room(core, 1, slots)
+
+    def _room(self, core: str, batches: int, slots: int) -> None:
+        node = core.partition(".")[0]
+        self._service.room(node, batches, 0, self._newest.get(node, 0))
+        self._service.room(core, batches, slots, self._newest.get(node, 0))
+
+    def _rehearse(self, rehearsal: Rehearsal, now_s: float) -> None:
+        under_way, ended = bool(self._book.states()), self._told.ended(rehearsal.request)
+        due = rehearsal.next(now_s, under_way, self._book.draining, ended)
+        if due is Next.LOOK:
+            rehearsal.look()
+        elif due is Next.ORDER:
+            self._turn_service(now_s)
+        for message in rehearsal.unasked():
+            node = self._nodes.table[message.instrument.partition(".")[0]]
+            with contextlib.suppress(LinkError):  # it is being connected; asked again in the next turn
+                rehearsal.asked(node.name, self._client(node).send(message), message)
+
+    def wait_s(self, most_s: float, now_s: float) -> float:
+        """Return how long the loop may wait if nothing happens."""
+        due_s = self._book.due_s(self._now(now_s))
+        if self.lab_time is not None:
+            return max(0.0, min(LAB_TURN_S if self.lab_time.serving else most_s, due_s - now_s))
+        return max(0.0, min(most_s, due_s - now_s, self._tick_s - now_s))
+
+    def described(self, now_s: float) -> dict[str, Any]:
+        """Return how it is, for people."""
+        return {
+            "batches": {str(number): str(state) for number, state in self._book.states().items()},
+            "stopped": dict(self._book.stopped),
+            "messages": dict(self._book.traffic.counters),
+            "undelivered": self._undelivered,
+            "memory_links": {
+                name: {"station": link.station, "memories": list(link.memories)}
+                for name, link in self._testbed.memory_links.items()
+            },
+            "latency": None if self._timing.measured is None else self._timing.measured.model_dump(mode="json"),
+            "service": self._service.status(self._service_s(now_s)),
+        }
+
+    # --- what follows ---------------------------------------------------------------------------------------------
+
+    def _turn_service(self, now_s: float) -> None:
+        self._tick_s = now_s + TICK_S
+        for action in self._service.tick(self._service_s(now_s), self._now(now_s).hw_ps):
+            match action:
+                case StartBatch():
+                    self._waiting.append(action)
+                case AbortBatch(order, reason):
+                    if order in {each.order for each in self._waiting}:
+                        self._waiting = [each for each in self._waiting if each.order != order]
+                        self._service.batch_ended(order, 0, self._service_s(now_s))
+                    for batch in [batch for batch, known in self._orders.items() if known[0] == order]:
+                        self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
+                case Tell(_, event):
+                    self._told.tell(event)
+        self._told.keep()
+        for waiting in list(self._waiting):
+            if not self._book.busy() & set(waiting.parties):
+                self._waiting.remove(waiting)
+                self._start(waiting, now_s)
+
+    def _start(self, action: StartBatch, now_s: float) -> None:
+        calibrations = {party: self._testbed.fingerprint(party) for party in action.parties}
+        now = self._now(now_s)
+        start_ps = max(action.start_ps, now.hw_ps + self._lead_ps)
+        try:
+            batch, effects = self._book.allocate(action.request, action.program, start_ps, calibrations, now)
+        except Ending:
+            raise
+        except BellringerError:
+            self._service.batch_ended(action.order, 0, self._service_s(now_s))
+            return
+        self._orders[batch] = (action.order, action.request, action.program.period_ps)
+        self._newest |= dict.fromkeys(action.parties, action.order)
+        self._do(effects, now_s)
+
+    def _do(self, effects: Iterable[BookEffect], now_s: float) -> None:
+        for effect in effects:
+            match effect:
+                case Send(to, message):
+                    self._say(to, message)
+                case Delivered(pairs) if self._rehearsal is not None:
+                    self._rehearsal.hold(pairs)
+                case Delivered(pairs):
+                    self._delivered(pairs, now_s)
+                case Concluded():
+                    if self._rehearsal is not None:
+                        self._delivered(self._rehearsal.held(effect.batch), now_s)
+                    self._concluded(effect, now_s)
+
+    def _delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
+        for pair in pairs:
+            order, request, _ = self._orders.get(pair.batch, (0, "", 0))
+            if order:  # else of a batch from before a restart: in the store, and nobody waits for it
+                self._told.confirmed(request, order, pair)
+                herald = Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps)
+                self._service.pair(herald, self._service_s(now_s))
+
+    def _concluded(self, effect: Concluded, now_s: float) -> None:
+        order, request, period_ps = self._orders.pop(effect.batch, (0, "", 0))
+        row = self._store.batch(effect.batch)
+        if effect.state == BatchState.RECORDED:
+            self._lead_ps = max(LEAST_LEAD_PS, self._lead_ps * 9 // 10)
+        elif row is not None and not row.committed:
+            self._lead_ps = min(MOST_LEAD_PS, self._lead_ps * 2)
+        if order:
+            results = self._store.results(effect.run, effect.batch).values()
+            attempts = max((result_of(body).attempts for body in results), default=0)
+            self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
+            self._service.batch_ended(order, attempts, self._service_s(now_s))
+
+    def _say(self, party: str, message: Message) -> None:
+        node = self._nodes.table.get(party)
+        if node is None:
+            self._undelivered += 1
+            return
+        try:
+            self._client(node).send(message if self._rehearsal is None else self._rehearsal.ticketed(party, message))
+        except (LinkError, WireError):  # not now, or too large for ever: then its batch ends without it
+            self._undelivered += 1  # what matters is said again
+
+    def _client(self, node: Node) -> Client:
+        where = (node.control, node.key)
+        known = self._clients.get(node.name)
+        if known is not None and known[0] == where:
+            return known[1]
+        if known is not None:
+            known[1].close()
+        client = Client(*where, self._keys, name="coordinator", timeout_s=SAY_S)
+        self._clients[node.name] = (where, client)
+        return client
+
+    def _service_s(self, now_s: float) -> float:
+        """Return the time of the service's clock."""
+        return now_s if self.lab_time is None else self.lab_time.now_ps() / PS_PER_S
+
+    def _now(self, now_s: float) -> Now:
+        if self.lab_time is not None:
+            return Now(now_s, self.lab_time.now_ps())
+        return Now(now_s, round(now_s * PS_PER_S) + self._offset_ps)

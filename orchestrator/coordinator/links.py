@@ -1,0 +1,75 @@
+"""The entanglement service's lab, from a testbed file: links with their programs, and what each should give."""
+
+from collections.abc import Sequence
+
+from ...testbed.attempts import AttemptProgram, program
+from ...testbed.attempts.terms import Terms
+from ...testbed.memory_prediction import predict_memory_link
+from ...testbed.memory_programs import attempt_program
+from ...testbed.testbed import Testbed
+from ...testbed.wiring import Wiring
+from ..heralding.service import Forecast, Lab, Link
+from ..heralding.service.links import LONGEST_BATCH_S
+from ..heralding.service.suspenders import Condition
+
+KEPT_S = 1.0
+"""Longest memory cut-off that may be asked for, s; a request has its own."""
+RATE_ERROR, FIDELITY_ERROR = 0.1, 0.01
+"""How far a prediction from the testbed file may be wrong (one sigma): its numbers are nominal ones."""
+MOST_ATTEMPTS = 10**9
+BASES = ("XXXYYYZZZ", "XYZXYZXYZ")
+"""In which bases the two nodes measure, attempt by attempt: all nine pairs in turn, enough for a tomography."""
+
+
+def lab_of(testbed: Testbed, now_s: float) -> Lab:
+    """Return the lab of a testbed's memory links, with what is predicted of them.
+
+    Raises:
+        BellringerError: a link's wiring leads nowhere, or its program breaks a rule.
+    """
+    wiring = Wiring(testbed)
+    links, forecasts = [], {}
+    for name, link in testbed.memory_links.items():
+        measured = Terms(most_attempts=MOST_ATTEMPTS, most_s=LONGEST_BATCH_S, keep="measure", target=None)
+        kept = Terms(most_attempts=MOST_ATTEMPTS, most_s=LONGEST_BATCH_S, target=link.target, max_age_s=KEPT_S)
+        programs = (
+            _read_out(attempt_program(testbed, wiring, name, measured)),
+            attempt_program(testbed, wiring, name, kept),
+        )
+        first, second = (memory.partition(".")[0] for memory in link.memories)
+        links.append(
+            Link(name, (first, second), programs, forecast_max_age_s=float("inf"), memories=tuple(link.memories))
+        )
+        expected = predict_memory_link(testbed, wiring, name)
+        for kind in ("measure", "keep"):
+            forecasts[name, kind] = Forecast(
+                dict(expected.probability), RATE_ERROR, expected.mean_fidelity, FIDELITY_ERROR, now_s
+            )
+    lab = Lab(links, conditions=_clocks(links))
+    lab.forecasts.update(forecasts)
+    return lab
+
+
+def clock_of(party: str) -> str:
+    """Return the name of the condition that a party's clock is locked."""
+    return f"clock of {party}"
+
+
+def _clocks(links: Sequence[Link]) -> list[Condition]:
+    """Return a condition for each party's clock; a silent party arms nothing, so silence tells nothing more."""
+    parties = sorted({party for link in links for party in link.parties})
+    return [
+        Condition(
+            clock_of(party),
+            tuple(link.name for link in links if party in link.parties),
+            silent_s=float("inf"),
+            trusted=True,
+        )
+        for party in parties
+    ]
+
+
+def _read_out(base: AttemptProgram) -> AttemptProgram:
+    """Return a ``measure`` program whose nodes measure in all bases in turn."""
+    readout = tuple({"node": node, "bases": tuple(bases)} for node, bases in zip(base.nodes, BASES))
+    return program(**{**base.model_dump(), "readout": readout})

@@ -1,0 +1,331 @@
+"""What the driver process of a core does in a batch: heralds out and corrections in, before anything else happens.
+
+The process that owns the core's socket decides here, with the pure machines ``Arbiter`` (station) and ``Edge`` (node):
+a herald is on its way to the nodes before its record goes to the agent, and a correction is written to the core before
+anybody hears of it. The agent, which keeps the journal, is told afterwards.
+"""
+
+import functools
+import random
+import threading
+from typing import Protocol
+
+import msgspec
+
+from ...drivers.interfaces import AttemptController, BatchReport, QuantumMemory, Refused
+from ...testbed.attempts import AttemptProgram, from_json
+from ...testbed.clock import Clock, Ticket
+from ...testbed.errors import Aborted
+from ...testbed.lockstep import LockstepClock
+from ..wire.keys import KeyPair
+from ..wire.nonces import elapsed_s
+from ..wire.zap import Zap
+from .core_time import CoreTime
+from .edge import NO_DEADLINE, Apply, Edge
+from .entries import Corrected, Opened, Record
+from .feedforward import FeedforwardIn, FeedforwardOut, Peer
+from .messages import Feedforward
+from .station import Arbiter
+from .terms import Send
+
+READ_S = 0.002
+"""How long one look for records waits; how late an order to begin or to end is seen."""
+LAB_READ_S = 0.02
+"""The same where lab time is a simulated lab's in lockstep, and every wait is a word to it."""
+LOOK_S = 0.2
+"""How often the core's clock is looked at."""
+REPORT_S = 0.01
+"""How often a core is asked whether its batch is over."""
+CONNECT_S = 0.5
+"""How long the ways to the nodes may take to open, before a batch is armed."""
+GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
+"""How long after a batch and the last deadline a node waits for what is on its way; so much of a deadline counts."""
+OWED_PS = 400 * 10**9
+"""The same if the core has heard of heralds that the station has not told of yet: they are on their way, and a busy
+machine may take its time."""
+
+
+LEFT_PS = 10**12
+"""How long after its memory cut-off a kept qubit is left to its owner, who may be about to use it; then it is reset."""
+REMEMBERED = 100
+"""Batches whose cut-off is remembered; by then those before them have none left."""
+NO_BATCH = 0
+"""The batch of messages that only measure the way; no batch has this number, so a core corrects nothing."""
+PROBE_GAP_S = 0.5e-3
+"""Longest pause between two of them; its length is drawn, so that nothing falls in step with what is done regularly."""
+PROBE_S = 0.5
+"""A probe that was not taken for so long is given up, and the next one sent."""
+
+
+class TimedCore(AttemptController, QuantumMemory, Protocol):
+    """A core whose clock can be read."""
+
+    def read_clock(self) -> tuple[int, bool]:
+        """Return its hardware time, ps, and whether its clock is locked."""
+
+
+class Told(Protocol):
+    """Whoever wants to know what happens."""
+
+    def armed(self) -> None: ...
+    def records(self, records: list[Record]) -> None: ...
+    def seen(self, lane: "Lane") -> None: ...
+
+
+class Lane:
+    """One core's end of its link; ``run`` belongs to the thread that carries out calls, ``begin`` and ``end`` to any.
+
+    Args:
+        node: name of the node.
+        core: the core's driver.
+        clock: the driver's.
+        bind_to: where corrections come in.
+    """
+
+    def __init__(self, node: str, core: TimedCore, clock: Clock, bind_to: str) -> None:
+        self.node, self._core, self._clock = node, core, clock
+        self.keys = KeyPair.ephemeral(node)
+        self.time, self.locked = CoreTime(), False
+        self.free_slots = 0
+        """Of its memory, when it was last looked at."""
+        self._lab_clock = clock if isinstance(clock, LockstepClock) else None
+        self._begun, self._ended = (0, ""), (0, "")
+        self._news = threading.Event()
+        """Of one of the two above."""
+        self._arbiter, self._edge = Arbiter(self.keys.public), Edge(node)
+        self._lock = threading.Lock()
+        """Of the edge, which hears of heralds in one thread and of the core's answers in another."""
+        self._fresh: list[Record] = []
+        self._oldest_ps: dict[int, int] = {}
+        """Batch -> at what age its qubits are given up, ps."""
+        self._taken: set[int] = set()
+        """Attempts of the batch under way whose pair is held."""
+        self._elapsed_s = elapsed_s if self._lab_clock is None else self._lab_clock.monotonic_s
+        self._read_s = READ_S if self._lab_clock is None else LAB_READ_S
+        self._out = FeedforwardOut(self.keys, ())
+        self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
+        self.endpoint = self._in.endpoint
+
+    def look(self) -> None:
+        """Look at the core's clock and memory."""
+        asked_s = self._elapsed_s()
+        hw_ps, self.locked = self._core.read_clock()
+        self.time.looked(asked_s, hw_ps, self._elapsed_s())
+        slots = self._core.slot_count()
+        self.free_slots = slots - self._young() if slots else 0
+
+    def _young(self) -> int:
+        """Give up qubits that nobody may count on any more, and return how many are left."""
+        left = 0
+        for held in self._core.held():
+            if held.age_ps > self._oldest_ps.get(held.batch, NO_DEADLINE):
+                self._core.reset(held.slot)
+            else:
+                left += 1
+        return left
+
+    def meet(self, others: tuple[Peer, ...]) -> None:
+        """Take in who the other parties are: any may be a batch's station or node, as its program says."""
+        for peer in others:
+            self._in.admit(peer.node, peer.public_key)
+        if self._out.peers != frozenset(others):
+            self._out.close()
+            self._out = FeedforwardOut(self.keys, others)
+        self._out.retry()
+
+    # --- any thread -------------------------------------------------------------------------------------------
+
+    def begin(self, batch: int, ticket: str = "") -> None:
+        """Let the armed batch begin at its start time; in lockstep it goes on under ``ticket``."""
+        self._begun = batch, ticket
+        self._news.set()
+
+    def end(self, batch: int, reason: str) -> None:
+        """End a batch now."""
+        self._ended = batch, reason
+        self._news.set()
+
+    def _heralded(self, station: str, message: Feedforward) -> None:
+        """The station tells of a herald, or measures the way.
+
+        Lab time, if there is one, stands still until the core has its correction.
+        """
+        if message.batch == NO_BATCH:
+            self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
+            return
+        if self._lab_clock is None:
+            self._decide(station, message)
+            return
+        with self._lab_clock.running(self._lab_clock.adopt(message.ticket, f"herald for {self.node}", self.node)):
+            self._decide(station, message)
+
+    def _decide(self, station: str, message: Feedforward) -> None:
+        with self._lock:
+            decision = self._edge.take(station, message, self.time.now_ps(self._elapsed_s()))
+            if isinstance(decision, Apply):
+                self._core.apply(*decision)
+            elif isinstance(decision, Corrected):
+                self._fresh.append(decision)
+
+    # --- the thread that carries out calls --------------------------------------------------------------------
+
+    def send_probes(self, node: str, first: int, count: int) -> list[int]:
+        """Send messages like those of heralds, one after the other, and return by the core's clock when each began.
+
+        The core is asked for its time right before, as it tells of a click: so all of a herald's way is in it. 0 is
+        one that could not be sent.
+
+        Raises:
+            BellringerError: no way to the node, or the core does not answer.
+        """
+        self._out.wait_connected((node,), CONNECT_S)
+        self._out.forget_answers()
+        began = []
+        for number in range(first, first + count):
+            self._clock.sleep(random.uniform(0.0, PROBE_GAP_S))
+            hw_ps, _ = self._core.read_clock()
+            herald = Feedforward(0, 0, "measure", NO_BATCH, self.keys.public, number, number, 0, "phi+", hw_ps)
+            self._out.send((Send(node, herald),))
+            began.append(hw_ps if self._out.wait_handed_over(node, PROBE_S) else 0)
+        return began
+
+    def hear_probes(self, first: int, count: int, seconds: float) -> list[tuple[int, int]]:
+        """Wait for messages that ``send_probes`` sends; return their numbers, and when the core had each, ps."""
+        found: list[tuple[int, int]] = []
+        end_s = elapsed_s() + seconds
+        while len(found) < count and elapsed_s() < end_s:
+            for word in self._core.read_applied(READ_S):
+                if word.batch == NO_BATCH and first <= word.hseq < first + count:
+                    found.append((word.hseq, word.t_ps))
+        return found
+
+    def run(self, grant: Opened, text: bytes, lanes: tuple[Peer, ...], told: Told) -> BatchReport:
+        """Run one batch and return what the core did.
+
+        Raises:
+            Aborted: everything here is being made dark.
+            BellringerError: the core, or the way to a node, did not even let it be armed.
+        """
+        program = from_json(text)
+        at_station = program.station == self.node
+        self.meet(lanes)
+        if at_station:
+            self._out.wait_connected(program.nodes, CONNECT_S)
+        self._core.load(program)
+        self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
+        try:
+            if program.max_age_ps:
+                self._oldest_ps[grant.batch] = program.max_age_ps + LEFT_PS
+                for oldest in list(self._oldest_ps)[:-REMEMBERED]:
+                    del self._oldest_ps[oldest]
+            with self._lock:
+                self._arbiter.begin(grant, program)
+                self._edge.begin(grant, program)
+            told.armed()
+            return self._attend(grant, program, at_station, told)
+        except Aborted:
+            if self._lab_clock is not None:  # the order to go dark holds lab time, and makes the core dark itself
+                raise
+            return self._stopped(grant.batch, self._ended[1] or "made dark")
+        finally:
+            self._taken.clear()
+            with self._lock:
+                self._arbiter.end()
+                self._edge.end()
+                self._fresh.clear()
+
+    def _attend(self, grant: Opened, program: AttemptProgram, at_station: bool, told: Told) -> BatchReport:
+        batch, begun, made = grant.batch, False, 0
+        if self._lab_clock is not None:
+            self._lab_clock.go_on_as(functools.partial(self._word, self._lab_clock, batch))
+        asked_s = looked_s = self._elapsed_s()
+        report: BatchReport | None = None
+        over_ps = 0
+        grace_ps = min(max((each.deadline_ps for each in program.feedforward), default=0), MOST_GRACE_PS) + GRACE_PS
+        while True:
+            if self._ended[0] == batch:
+                return self._stopped(batch, self._ended[1])
+            if self._begun[0] == batch and not begun:
+                self._core.commit(batch)
+                begun = True
+            records = self._clicks() if at_station else self._corrections()
+            if records:
+                made += len(records)
+                self._taken |= {each.k for each in records if not each.reason}
+                told.records(records)
+            now_s = self._elapsed_s()
+            if now_s - looked_s >= LOOK_S:
+                looked_s = now_s
+                self.look()
+                told.seen(self)
+            now_ps = self.time.now_ps(now_s)
+            if report is not None:
+                if at_station or now_ps >= over_ps or made >= report.heralds > 0:
+                    self._tidy(batch)
+                    return report
+            elif begun and now_ps >= grant.start_ps and now_s - asked_s >= REPORT_S:
+                asked_s = now_s
+                report = self._report(batch)
+                over_ps = now_ps + (OWED_PS if report is not None and report.heralds > made else grace_ps)
+
+    def _word(self, clock: LockstepClock, batch: int, wait_s: float) -> Ticket | None:
+        """Return under which ticket of the simulated lab the armed batch goes on, or ends; None if it is not said."""
+        self._news.wait(wait_s)
+        self._news.clear()
+        if self._ended[0] == batch:
+            return clock.register(f"end of batch {batch}", host=self.node)
+        return clock.adopt(self._begun[1], f"batch {batch}", self.node) if self._begun[0] == batch else None
+
+    def _clicks(self) -> list[Record]:
+        """Decide about the clicks that came; heralds leave for the nodes before anything else."""
+        kept: list[Record] = []
+        take, send = self._arbiter.take, self._out.send
+        for clicks in self._core.read_heralds(self._read_s):
+            verdict = take(clicks)
+            if self._lab_clock is None:
+                send(verdict.sends)
+            else:
+                self._send_in_lab_time(verdict.sends, self._lab_clock)
+            if verdict.kept is not None:
+                kept.append(verdict.kept)
+        self._out.forget_answers()
+        return kept
+
+    def _send_in_lab_time(self, sends: tuple[Send, ...], clock: LockstepClock) -> None:
+        """Register each herald as a call of its own before it leaves, so that lab time waits for its arrival."""
+        for each in sends:
+            ticket = clock.register(f"herald for {each.to}", host=each.to)
+            message = msgspec.structs.replace(each.message, ticket=getattr(ticket, "number", ""))
+            if self._out.send((Send(each.to, message),)):
+                clock.forget(ticket)
+
+    def _corrections(self) -> list[Record]:
+        """Take in what the core says about corrections and outcomes."""
+        words = self._core.read_applied(self._read_s)
+        outcomes = self._core.read_outcomes(0.0)
+        with self._lock:
+            found = [*map(self._edge.applied, words), *map(self._edge.measured, outcomes)]
+            records, self._fresh = self._fresh, []
+        return [*records, *(each for each in found if isinstance(each, Corrected))]
+
+    def _report(self, batch: int) -> BatchReport | None:
+        """Return what the core did, None as long as it does it."""
+        try:
+            return self._core.report(batch)
+        except Refused as refusal:
+            if refusal.code != "busy":
+                raise
+            return None
+
+    def _stopped(self, batch: int, reason: str) -> BatchReport:
+        with self._clock.shielded():
+            self._core.abort(batch, reason)
+            self._taken.clear()  # no pair of a batch that was stopped counts
+            self._tidy(batch)
+            return self._core.report(batch)
+
+    def _tidy(self, batch: int) -> None:
+        """Give up the qubits of a batch that no pair is held of; the others are their owner's."""
+        for held in self._core.held() if self._core.slot_count() else ():
+            if held.batch == batch and held.k not in self._taken:
+                self._core.reset(held.slot)

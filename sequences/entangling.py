@@ -1,0 +1,71 @@
+"""A sequence's request for heralded pairs: asked of the coordinator, and all that came of it in one piece."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..orchestrator.agent.calls import Instruments
+from ..orchestrator.client.entangle import DeliveredPair, Pairs, Refused
+from ..testbed.clock import Ticket
+from .pairs import Correction, Entanglement, Pair
+
+BATCH = "batch "
+NO_HERALD = ("unknown pattern", "two clicks in one window", "outside window", "overflow")
+"""Reasons of records that announce nothing."""
+
+
+def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]) -> Entanglement:
+    """Ask for pairs and wait for the end of the request; a run that is aborted takes it back.
+
+    Corrections of a link that was never measured are measured first, on a testbed that is this run's alone.
+
+    Raises:
+        BellringerError: the request was refused, or the run was aborted.
+    """
+    asked = {"nodes": list(nodes), **asked}
+    try:
+        request, ticket = _asked(host, asked)
+    except Refused as refused:
+        if refused.code != "UNCAL" or not host.measure_link(refused.where):
+            raise
+        request, ticket = _asked(host, asked)
+    try:
+        host.clock.wait_for([ticket], meanwhile=host.clock.check_aborted)
+    except BaseException:
+        request.take_back()
+        raise
+    pairs = [_pair(each, nodes) for each in request]
+    heralds = {
+        reason: count
+        for reason, count in request.counts.items()
+        if reason not in NO_HERALD and not reason.startswith(BATCH)
+    }
+    return Entanglement(
+        *(request.link, nodes, request.state, request.why),
+        *(tuple(pairs), request.attempts, request.seconds, sum(heralds.values())),
+        {reason: count for reason, count in heralds.items() if reason != "delivered"},
+        {what.removeprefix(BATCH): count for what, count in request.counts.items() if what.startswith(BATCH)},
+    )
+
+
+def _asked(host: Instruments, asked: dict[str, Any]) -> tuple[Pairs, Ticket]:
+    """Return the request, and what ends in a dry run in lockstep when the request does."""
+    ticket = host.clock.register(f"entangle {' and '.join(asked['nodes'])}")
+    try:
+        return Pairs(host.ask_coordinator, asked, host.clock.check_aborted, getattr(ticket, "number", "")), ticket
+    except BaseException:
+        host.clock.forget(ticket)
+        raise
+
+
+def _pair(told: DeliveredPair, nodes: tuple[str, str]) -> Pair:
+    first, second = (told.nodes[node] for node in nodes)
+    done = [(node, each) for node, each in told.nodes.items() if each["operation"] not in ("", "I")]
+    begins = [each["applied_ps"] - each["age_ps"] for each in (first, second) if each["applied_ps"]]
+    measured = bool(first["basis"] and second["basis"])
+    return Pair(
+        *(told.batch, told.hseq, told.k, told.label, told.state),
+        *(min(begins, default=0), told.t_ps),
+        tuple(Correction(node, each["operation"], each["applied_ps"]) for node, each in done),
+        first["basis"] + second["basis"],
+        (first["bit"], second["bit"]) if measured else None,
+    )

@@ -1,0 +1,67 @@
+"""Rows 17, 20, 21 and 29 on whole processes: what goes wrong in a batch costs that batch, never a wrong pair."""
+
+import time
+
+import pytest
+
+from .memory_site import until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+
+PAIRS = 40
+RELOCK_S = 2.0
+"""How long a clock must have been locked before anything is armed again."""
+
+
+@pytest.fixture
+def request_under_way(memories):
+    """A request, its pairs to come, and those that came before anything went wrong."""
+    asked = memories.entangle(kind="measure", pairs=PAIRS)
+    pairs = iter(asked)
+    return asked, pairs, [next(pairs)]
+
+
+def ends_well(memories, asked, pairs, taken):
+    """Take the other pairs; every one is there once, and every batch has an end."""
+    taken += pairs
+    assert (asked.state, len(taken)) == ("OK", PAIRS), (asked.counts, memories.faults())
+    assert len({(pair.batch, pair.hseq) for pair in taken}) == PAIRS
+    until(lambda: memories.stored("SELECT 1 FROM batches WHERE state = ''") == [], "a batch has no end")
+
+
+def void(asked):
+    return {reason for reason in asked.counts if reason.startswith("batch VOID")}
+
+
+def test_row_20_a_clock_that_unlocks_in_a_batch_makes_dark_and_is_used_again_by_itself(memories, request_under_way):
+    asked, pairs, taken = request_under_way
+    until(lambda: memories.lit("alice"), "no batch runs")
+    memories.fault("alice", "unlock")
+    memories.dark_since_s("alice")
+    until(lambda: memories.state("alice") == "SAFE", "alice may be armed with an unlocked clock")
+    time.sleep(0.5)
+    assert (memories.state("alice"), memories.lit("alice")) == ("SAFE", False)
+    memories.fault("alice", "lock")
+    locked_s = memories.lab.now_ps / 1e12
+    until(lambda: memories.lit("alice"), "alice is not used again")
+    assert memories.lab.now_ps / 1e12 - locked_s >= RELOCK_S
+    ends_well(memories, asked, pairs, taken)
+    assert any("untimed" in reason for reason in void(asked)), void(asked)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("underflow", "underflow"), ("late_pulse", "late")])
+def test_row_21_an_underflow_or_a_late_pulse_voids_its_batch_and_the_next_one_counts(
+    memories, request_under_way, kind, reason
+):
+    asked, pairs, taken = request_under_way
+    memories.fault("bob", kind)
+    ends_well(memories, asked, pairs, taken)
+    assert any(reason in said for said in void(asked)), void(asked)
+
+
+@pytest.mark.parametrize("who", ["alice", "charlie", "coordinator"])
+def test_row_29_a_process_that_stalls_for_three_seconds_costs_batches_and_no_pair(memories, request_under_way, who):
+    asked, pairs, taken = request_under_way
+    with memories.frozen(who):
+        time.sleep(3.0)
+    ends_well(memories, asked, pairs, taken)

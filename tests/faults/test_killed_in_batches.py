@@ -1,0 +1,63 @@
+"""Row 25: kill -9 of an agent, the station's or the coordinator while pairs are made."""
+
+import random
+
+import pytest
+from bellringer.orchestrator.coordinator.told import RESTARTED
+
+from .memory_site import CORES, until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+
+VICTIMS = ("alice", "coordinator", "charlie", "bob", "coordinator")
+KILLS = [pytest.param(n, marks=[] if n <= len(VICTIMS) else pytest.mark.soak) for n in range(1, 1001 + len(VICTIMS))]
+"""Five in `make test`, a thousand in `make soak`."""
+LEASE_S, TURN_S = 1.5, 0.5
+"""A node's light lease, and the time its agent may take to notice that it ran out."""
+PAIRS = 30
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """What the store held after the kill before: results and pairs, which must stay."""
+    return {"results": set(), "pairs": set()}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_row_25_killed_while_pairs_are_made_nothing_acknowledged_is_lost_or_doubled(memories, seen, kill):
+    victim, moment = VICTIMS[kill % len(VICTIMS)], random.Random(kill).randrange(1, PAIRS // 2)
+    asked = memories.entangle(kind="measure", pairs=PAIRS)
+    pairs, taken = iter(asked), []
+    while len(taken) < moment:
+        taken.append(next(pairs))
+    killed_s = memories.kill(victim)
+    for name in CORES if victim == "coordinator" else (victim,):
+        assert memories.dark_since_s(name) - killed_s < LEASE_S + TURN_S
+    memories.start_one(victim)
+    memories.settle()
+    taken += pairs
+
+    if victim == "coordinator" and len(taken) < PAIRS:
+        assert (asked.state, asked.why) == ("PARTIAL", RESTARTED)
+    else:
+        assert (asked.state, len(taken)) == ("OK", PAIRS)
+    assert [pair.number for pair in taken] == [*range(1, len(taken) + 1)]
+    until(lambda: memories.stored("SELECT 1 FROM batches WHERE state = ''") == [], "a batch has no end")
+    assert {state for (state,) in memories.stored("SELECT state FROM batches")} <= {"RECORDED", "VOID"}
+    assert memories.stored("SELECT * FROM conflicts") == []
+
+    of_this = {(batch, hseq) for batch, hseq in memories.stored(
+        f"SELECT batch, hseq FROM pairs WHERE run = '{asked.request['id']}'"
+    )}  # fmt: skip
+    told = [(pair.batch, pair.hseq) for pair in taken]
+    assert len(set(told)) == len(told)
+    assert set(told) <= of_this
+    found = {
+        "results": set(memories.stored("SELECT run, batch, party, hash FROM results")),
+        "pairs": set(memories.stored("SELECT n, run, batch, hseq, k, label, t_ps FROM pairs")),
+    }
+    assert all(before <= found[kind] for kind, before in seen.items())
+    seen |= found
+    for name in CORES:
+        kept = {(run, batch): digest for run, batch, party, digest in found["results"] if party == name}
+        assert memories.acknowledged(name).items() <= kept.items()
