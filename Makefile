@@ -12,7 +12,8 @@ demo: .venv/.installed
 test: .venv/.installed
 	@# Loops are compiled once here, and not by every process of the tests at the same time.
 	$(BIN)/python -c 'from bellringer.orchestrator.correlator.warm import warm_up; warm_up(print)'
-	$(BIN)/pytest -n 4 --dist worksteal  # twice as many as cores: half of the time they wait
+	@# Twice as many as there are cores, usually: half of the time they wait for processes.
+	$(BIN)/pytest -n 4 --dist worksteal
 
 soak: .venv/.installed
 	$(BIN)/pytest -m soak --timeout=3600
