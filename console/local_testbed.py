@@ -66,7 +66,8 @@ def local_testbed(
     """Run coordinator and agents as long as the context lasts.
 
     Args:
-        folder: of the session; the agents keep their recordings in it, by node.
+        folder: of the session; the agents keep their recordings in it, by node, and the coordinator measured latencies:
+            those of a simulated lab are forgotten with it.
         clock: a lockstep one is that of the simulated lab which the ``simulated`` endpoints lead to.
         services: what else belongs to this testbed; stopped by whoever started it.
     """
@@ -83,6 +84,7 @@ def local_testbed(
             keys["coordinator"].parts, f"{session}/coordinator", (*people, *members), LOOPBACK, LOOPBACK, LOOPBACK,
             testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
             overrides=parse_overrides(overrides), clock_endpoint=endpoint, leave_at_end=True,
+            latency="" if simulated else str(folder / "latency.json"),
         )  # fmt: skip
         coordinator = Service("the coordinator", COORDINATOR, start)
         stack.callback(coordinator.stop)

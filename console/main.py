@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..testbed.errors import BellringerError
-from . import live_commands, people_commands, service_commands, tags_commands, testbed_commands
+from . import link_commands, live_commands, people_commands, service_commands, tags_commands, testbed_commands
 
 app = typer.Typer(
     help="Run quantum-network testbeds: real instruments, or the same file on a simulated lab.",
@@ -29,6 +29,7 @@ service_commands.add_to(app)
 live_commands.add_to(app)
 people_commands.add_to(app)
 tags_commands.add_to(app)
+link_commands.add_to(app)
 
 TestbedFile = Annotated[Path, typer.Argument(metavar="FILE", help="Testbed file (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]

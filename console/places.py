@@ -32,11 +32,13 @@ class Place:
         network: how the run reaches it, with the run's key.
         clock: the run's.
         about: for the record of what was asked.
+        ours: whether it was started for this run alone.
     """
 
     network: Network
     clock: Clock
     about: dict[str, Any]
+    ours: bool = True
 
 
 def running_testbed(contact: Path | None, keys: Path | None, key: str) -> Network | None:
@@ -66,7 +68,7 @@ def joined(network: Network) -> Place:
     """Return a testbed that runs already."""
     clock = WallClock()
     about = {"dry_run": False, "epoch_tai_s": clock.epoch_tai_s, "coordinator": network.contact.control}
-    return Place(network, clock, about)
+    return Place(network, clock, about, ours=False)
 
 
 @contextlib.contextmanager

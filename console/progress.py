@@ -46,7 +46,11 @@ class Bars:
         self._tasks.append(self._progress.add_task(label, total=total))
 
     def step(self, text: str = "") -> None:
-        self._progress.advance(self._tasks[-1])
+        self.advance(1)
+
+    def advance(self, count: int) -> None:
+        """Go on by so many."""
+        self._progress.advance(self._tasks[-1], count)
 
     def end(self) -> None:
         self._tasks.pop()

@@ -5,6 +5,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from .files import load_checked
 from .interrupts import interrupts
+from .link import measured_if_never
 from .main import emit_json, print_error
 from .places import Place, joined, own, rehearsal, running_testbed
 from .progress import Bars
@@ -64,7 +66,8 @@ def run_command(
     with Bars() as progress, interrupts(control), run_session() as session:
         with contextlib.ExitStack() as stack:
             place = _place(stack, loaded, overrides, where, session, control, progress)
-            take = on_testbed(loaded, place.network, place.clock)
+            measure = partial(measured_if_never, place.network, progress) if place.ours else None
+            take = on_testbed(loaded, place.network, place.clock, measure)
 
             def take_announced(run: str, control: RunControl) -> Instruments:
                 announce(session, run, runs / run)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
-from ..orchestrator.client.entangle import DeliveredPair, Pairs
+from ..orchestrator.client.entangle import DeliveredPair, Pairs, Refused
+from ..testbed.clock import Ticket
 from .pairs import Correction, Entanglement, Pair
 
 BATCH = "batch "
@@ -15,19 +16,20 @@ NO_HERALD = ("unknown pattern", "two clicks in one window", "outside window", "o
 def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]) -> Entanglement:
     """Ask for pairs and wait for the end of the request; a run that is aborted takes it back.
 
+    Corrections of a link that was never measured are measured first, on a testbed that is this run's alone.
+
     Raises:
         BellringerError: the request was refused, or the run was aborted.
     """
-    clock = host.clock
-    ticket = clock.register(f"entangle {' and '.join(nodes)}")
-    number = getattr(ticket, "number", "")
+    asked = {"nodes": list(nodes), **asked}
     try:
-        request = Pairs(host.ask_coordinator, {"nodes": list(nodes), **asked}, clock.check_aborted, number)
-    except BaseException:
-        clock.forget(ticket)
-        raise
+        request, ticket = _asked(host, asked)
+    except Refused as refused:
+        if refused.code != "UNCAL" or not host.measure_link(refused.where):
+            raise
+        request, ticket = _asked(host, asked)
     try:
-        clock.wait_for([ticket], meanwhile=clock.check_aborted)
+        host.clock.wait_for([ticket], meanwhile=host.clock.check_aborted)
     except BaseException:
         request.take_back()
         raise
@@ -43,6 +45,16 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
         {reason: count for reason, count in heralds.items() if reason != "delivered"},
         {what.removeprefix(BATCH): count for what, count in request.counts.items() if what.startswith(BATCH)},
     )
+
+
+def _asked(host: Instruments, asked: dict[str, Any]) -> tuple[Pairs, Ticket]:
+    """Return the request, and what ends in a dry run in lockstep when the request does."""
+    ticket = host.clock.register(f"entangle {' and '.join(asked['nodes'])}")
+    try:
+        return Pairs(host.ask_coordinator, asked, host.clock.check_aborted, getattr(ticket, "number", "")), ticket
+    except BaseException:
+        host.clock.forget(ticket)
+        raise
 
 
 def _pair(told: DeliveredPair, nodes: tuple[str, str]) -> Pair:

@@ -27,8 +27,13 @@ TIMEOUT_S = 10.0
 NodeStatus = Mapping[str, Any]
 
 
-def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callable[[str, RunControl], Instruments]:
-    """Return what ``run_sequence`` needs to run on the testbed behind ``network``, as the owner of its key."""
+def on_testbed(
+    loaded: LoadedTestbed, network: Network, clock: Clock, measure: Callable[[str], bool] | None = None
+) -> Callable[[str, RunControl], Instruments]:
+    """Return what ``run_sequence`` needs to run on the testbed behind ``network``, as the owner of its key.
+
+    ``measure`` measures a memory link that never was; None on a testbed that is not this run's alone.
+    """
 
     def take(run: str, control: RunControl) -> Instruments:
         testbed = loaded.testbed
@@ -55,7 +60,7 @@ def on_testbed(loaded: LoadedTestbed, network: Network, clock: Clock) -> Callabl
                 client.close()
             raise
         about = {node: status["about"] for node, status in statuses.items()}
-        instruments = RemoteInstruments(testbed, clock, clients, ownership, about, network.ask)
+        instruments = RemoteInstruments(testbed, clock, clients, ownership, about, network.ask, measure)
         try:
             _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values(), control)
         except BaseException:

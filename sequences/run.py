@@ -117,16 +117,28 @@ class Run:
         deadline_s: float = 600.0,
         keep: bool = False,
         max_age_s: float = 0.0,
+        miss_budget: float | None = None,
+        bases: tuple[str, str] | None = None,
     ) -> Entanglement:
         """Ask the coordinator for heralded pairs of two nodes, and return what became of the request.
 
-        Qubits are measured in their own attempt, in all nine pairs of Pauli bases in turn, or kept (``keep``) up to
+        Qubits are measured in their own attempt, in all nine pairs of Pauli bases in turn or in those given (``("XZ",
+        "XZ")``: attempt after attempt in X and X, then in Z and Z), or kept (``keep``) up to
         ``max_age_s`` (s). Until ``deadline_s`` (s) pairs are delivered; ``min_fidelity`` is what the link must promise.
+        Corrections of kept qubits must come in time on the link as it was measured (``bellringer link measure``), but
+        for a share of ``miss_budget``: 0.1 % if it is not given, and then none within 20 ms by software.
 
         Raises:
             BellringerError: the request was refused; nothing was tried then.
         """
-        asked = {"pairs": pairs, "max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
+        asked: dict[str, Any] = {
+            "pairs": pairs,
+            "max_age_s": max_age_s,
+            "min_fidelity": min_fidelity,
+            "deadline_s": deadline_s,
+        }
+        asked |= {} if miss_budget is None else {"miss_budget": miss_budget}
+        asked |= {} if bases is None else {"bases": list(bases)}
         self._event("entangle", nodes=(a, b), keep=keep, **asked)
         found = entangle(self._host, (a, b), {"kind": "keep" if keep else "measure", **asked})
         self._event(

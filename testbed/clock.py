@@ -16,6 +16,8 @@ from typing import Protocol
 from .errors import Aborted
 
 PS_PER_S = 1_000_000_000_000
+SLICE_S = 0.02
+"""How long a wait for an instrument may last before it is looked whether the run was aborted."""
 
 
 class Line(Protocol):
@@ -104,12 +106,16 @@ class AbortFlag:
 
     def __init__(self) -> None:
         self._aborted = threading.Event()
+        self._wanted = False
+        """As ``_aborted``, which takes longer to ask."""
         self._shield = threading.local()
 
     def abort(self) -> None:
+        self._wanted = True
         self._aborted.set()
 
     def revive(self) -> None:
+        self._wanted = False
         self._aborted.clear()
 
     @contextlib.contextmanager
@@ -125,7 +131,7 @@ class AbortFlag:
         return getattr(self._shield, "on", False)
 
     def _is_aborted(self) -> bool:
-        return self._aborted.is_set() and not self._is_shielded()
+        return self._wanted and not self._is_shielded()
 
     def check_aborted(self) -> None:
         if self._is_aborted():
@@ -184,8 +190,7 @@ class WallClock(AbortFlag):
     def now_ps(self) -> int:
         return (time.time_ns() - self._epoch_utc_ns) * 1000
 
-    def monotonic_s(self) -> float:
-        return time.monotonic()
+    monotonic_s = staticmethod(time.monotonic)
 
     def sleep(self, seconds: float) -> None:
         self.check_aborted()
@@ -201,14 +206,16 @@ class WallClock(AbortFlag):
         pass
 
     def wait_readable(self, line: Line, timeout_s: float) -> bool:
-        end = time.monotonic() + timeout_s
+        end, left = time.monotonic() + timeout_s, timeout_s
         while True:
-            left = 0.0 if self._is_aborted() else end - time.monotonic()
-            if line.has_input(max(0.0, min(left, 0.02))):
+            if left < 0 or (self._wanted and self._is_aborted()):
+                left = 0.0
+            if line.has_input(left if left < SLICE_S else SLICE_S):
                 return True
             self.check_aborted()
             if left <= 0:
                 return False
+            left = end - time.monotonic()
 
     def register(self, name: str, *, host: str = "", after: Ticket | None = None) -> Ticket:
         return _WallTicket(name, after if isinstance(after, _WallTicket) else None)

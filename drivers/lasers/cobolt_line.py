@@ -52,7 +52,7 @@ class CoboltLine:
                 raise self._instrument.protocol_error(query, reply, "unexpected reply")
             return reply
 
-        return again(ask, _ATTEMPTS)
+        return again(ask)
 
     def tell(self, command: str) -> None:
         """Send a command once; never again by itself, because a lost ``OK`` does not mean a lost command.

@@ -126,7 +126,7 @@ class ElliptecEll14(Instrument):
 
     def stop(self) -> None:
         """Stop moving at once."""
-        again(lambda: self._packets.request("st", "PO", status_is_enough=True))
+        again(self._packets.request, "st", "PO", status_is_enough=True)
 
     @property
     def unsolicited(self) -> deque[str]:

@@ -34,7 +34,8 @@ _HINTS = {
 }
 _DIGITS = {"IN": 30, "GS": 2, "PO": 8, "GV": 2}
 """Number of hex digits after each reply's letters."""
-_LINE = re.compile(rb"([0-9A-F])([A-Z][A-Z0-9])([0-9A-F]*)\r\n")
+_LINE = re.compile(rb"[0-9A-F][A-Z][A-Z0-9][0-9A-F]*\r\n")
+"""Address, two letters, data."""
 
 
 class ElliptecPackets:
@@ -66,7 +67,7 @@ class ElliptecPackets:
 
     def query(self, command: str, wanted: str) -> str:
         """Return the data of reply ``wanted``; a lost reply is asked for again, so only for what changes nothing."""
-        return again(lambda: self.request(command, wanted))
+        return again(self.request, command, wanted)
 
     def request(self, command: str, wanted: str, timeout_s: float = REPLY_S, *, status_is_enough: bool = False) -> str:
         """Return the data of reply ``wanted``, or "" if the unit only said ok and that is enough.
@@ -79,7 +80,7 @@ class ElliptecPackets:
             ProtocolError: a reply that cannot be understood.
             InstrumentError: an error status, or busy for longer than ``BUSY_S``.
         """
-        end = self._clock.monotonic_s() + BUSY_S
+        busy_since_s = None
         while True:
             letters, data = self._exchange(command, wanted, timeout_s)
             if letters != "GS":
@@ -90,13 +91,15 @@ class ElliptecPackets:
             if code == 0:
                 self._in_step = False
                 raise self._instrument.protocol_error(self._address + command, letters + data, f"expected {wanted}")
-            if code not in _BUSY or self._clock.monotonic_s() >= end:
+            now_s = self._clock.monotonic_s()
+            busy_since_s = now_s if busy_since_s is None else busy_since_s
+            if code not in _BUSY or now_s >= busy_since_s + BUSY_S:
                 raise self.refused(command, code)
             self._clock.sleep(_BUSY_POLL_S)
 
     def status(self) -> int:
         """Return the status code; asking clears an error."""
-        return int(again(lambda: self._exchange("gs", "GS", REPLY_S))[1], 16)
+        return int(again(self._exchange, "gs", "GS", REPLY_S)[1], 16)
 
     def status_at_rest(self) -> int:
         """Return the status code as soon as the unit is no longer busy, or after ``BUSY_S`` seconds."""
@@ -121,18 +124,21 @@ class ElliptecPackets:
             port = self._bus.transport
             if not self._in_step:
                 self._record(drain(port))
-            self._record(port.discard_input())
+            stale = port.discard_input()
+            if stale:
+                self._record(stale)
             self._in_step = False
             port.write(packet.encode("ascii"))
-            end = self._clock.monotonic_s() + timeout_s
+            end, left = self._clock.monotonic_s() + timeout_s, timeout_s
             while True:
-                raw = port.read_until(b"\r\n", max(0.0, end - self._clock.monotonic_s()))
-                match = _LINE.fullmatch(raw)
-                if match is None:
+                raw = port.read_until(b"\r\n", left)
+                if _LINE.fullmatch(raw) is None:
                     raise self._instrument.protocol_error(packet, raw, "unexpected reply")
-                address, letters, data = (part.decode("ascii") for part in match.groups())
+                line = raw.decode("ascii")
+                address, letters, data = line[0], line[1:3], line[3:-2]
                 if address != self._address or letters not in (wanted, "GS"):
                     self._record(raw)
+                    left = max(0.0, end - self._clock.monotonic_s())
                     continue
                 if len(data) != _DIGITS[letters]:
                     raise self._instrument.protocol_error(packet, raw, f"{letters} needs {_DIGITS[letters]} digits")

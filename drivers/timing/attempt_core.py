@@ -176,7 +176,7 @@ class AttemptCore(Instrument):
         """Write a correction and return; what became of it comes as a record."""
         if operation not in ("I", "X", "Y", "Z"):
             raise LimitError(f"'{operation}' is no correction", where=self.label, hint="valid: I, X, Y, Z")
-        self._feedforward.tell(f"APPLY {batch:d} {k:d} {hseq:d} {operation} {not_after_ps:d}")
+        self._feedforward.tell(f"APPLY {batch} {k} {hseq} {operation} {not_after_ps}")
 
     def read_applied(self, wait_s: float) -> list[Applied]:
         """Return what became of corrections, waiting at most ``wait_s`` (s) for the first; renews the lease."""

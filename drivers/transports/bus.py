@@ -7,13 +7,16 @@ from ...testbed.clock import Clock
 from ...testbed.errors import BellringerError
 from .byte_stream import ByteTransport
 from .serial_port import SerialTransport
+from .tcp import TcpTransport
 from .visa import VisaTransport
 
 
 def byte_transport(resource: str, clock: Clock, label: str = "", **serial_options: Any) -> ByteTransport:
     """Return the transport for a byte-stream resource string, not yet opened."""
     upper = resource.upper()
-    if resource.startswith(("serial://", "socket://")):
+    if resource.startswith("socket://"):
+        return TcpTransport(resource, clock, label)  # a serial line's options are the converter's business
+    if resource.startswith("serial://"):
         return SerialTransport(resource, clock, label, **serial_options)
     if upper.startswith("ASRL") or (upper.startswith("TCPIP") and upper.endswith("::SOCKET")):
         return VisaTransport(resource, clock, label, **serial_options)

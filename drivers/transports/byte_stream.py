@@ -80,18 +80,22 @@ class ByteTransport(ABC):
 
     def has_input(self, slice_s: float) -> bool:
         """Return whether new bytes came, waiting at most ``slice_s`` seconds of wall time."""
-        self._check_open()
+        if not self._open:
+            raise self._closed()
         try:
             data = self._receive(slice_s)
         except OSError as error:
             raise self._gone(error) from error
+        if not data:
+            return False
         self.received += len(data)
         self._buffer += data
-        return bool(data)
+        return True
 
     def write(self, data: bytes) -> None:
         """Send ``data``."""
-        self._check_open()
+        if not self._open:
+            raise self._closed()
         try:
             self._send(data)
         except OSError as error:
@@ -105,18 +109,21 @@ class ByteTransport(ABC):
         Raises:
             TransportTimeout: the terminator did not come in time; the message holds what did come.
         """
-        self._fill(lambda: terminator in self._buffer, timeout_s, f"a reply ending in {terminator!r}")
+        if terminator not in self._buffer:
+            self._fill(lambda: terminator in self._buffer, timeout_s, "a reply ending in", terminator)
         end = self._buffer.index(terminator) + len(terminator)
         return self._take(end)
 
     def read_exactly(self, count: int, timeout_s: float = 2.0) -> bytes:
         """Return exactly ``count`` bytes."""
-        self._fill(lambda: len(self._buffer) >= count, timeout_s, f"{count} bytes")
+        if len(self._buffer) < count:
+            self._fill(lambda: len(self._buffer) >= count, timeout_s, "so many bytes:", count)
         return self._take(count)
 
     def read_some(self, timeout_s: float = 2.0) -> bytes:
         """Return whatever is there as soon as anything is."""
-        self._fill(lambda: bool(self._buffer), timeout_s, "any reply")
+        if not self._buffer:
+            self._fill(lambda: bool(self._buffer), timeout_s, "any reply")
         return self._take(len(self._buffer))
 
     def holds(self, terminator: bytes) -> bool:
@@ -127,31 +134,33 @@ class ByteTransport(ABC):
         """Throw away what has come so far (stale replies, garbage) and return it, for the log."""
         while self.has_input(0.0):
             pass
-        return self._take(len(self._buffer))
+        return self._take(len(self._buffer)) if self._buffer else b""
 
     def _take(self, count: int) -> bytes:
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
         return data
 
-    def _fill(self, enough: Callable[[], bool], timeout_s: float, wanted: str) -> None:
-        self._check_open()
-        end = self.clock.monotonic_s() + timeout_s
-        while not enough():
-            left = end - self.clock.monotonic_s()
-            if left <= 0 or not self.clock.wait_readable(self, left):
-                if enough():
-                    return
-                came = bytes(self._buffer)
-                raise TransportTimeout(
-                    f"no complete answer within {timeout_s:g} s: waited for {wanted}, got {came!r}",
-                    where=f"{self.label} at {self.resource}",
-                    hint="is it powered and at this port with the right baud rate? power-cycle it if it hangs",
-                )
-
-    def _check_open(self) -> None:
+    def _fill(self, enough: Callable[[], bool], timeout_s: float, *wanted: object) -> None:
+        """Wait until there is ``enough``, which there is not yet; ``wanted`` says what, for the error."""
         if not self._open:
-            raise TransportError(f"{self.resource} is closed", where=self.label, hint="open the instrument first")
+            raise self._closed()
+        end, left = self.clock.monotonic_s() + timeout_s, timeout_s
+        while left > 0 and self.clock.wait_readable(self, left):
+            if enough():
+                return
+            left = end - self.clock.monotonic_s()
+        if enough():
+            return
+        raise TransportTimeout(
+            f"no complete answer within {timeout_s:g} s: waited for {' '.join(map(str, wanted))}, "
+            f"got {bytes(self._buffer)!r}",
+            where=f"{self.label} at {self.resource}",
+            hint="is it powered and at this port with the right baud rate? power-cycle it if it hangs",
+        )
+
+    def _closed(self) -> TransportError:
+        return TransportError(f"{self.resource} is closed", where=self.label, hint="open the instrument first")
 
     def _gone(self, error: OSError) -> TransportError:
         self.close()

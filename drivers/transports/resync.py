@@ -1,14 +1,16 @@
 """Getting back in step with an instrument after a lost, late or unreadable reply."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from ...testbed.errors import ProtocolError, TransportTimeout
 from .byte_stream import ByteTransport
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 QUIET_S = 0.3
+ATTEMPTS = 3
 _MOST_PIECES = 100
 
 
@@ -26,15 +28,15 @@ def drain(port: ByteTransport, quiet_s: float = QUIET_S) -> bytes:
     return data
 
 
-def again(attempt: Callable[[], T], attempts: int = 3) -> T:
-    """Return ``attempt()``, made again if its reply was lost or unreadable; only for requests that change nothing.
+def again(attempt: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
+    """Return ``attempt(...)``, made again if its reply was lost or unreadable; only for requests that change nothing.
 
     Raises:
         TransportTimeout, ProtocolError: the last attempt failed as well.
     """
-    for _ in range(attempts - 1):
+    for _ in range(ATTEMPTS - 1):
         try:
-            return attempt()
+            return attempt(*args, **keywords)
         except (TransportTimeout, ProtocolError):
             continue  # the line layer brings itself in step before the next request
-    return attempt()
+    return attempt(*args, **keywords)

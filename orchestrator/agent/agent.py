@@ -176,14 +176,21 @@ class Agent:
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         waiting = self._server.waiting
-        ready = dict(self._poll.poll(0 if waiting else TURN_MS))
-        for descriptor, action in self._actions.items():
-            if descriptor in ready:
-                action()
+        ready = self._poll.poll(0 if waiting else TURN_MS)
+        if len(ready) == 1:
+            self._actions[ready[0][0]]()
+        elif ready:
+            descriptors = dict(ready)
+            for descriptor, action in self._actions.items():
+                if descriptor in descriptors:
+                    action()
         if waiting:
             self._requests.serve()
         now_s = elapsed_s()
-        self._keep_dark(now_s)
+        if self._lit is not (leased := self.authority.leased(now_s)):
+            if not leased:
+                self._dark("the light lease ran out")
+            self._lit = leased
         if now_s >= self._look_s:  # to look everywhere costs more than a request, so not for each of them
             self._look_s = now_s + TURN_MS / 1e3
             self._look(now_s)
@@ -253,13 +260,6 @@ class Agent:
                 for press in event.body["presses"]:
                     self._pressers.heard_of(press["key"], elapsed_s())
                 self._dark("an e-stop was pressed")
-
-    def _keep_dark(self, now_s: float) -> None:
-        """Make everything dark when the lease has run out."""
-        leased = self.authority.leased(now_s)
-        if self._lit and not leased:
-            self._dark("the light lease ran out")
-        self._lit = leased
 
     def _dark(self, why: str) -> None:
         self._lit = False

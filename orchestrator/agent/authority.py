@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...testbed.errors import BellringerError, InstrumentError
-from ..wire.messages import Call, Do, Get, Message, Set, Stream
+from ..wire.messages import Call, Do, Get, Message, Probe, Set, Stream
 
 READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
@@ -100,7 +100,7 @@ class Authority:
         """
         if isinstance(message, Get) or (isinstance(message, Do) and message.verb in _ALWAYS):
             return
-        if not isinstance(message, (Set, Call, Do, Stream)):
+        if not isinstance(message, (Set, Call, Do, Stream, Probe)):
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")
         where = message.instrument
         if self.estop is not None:

@@ -234,10 +234,7 @@ class Batches:
         self._running = self._cores.children[instrument]
         lanes = self._cores.peers(instrument, batch.program)
         ticket = self._tickets.pop((Prepare, load.batch), "")
-
-        def make(number: int) -> Attempts:
-            told = (run, load.batch, load.epoch, load.start_ps, load.digest, load.program, station, lanes, ticket)
-            return Attempts(number, instrument, *told)
+        told = (run, load.batch, load.epoch, load.start_ps, load.digest, load.program, station, lanes, ticket)
 
         def answer(message: Reply | Refusal) -> None:
             if isinstance(message, Refusal) and message.error == Aborted.__name__:
@@ -257,7 +254,7 @@ class Batches:
                 self._do(self._machine.on_record(record, self._now()))
             self._cores.note(instrument, progress)
 
-        self._running.submit(make, answer, hear)
+        self._running.submit(Attempts(0, instrument, *told), answer, hear)
 
     def _dark(self, reason: str) -> None:
         """Make all of the node dark; ``turn`` tells the machine how it went.

@@ -49,6 +49,14 @@ class Instruments(ABC):
             hint="run the sequence with `bellringer run`",
         )
 
+    def measure_link(self, link: str) -> bool:
+        """Measure how long corrections take on a memory link, if they may be measured now and never were.
+
+        Returns:
+            Whether they were; without a coordinator, or on a testbed that others use too, nobody measures unasked.
+        """
+        return False
+
     @abstractmethod
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Hand a call over and return at once."""

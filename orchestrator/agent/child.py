@@ -6,7 +6,6 @@ answered as long as the main thread is not caught in a driver that never waits. 
 the pipe the process also closes its instruments and leaves.
 """
 
-import contextlib
 import gc
 import signal
 import threading
@@ -23,7 +22,7 @@ from ...testbed.lockstep import LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import WireError, to_refusal
-from ..wire.messages import Call, Do, Get, Refusal, Reply, Set
+from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
 from .core_jobs import CoreJobs
 from .core_orders import Attempts, Begin, End, Look, Progress
 from .desk import Desk, Endpoint
@@ -32,7 +31,7 @@ from .inlet import Inlet
 from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
-Job = Get | Set | Call | Do | Look | Attempts
+Job = Get | Set | Call | Do | Look | Probe | Attempts
 ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
@@ -66,6 +65,9 @@ class DriverProcess:
 
     def __init__(self, connection: Connection, desk: Desk, clock: Clock, ports: PortLocks, lanes_at: str) -> None:
         self._connection, self._desk, self._clock, self._ports = connection, desk, clock, ports
+        self._pipe = connection.fileno()
+        self._in_real_time = isinstance(clock, WallClock)
+        """Then nobody waits for a call to have ended, and none needs to be registered."""
         self._jobs: deque[Job] = deque()
         self._urgent: deque[Dark] = deque()
         self._darkening = False
@@ -87,18 +89,23 @@ class DriverProcess:
                 self._attempt(name, "close")
 
     def _work(self, inlet: Inlet) -> None:
-        working = self._clock.working if isinstance(self._clock, WatchedClock) else contextlib.nullcontext()
+        watched = self._clock if isinstance(self._clock, WatchedClock) else None
         while True:
-            inlet.take_in(wait=False)
-            while not (self._urgent or self._jobs):
-                inlet.take_in(wait=True)
-            with inlet, working:
-                if not self._urgent:
+            inlet.take_in(wait=not (self._urgent or self._jobs))
+            if not (self._urgent or self._jobs):
+                continue
+            order = None
+            with inlet:
+                if watched is not None:
+                    watched.works_since_s = watched.monotonic_s()
+                if self._urgent:
+                    self._darkening = True
+                    order = self._urgent.popleft()
+                    self._make_dark(order)
+                else:
                     self._carry_out(self._jobs.popleft())
-                    continue
-                self._darkening = True
-                order = self._urgent.popleft()
-                self._make_dark(order)
+                if watched is not None:
+                    watched.works_since_s = None
             if order is LEFT:
                 return
 
@@ -107,7 +114,7 @@ class DriverProcess:
     def _take_in(self) -> bool:
         """Take in what came; return whether more may come."""
         try:
-            messages = receive(self._connection, ORDERS)
+            messages = receive(self._pipe, ORDERS)
         except (EOFError, OSError):
             messages = [LEFT]
         for message in messages:
@@ -115,7 +122,9 @@ class DriverProcess:
         return messages[-1] is not LEFT
 
     def _take(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
-        if isinstance(message, Ping):
+        if isinstance(message, (Get, Set, Call)):
+            self._put(message)
+        elif isinstance(message, Ping):
             if not (isinstance(self._clock, WatchedClock) and self._clock.stuck):
                 self._send(Pong(message.id))
         elif isinstance(message, Epoch):
@@ -130,11 +139,14 @@ class DriverProcess:
         elif isinstance(message, Do) and message.verb == "describe" and not message.ticket:
             self._send(self._answer(message))  # asks no instrument, so no call need end first
         else:
-            with self._queues:
-                if self._darkening and message.ticket:
-                    self._turn_away(message, "it is being made dark")
-                else:
-                    self._jobs.append(message)
+            self._put(message)
+
+    def _put(self, job: Job) -> None:
+        with self._queues:
+            if self._darkening and job.ticket:
+                self._turn_away(job, "it is being made dark")
+            else:
+                self._jobs.append(job)
 
     def _without_ticket_if_late(self, order: Dark) -> Dark:
         """Return the order, to be registered here when its turn comes if it has to wait for one that is no caller's.
@@ -151,16 +163,18 @@ class DriverProcess:
     # --- main thread ------------------------------------------------------------------------------------------
 
     def _carry_out(self, job: Job) -> None:
-        answer: Reply | Refusal
-        try:
-            with self._clock.running(self._ticket(job.ticket, job.instrument)):
-                answer = self._answer(job)
-        except BellringerError as error:  # the simulated lab itself has gone
-            answer = to_refusal(error, job.id)
+        answer = self._answer(job) if self._in_real_time else self._answer_in_lab_time(job)
         try:
             self._send(answer)
         except WireError as error:  # a driver's value that is no plain one
             self._send(to_refusal(error, job.id))
+
+    def _answer_in_lab_time(self, job: Job) -> Reply | Refusal:
+        try:
+            with self._clock.running(self._ticket(job.ticket, job.instrument)):
+                return self._answer(job)
+        except BellringerError as error:  # the simulated lab itself has gone
+            return to_refusal(error, job.id)
 
     def _answer(self, job: Job) -> Reply | Refusal:
         try:
@@ -169,15 +183,16 @@ class DriverProcess:
             return to_refusal(error, job.id)
 
     def _do(self, job: Job) -> object:
+        if isinstance(job, Get):
+            self._ports.check()
+            return self._desk.get(job.instrument, job.name)
         if not (isinstance(job, Do) and job.verb == "describe"):
             self._ports.check()
-        if isinstance(job, Get):
-            return self._desk.do(job.instrument, "get", (job.name,))
         if isinstance(job, Set):
             return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
-        if isinstance(job, (Look, Attempts)):
+        if isinstance(job, (Look, Probe, Attempts)):
             return self._cores.do(job)
         return self._desk.do(job.instrument, job.verb)
 
@@ -229,6 +244,6 @@ class DriverProcess:
     def _send(self, message: Reply | Refusal | Pong | Darkened | Progress) -> None:
         try:
             with self._sending:
-                send(self._connection, message)
+                send(self._pipe, message)
         except OSError:
             return  # the agent has gone; the reader thread sees it too and makes dark

@@ -15,11 +15,13 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
-from ..wire.messages import Do, Get, Refusal, Reply
+from ..wire.messages import Do, Get, Probe, Refusal, Reply
 from .authority import DARKENS, READS
 from .child import Job
 from .core_orders import Begin, End, Look, Progress
@@ -128,12 +130,12 @@ class Child:
         """Whether an order to go dark is not confirmed yet."""
         return self._dark_since is not None
 
-    def submit(self, make: Callable[[int], Job], answer: Answer, hear: Hear | None = None) -> None:
-        """Send a job; ``make`` gets its number on the pipe, ``answer`` the reply or refusal, ``hear`` all before it."""
-        job = make(next(self._ids))
+    def submit(self, job: Job, answer: Answer, hear: Hear | None = None) -> None:
+        """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it."""
+        job = msgspec.structs.replace(job, id=next(self._ids))
         if hear is not None:
             self._hearing[job.id] = hear
-        if not (isinstance(job, (Get, Look)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
+        if not (isinstance(job, (Get, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
@@ -167,7 +169,7 @@ class Child:
     def take_in(self) -> None:
         """Take in what came on the pipe; call it when ``connection`` is readable."""
         try:
-            messages = receive(self._connection, REPORTS)
+            messages = receive(self._pipe, REPORTS)
         except (EOFError, OSError):
             self._replace("its driver process died")
             return
@@ -176,15 +178,16 @@ class Child:
             self._dark_since = now  # it was starting until now
         self._heard = now
         for message in messages:
-            if isinstance(message, Darkened):
-                self._darkened(message)
-            elif isinstance(message, (Reply, Refusal)):
+            if isinstance(message, (Reply, Refusal)):
                 _, answer = self._pending.pop(message.id, ("", None))
                 self._hearing.pop(message.id, None)
                 if answer is not None:
                     answer(message)
-            elif isinstance(message, Progress) and message.id in self._hearing:
-                self._hearing[message.id](message)
+            elif isinstance(message, Progress):
+                if message.id in self._hearing:
+                    self._hearing[message.id](message)
+            elif isinstance(message, Darkened):
+                self._darkened(message)
 
     def _darkened(self, message: Darkened) -> None:
         instrument, answer = self._darks.pop(message.id, ("", None))
@@ -229,7 +232,7 @@ class Child:
     def revive(self) -> None:
         """Start a process again that was given up; a person has looked."""
         if self.given_up:
-            self._connection.close()
+            self._part()
             self._far_end.close()
             self._process.close()
             self._restarted.clear()
@@ -238,7 +241,7 @@ class Child:
 
     def stop(self) -> None:
         """End the process the gentle way: the pipe ends, it makes dark, closes and leaves."""
-        self._connection.close()
+        self._part()
         if self.given_up:
             self._far_end.close()
         if not self._process.join(LEAVE_S):
@@ -250,6 +253,7 @@ class Child:
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             self._process = self._server.start(theirs)
+        self._pipe = self._connection.fileno()
         with contextlib.suppress(OSError):  # as in ``_send``
             set_up(self._connection, *self._arguments)
         if self._epoch_tai_s:
@@ -257,10 +261,15 @@ class Child:
         self._pinged = time.monotonic()
         self._heard = self._pinged + STARTING_S  # in the future: nothing was heard yet
 
+    def _part(self) -> None:
+        """Close the pipe; its descriptor may be another file's from now on."""
+        self._connection.close()
+        self._pipe = -1
+
     def _replace(self, why: str) -> None:
         """Kill what is left and start a process that makes safe, unless that was done too often lately."""
         self._process.kill()
-        self._connection.close()
+        self._part()
         self._process.join(GONE_S)
         now = time.monotonic()
         if len(self._restarted) == MOST_RESTARTS and now - self._restarted[0] < WITHIN_S:
@@ -283,6 +292,7 @@ class Child:
         """Leave it dead: nothing comes through a pipe whose other end nobody uses."""
         self.given_up, self._dark_since = True, None
         self._connection, self._far_end = multiprocessing.Pipe()
+        self._pipe = self._connection.fileno()
         often = f"{why}, {MOST_RESTARTS} restarts within {WITHIN_S:g} s did not help"
         self.failures = tuple(f"{name}: {often}" for name in self.names)
         self._refuse_all(often, "look at the instrument and at the agent's messages; then bellringer ack")
@@ -310,7 +320,7 @@ class Child:
         if self.given_up:
             return
         try:
-            send(self._connection, message)
+            send(self._pipe, message)
         except OSError:
             return  # the end of the pipe is readable now: take_in replaces the process
 

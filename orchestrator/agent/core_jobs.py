@@ -10,6 +10,7 @@ from ...testbed.lockstep import LockstepClock
 from ..heralding.entries import Opened, Record, records_to_bytes
 from ..heralding.feedforward import Peer
 from ..heralding.lane import Lane, TimedCore
+from ..wire.messages import Probe
 from .core_orders import Attempts, Begin, End, Look, Progress
 from .desk import Desk
 
@@ -35,7 +36,7 @@ class CoreJobs:
             else:
                 lane.end(message.batch, message.reason)
 
-    def do(self, job: Look | Attempts) -> tuple[int, int, int, str] | None:
+    def do(self, job: Look | Probe | Attempts) -> tuple[int, int, int, str] | list[int] | list[tuple[int, int]] | None:
         """Carry out one job and return what it is answered with.
 
         Raises:
@@ -48,6 +49,10 @@ class CoreJobs:
                 lane.look()
             told.seen(lane)
             return None
+        if isinstance(job, Probe):
+            if job.node:
+                return lane.send_probes(job.node, job.first, job.count)
+            return lane.hear_probes(job.first, job.count, job.seconds)
         grant = Opened(job.run, job.batch, job.epoch, job.start_ps, job.digest)
         report = lane.run(grant, job.program, tuple(Peer(*each) for each in job.lanes), told)
         stopped_by = "" if report.state == "DONE" else report.stopped_by

@@ -3,6 +3,7 @@
 A node may have several, one a link; its machine runs one batch at a time.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ...testbed.attempts import AttemptProgram
@@ -43,6 +44,7 @@ class Cores:
         self._node, self._links, self._lab_time = node, links, lab_time
         self.children = {name: children[name] for name in cores_of(links, node)}
         self._seen: dict[str, Seen] = {}
+        self._unlocks = Counter[str]()
         self._looking: set[str] = set()
         self._look_s = 0.0
         self._lanes: Mapping[str, Sequence[str]] = {}
@@ -104,14 +106,14 @@ class Cores:
             then(message)
 
         self._looking.add(name)
-        lanes = self.peers(name)
         self.children[name].submit(
-            lambda number: Look(number, name, lanes, ticket), answered, lambda progress: self.note(name, progress)
+            Look(0, name, self.peers(name), ticket), answered, lambda progress: self.note(name, progress)
         )
 
     def note(self, name: str, progress: Progress) -> None:
         """Take in what was seen of a core, if anything was."""
         if progress.seen is not None:
+            self._unlocks[name] += name in self._seen and self._seen[name][2] and not progress.seen[2]
             self._seen[name] = progress.seen
 
     def free_slots(self, name: str) -> int:
@@ -133,7 +135,7 @@ class Cores:
     def described(self, now_ps: int, calibration: str) -> tuple[Core, ...]:
         """Return what the coordinator must know of those that are ready."""
         return tuple(
-            Core(name, now_ps, seen[4], seen[5], calibration, seen[3], batches=AT_ONCE)
+            Core(name, now_ps, seen[4], seen[5], calibration, seen[3], AT_ONCE, seen[2], self._unlocks[name])
             for name, seen in self._seen.items()
             if self._lately(seen)
         )

@@ -32,6 +32,8 @@ VERBS = (
     "rest",
     "close",
 )
+ON_OPEN = frozenset({"get", "set", "call", "apply", "snapshot", "guard"})
+"""Verbs for an instrument that is open."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,38 @@ class Desk:
         Raises:
             BellringerError: no such instrument, verb, setting or method; or what the driver raises.
         """
-        instrument = self.find(name)
+        instrument = self.instruments.get(name) or self.find(name)
         if verb not in VERBS:
             raise BellringerError(f"there is no verb '{verb}'", where=name, hint=nearest(verb, VERBS))
         try:
             return self._do(name, instrument, verb, args, keywords or {})
         except TransportError as error:
-            # Silence on the way to the dark counts too: it may have been switched off and on.
-            broke = verb == "safe_state" or not isinstance(error, TransportTimeout)
-            if self.entries[name].parts or not broke or self._lost.setdefault(name, error) is error:
+            if (cause := self._cause(name, verb, error)) is error:
                 raise
-            raise self._lost[name] from error  # what broke it tells more than that it is closed now
+            raise cause from error
+
+    def get(self, name: str, value: str) -> Any:
+        """Return a setting or reading of an instrument, as ``do`` would: most calls are this, and it is short."""
+        instrument = self.instruments.get(name)
+        if instrument is None or not instrument.is_open or value not in _readings(type(instrument)):
+            return self.do(name, "get", (value,))
+        try:
+            return getattr(instrument, value)
+        except TransportError as error:
+            if (cause := self._cause(name, "get", error)) is error:
+                raise
+            raise cause from error
+
+    def _cause(self, name: str, verb: str, error: TransportError) -> TransportError:
+        """Note that a connection broke; return what broke it, which tells more than that it is closed now."""
+        # Silence on the way to the dark counts too: it may have been switched off and on.
+        broke = verb == "safe_state" or not isinstance(error, TransportTimeout)
+        return self._lost.setdefault(name, error) if broke and not self.entries[name].parts else error
 
     def _do(
         self, name: str, instrument: Instrument, verb: str, args: Sequence[Any], keywords: Mapping[str, Any]
     ) -> Any:
-        if verb in ("get", "set", "call", "apply", "snapshot", "guard") and not instrument.is_open:
+        if verb in ON_OPEN and not instrument.is_open:
             raise InstrumentError("it is not open", where=instrument.label, hint="open it first; a run does that")
         if verb == "get":
             return getattr(instrument, _declared(instrument, args[0]))

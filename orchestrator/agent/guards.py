@@ -88,7 +88,7 @@ class Guards:
             if isinstance(answer, Refusal) and name in self.unattended() and not replaced:
                 self._trip(f"{name}: {answer.what}")
 
-        child.submit(lambda number: Do(number, name, "guard", 0), take)
+        child.submit(Do(0, name, "guard", 0), take)
 
 
 def _composed_of(name: str, entries: Mapping[str, InstrumentEntry]) -> list[str]:

@@ -17,44 +17,25 @@ class WatchedClock(WallClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.working = _Working()
-        """Enter it before a driver is called."""
+        self.works_since_s: float | None = None
+        """Since when a driver works without a pause, ``monotonic_s``; None if none does. Set it around a call."""
 
     @property
     def stuck(self) -> bool:
         """Whether the driver at work was not seen to wait for ``STUCK_S``."""
-        since_s = self.working.since_s
+        since_s = self.works_since_s
         return since_s is not None and time.monotonic() - since_s > STUCK_S
 
     def sleep(self, seconds: float) -> None:
-        with _Pause(self.working):
+        since_s, self.works_since_s = self.works_since_s, None
+        try:
             super().sleep(seconds)
+        finally:
+            self.works_since_s = None if since_s is None else time.monotonic()
 
     def wait_readable(self, line: Line, timeout_s: float) -> bool:
-        with _Pause(self.working):
+        since_s, self.works_since_s = self.works_since_s, None
+        try:
             return super().wait_readable(line, timeout_s)
-
-
-class _Working:
-    """Since when a driver works without a pause; None if none does."""
-
-    since_s: float | None = None
-
-    def __enter__(self) -> None:
-        self.since_s = time.monotonic()
-
-    def __exit__(self, *raised: object) -> None:
-        self.since_s = None
-
-
-class _Pause:
-    """A driver at work waits."""
-
-    def __init__(self, working: _Working) -> None:
-        self._working, self._was = working, working.since_s is not None
-
-    def __enter__(self) -> None:
-        self._working.since_s = None
-
-    def __exit__(self, *raised: object) -> None:
-        self._working.since_s = time.monotonic() if self._was else None
+        finally:
+            self.works_since_s = None if since_s is None else time.monotonic()

@@ -22,7 +22,8 @@ class Inlet:
 
     Args:
         connection: the pipe.
-        take: takes one message in from the pipe, which can be read, in either thread; returns whether more may come.
+        take: takes in what has come on the pipe, waiting for the first of it, in either thread; returns whether more
+            may come.
     """
 
     def __init__(self, connection: Connection, take: Callable[[], bool]) -> None:
@@ -34,6 +35,8 @@ class Inlet:
         self._calls = 0
         self._calling = False
         self._lately = threading.Event()
+        self._awake = False
+        """As ``_lately``, which takes longer to ask."""
         self._over = os.eventfd(0, os.EFD_NONBLOCK)
         """Tells the watcher, when it waits for a message, that the call is over."""
         self._news = select.poll()
@@ -42,16 +45,17 @@ class Inlet:
         threading.Thread(target=self._watch, name="pipe", daemon=True).start()
 
     def take_in(self, *, wait: bool) -> None:
-        """Take in everything that has come; ``wait`` for the first of it. Between calls only."""
-        while self._open and self._news.poll(None if wait else 0):
-            self._open, wait = self._take(), False
+        """Take in what has come; ``wait`` for it if there is nothing. Between calls only."""
+        if self._open and (wait or self._news.poll(0)):
+            self._open = self._take()
 
     def __enter__(self) -> None:
         """Begin a call: the watcher may read from now on."""
         self._calls += 1
         self._calling = True
         self._turn.release()
-        if not self._lately.is_set():
+        if not self._awake:
+            self._awake = True
             self._lately.set()
 
     def __exit__(self, *raised: object) -> None:
@@ -72,8 +76,10 @@ class Inlet:
             tick.wait(TICK_S)
             quiet = quiet + 1 if before == self._calls and not self._calling else 0
             if quiet >= LATELY:
+                self._awake = False
                 self._lately.clear()
                 if self._calls != before:  # it began just now, and may not have seen that we go to sleep
+                    self._awake = True
                     self._lately.set()
             elif self._turn.acquire(blocking=False):  # free in calls only
                 self._read(poll)

@@ -153,7 +153,7 @@ class Interlocks:
                 each.why_open = "" if closed else f"{each.rule.reading} is {answer.value!r}"
             self._decide()
 
-        each.child.submit(lambda number: Get(number, each.instrument, each.rule.reading.partition(".")[2], 0), take)
+        each.child.submit(Get(0, each.instrument, each.rule.reading.partition(".")[2], 0), take)
 
 
 def _refusal(each: _Watched, instrument: str) -> InstrumentError:

@@ -1,8 +1,10 @@
-"""Messages between an agent and its driver processes, over a pipe that ends when either of them does."""
+"""Messages between an agent and its driver processes, over a pipe that ends when either of them does.
+
+A pipe is given by its descriptor.
+"""
 
 import os
 import struct
-from multiprocessing.connection import Connection
 from typing import Any
 
 from ..wire.codec import Decoder, encode
@@ -50,22 +52,32 @@ _HEAD, _SIZE = struct.Struct("<II"), struct.Struct("<Q")
 _AT_ONCE = 65536
 
 
-def send(connection: Connection, message: Message) -> None:
+def send(pipe: int, message: Message) -> None:
     """Send one message; raises OSError or BrokenPipeError if the other side has gone."""
-    header, *arrays = encode(message)
-    _write(connection, _HEAD.pack(len(header), len(arrays)) + header)  # mostly there is nothing but the header
-    for array in arrays:
-        _write(connection, _SIZE.pack(len(array)))
-        _write(connection, array)
+    frames = encode(message)
+    header = frames[0]
+    data = _HEAD.pack(len(header), len(frames) - 1) + header
+    done = os.write(pipe, data)
+    if done == len(data) and len(frames) == 1:  # nearly always
+        return
+    _write(pipe, memoryview(data)[done:])
+    for array in frames[1:]:
+        _write(pipe, _SIZE.pack(len(array)))
+        _write(pipe, array)
 
 
-def receive(connection: Connection, decoder: Decoder) -> list[Any]:
+def receive(pipe: int, decoder: Decoder) -> list[Any]:
     """Return the messages that came, waiting for the first, and for the rest of one that has begun to come.
 
     Raises:
         EOFError: the other side has gone.
     """
-    came = _Came(connection)
+    data = os.read(pipe, _AT_ONCE)
+    if len(data) > _HEAD.size:
+        size, arrays = _HEAD.unpack_from(data)
+        if not arrays and len(data) == _HEAD.size + size:  # one message and nothing else: nearly always
+            return [decoder.decode((data[_HEAD.size :],))[0]]
+    came = _Came(pipe, data)
     messages: list[Any] = []
     while not messages or came.data:
         size, arrays = _HEAD.unpack(came.take(_HEAD.size))
@@ -78,9 +90,9 @@ def receive(connection: Connection, decoder: Decoder) -> list[Any]:
 class _Came:
     """Bytes that were read and not taken yet: as many as there were, since each read costs more than to take some."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._descriptor = connection.fileno()
-        self.data = memoryview(os.read(self._descriptor, _AT_ONCE))
+    def __init__(self, pipe: int, data: bytes) -> None:
+        self._pipe = pipe
+        self.data = memoryview(data)
 
     def take(self, size: int) -> memoryview:
         """Return the next ``size`` bytes; reads those that are missing."""
@@ -89,7 +101,7 @@ class _Came:
             whole = memoryview(bytearray(size))
             whole[:have] = self.data
             while have < size:
-                more = os.readv(self._descriptor, [whole[have:]])
+                more = os.readv(self._pipe, [whole[have:]])
                 if not more:
                     raise EOFError
                 have += more
@@ -99,7 +111,7 @@ class _Came:
         return taken
 
 
-def _write(connection: Connection, data: bytes | memoryview) -> None:
+def _write(pipe: int, data: bytes | memoryview) -> None:
     left = memoryview(data)
     while left:
-        left = left[os.write(connection.fileno(), left) :]
+        left = left[os.write(pipe, left) :]

@@ -45,7 +45,7 @@ class PortLocks:
         Raises:
             InstrumentError: another process has one of them; names it.
         """
-        taken = self.take()
+        taken = self.take() if len(self._held) < len(self._paths) else None
         if taken is not None:
             resource, holder = taken
             raise InstrumentError(

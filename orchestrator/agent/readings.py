@@ -172,9 +172,9 @@ class Readings:
                 watched.left, watched.asked_s = [], None
 
         if len(names) > 1:
-            watched.child.submit(lambda number: Do(number, instrument, "snapshot", 0), take)
+            watched.child.submit(Do(0, instrument, "snapshot", 0), take)
         else:
-            watched.child.submit(lambda number: Get(number, instrument, names[0], 0), take)
+            watched.child.submit(Get(0, instrument, names[0], 0), take)
 
     def _tell_silence(self, instrument: str, watched: _Watched, now_s: float) -> None:
         """Tell, as often as it would have been read, that a read takes long."""

@@ -46,14 +46,8 @@ class TagRecorder:
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
 
-    def keep(self, instrument: str, value: Any, then: Then) -> None:
-        """Write and publish ``value`` if it is a recording, and tell ``then``; at once if it is none.
-
-        What the disk does not take leaves no file.
-        """
-        if not isinstance(value, Recording):
-            then(None)
-            return
+    def keep(self, instrument: str, value: Recording, then: Then) -> None:
+        """Write and publish a recording, and tell ``then``; what the disk does not take leaves no file."""
         number, path = self._next(instrument)
         about = {"instrument": instrument, "duration_ps": value.duration_ps, "clock_map": vars(value.clock_map)}
         keeper = TagKeeper(path, value.clock_map, about, fsync="block")

@@ -8,8 +8,7 @@ back when it comes.
 import functools
 from collections.abc import Callable, Mapping
 
-import msgspec
-
+from ...drivers.interfaces import Recording
 from ...testbed.errors import BellringerError, nearest
 from ..heralding.messages import Show
 from ..wire.errors import from_refusal
@@ -63,18 +62,20 @@ class Requests:
 
     def serve(self) -> None:
         """See to one request; the loop's turn looks whether there are more."""
-        for incoming in self._server.receive(1):
-            try:
-                answer = self._answers.get(type(incoming.message))
-                if isinstance(incoming.message, Show) and self._show is not None:
-                    self._show(incoming, self._answer_to(incoming))
-                elif answer is not None:
-                    self._server.reply(incoming, answer(incoming))
-                else:
-                    self._authority.check(incoming.message, incoming.key, elapsed_s())
-                    self._forward(incoming)
-            except BellringerError as error:
-                self._server.refuse(incoming, error)
+        incoming = self._server.take()
+        if incoming is None:
+            return
+        try:
+            answer = self._answers.get(type(incoming.message))
+            if answer is not None:
+                self._server.reply(incoming, answer(incoming))
+            elif isinstance(incoming.message, Show) and self._show is not None:
+                self._show(incoming, functools.partial(self._answered, incoming))
+            else:
+                self._authority.check(incoming.message, incoming.key, elapsed_s())
+                self._forward(incoming)
+        except BellringerError as error:
+            self._server.refuse(incoming, error)
 
     def _forward(self, incoming: Incoming) -> None:
         """Hand a request to the driver process that has the instrument; its answer goes back as it comes."""
@@ -85,15 +86,19 @@ class Requests:
                 f"node '{self._node}' has no instrument '{message.instrument}'",
                 hint=nearest(message.instrument, self._children),
             )
+        answer = functools.partial(self._answered, incoming)
+        if isinstance(message, Get) and not self._lockstep:  # it changes nothing: the checks it needs are done
+            child.submit(message, answer)
+            return
         if isinstance(message, Do) and message.verb == "check":
             self._server.reply(incoming)  # that it got here is the answer
             return
         if isinstance(message, Do) and message.verb == "safe_state":
             why = f"asked for by {incoming.name}"
-            child.dark(why, message.instrument, ticket=message.ticket, answer=self._answer_to(incoming))
+            child.dark(why, message.instrument, ticket=message.ticket, answer=answer)
             return
         if isinstance(message, Stream):
-            self._streams.serve(message, child, self._answer_to(incoming))
+            self._streams.serve(message, child, answer)
             return
         described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
         if self._lockstep and not message.ticket and not described:
@@ -107,7 +112,7 @@ class Requests:
             proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
             self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
         else:
-            self._submit(child, incoming)
+            child.submit(message, answer)
 
     def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
         """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
@@ -116,26 +121,22 @@ class Requests:
         except BellringerError as error:
             self._server.refuse(incoming, error)
         else:
-            self._submit(child, incoming)
+            child.submit(incoming.message, functools.partial(self._answered, incoming))
 
-    def _submit(self, child: Child, incoming: Incoming) -> None:
-        message = incoming.message
-        child.submit(lambda number: msgspec.structs.replace(message, id=number), self._answer_to(incoming))
-
-    def _answer_to(self, incoming: Incoming) -> Answer:
-        def answer(message: Reply | Refusal) -> None:
-            if isinstance(message, Refusal):
-                self._server.refuse(incoming, from_refusal(message))
-                return
-
-            def kept(error: BellringerError | None) -> None:
-                if error is not None:  # a full disk: what is not kept was not recorded
-                    self._server.refuse(incoming, error)
-                    return
-                if isinstance(incoming.message, (Get, Do)):
-                    self._readings.passed(incoming.message, message.value)
-                self._server.reply(incoming, message.value)
-
+    def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
+        """Pass the answer of an instrument on; one with a recording as soon as that is kept."""
+        if isinstance(message, Refusal):
+            self._server.refuse(incoming, from_refusal(message))
+        elif isinstance(message.value, Recording):
+            kept = functools.partial(self._kept, incoming, message.value)
             self._recorder.keep(incoming.message.instrument, message.value, kept)
+        else:
+            self._server.reply(incoming, message.value)
+            if isinstance(incoming.message, (Get, Do)):
+                self._readings.passed(incoming.message, message.value)
 
-        return answer
+    def _kept(self, incoming: Incoming, recording: Recording, error: BellringerError | None) -> None:
+        if error is not None:  # a full disk: what is not kept was not recorded
+            self._server.refuse(incoming, error)
+        else:
+            self._server.reply(incoming, recording)

@@ -27,7 +27,7 @@ from ..wire.client import Client
 from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
-from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Register, Set, Status, Stream, Subscribe
+from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Probe, Register, Set, Status, Stream, Subscribe
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
@@ -42,7 +42,7 @@ from .forking import ForkServer
 from .link import CoordinatorLink
 from .recorder import TagRecorder
 
-ACCEPTS = (Get, Set, Call, Do, Stream, Subscribe, Log, Status, Keys, EStop, Show, *batches.ACCEPTS)
+ACCEPTS = (Get, Set, Call, Do, Stream, Probe, Subscribe, Log, Status, Keys, EStop, Show, *batches.ACCEPTS)
 PUBLISHED = 50
 """Events and blocks of tags that wait for one slow subscriber: ten seconds of a stream."""
 

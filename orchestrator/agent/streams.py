@@ -97,7 +97,7 @@ class Streams:
             else:
                 then(message.value)
 
-        stream.child.submit(lambda number: Call(number, stream.instrument, method, 0, args), answered)
+        stream.child.submit(Call(0, stream.instrument, method, 0, args), answered)
 
     def _go_on(self, stream: _Running) -> None:
         """Read the next block, or stop if somebody wants that."""

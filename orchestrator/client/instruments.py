@@ -33,6 +33,7 @@ class RemoteInstruments(Instruments):
         ownership: the run's hold on them; given up when they are closed.
         about: what drives them, by node.
         ask: asks the coordinator.
+        measure: measures how long corrections take on a memory link, if it never was; None on others' testbeds.
     """
 
     closing = "rest"
@@ -45,8 +46,9 @@ class RemoteInstruments(Instruments):
         ownership: Ownership,
         about: Mapping[str, Any],
         ask: Callable[[Message], Any],
+        measure: Callable[[str], bool] | None = None,
     ) -> None:
-        self.about, self._ask = about, ask
+        self.about, self._ask, self._measure = about, ask, measure
         self.clock, self.entries, self._clients = clock, testbed.instruments(), clients
         self._ownership = ownership
         self._pending: dict[tuple[str, int], Call] = {}
@@ -56,6 +58,9 @@ class RemoteInstruments(Instruments):
     def ask_coordinator(self, message: Message) -> Any:
         """Ask the coordinator and return the value of its answer."""
         return self._ask(message)
+
+    def measure_link(self, link: str) -> bool:
+        return self._measure is not None and self._measure(link)
 
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Send a call to the instrument's agent and return at once; a link that is down is the call's error."""

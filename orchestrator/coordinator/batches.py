@@ -20,21 +20,26 @@ from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, StartBatch, Tell
+from ..heralding.service.conditions import clock_unlocked
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Send
 from ..wire.client import Answered, Client
 from ..wire.errors import LinkError, NotAllowed, WireError
+from ..wire.history import utc_now
 from ..wire.keys import KeyPair
-from ..wire.messages import Entangle, Entangled, Message, Refusal, Register, Renew, Unwanted
+from ..wire.messages import Entangle, Entangled, Measured, Message, Refusal, Register, Renew, Unwanted
 from .lab_time import LabTime
-from .links import lab_of
+from .links import clock_of, lab_of
 from .nodes import Node, Nodes
 from .rehearsal import Next, Rehearsal
 from .terms import Caller, Ending
+from .timing import Timing
 from .told import Told, plain
 
 FROM_PARTIES = (Armed, NotArmed, Aborted, Confirm, Result)
-FROM_CLIENTS = (Entangle, Entangled, Unwanted)
+FROM_CLIENTS = (Entangle, Entangled, Unwanted, Measured)
+LATENCY_FILE = "latency.json"
+"""In the coordinator's folder: how long corrections take."""
 SAY_S = 0.1
 """How long a party that has just fallen silent may hold the loop up."""
 TICK_S = 0.05
@@ -56,6 +61,7 @@ class Batches:
         folder: of the store.
         keys: the coordinator's pair.
         nodes: who is where.
+        latency: file of how long corrections take; None for the one in ``folder``.
         lab_time: in a dry run in lockstep; then it is hardware time, and the service's clock too.
     """
 
@@ -68,6 +74,7 @@ class Batches:
         keys: KeyPair,
         nodes: Nodes,
         now_s: float,
+        latency: Path | None = None,
         lab_time: LabTime | None = None,
     ) -> None:
         self.accepts: tuple[type[Message], ...] = (*FROM_PARTIES, *FROM_CLIENTS)
@@ -75,9 +82,14 @@ class Batches:
         self._testbed, self._keys, self._nodes = testbed, keys, nodes
         self._store = Store(folder / "batches.sqlite", epoch)
         self._book = Book(epoch, boot, self._store, from_json)
+        self._timing = Timing(latency or folder / LATENCY_FILE, testbed.name, utc_now)
         self.lab_time = lab_time
         self._rehearsal = None if lab_time is None else Rehearsal(lab_time)
-        self._service = EntanglementService(lab_of(testbed, self._service_s(now_s)))
+        lab = lab_of(testbed, self._service_s(now_s))
+        self._parties = frozenset(party for link in lab.links.values() for party in link.parties)
+        if lab_time is None:  # in lockstep messages take no lab time: it says nothing of latencies
+            lab.check_timing = self._timing.check
+        self._service = EntanglementService(lab)
         self._told = Told(self._store)
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
@@ -120,6 +132,9 @@ class Batches:
         if isinstance(message, Entangle):
             before = self._told.answered_before(message.request, caller.key)
             return self._entangle(caller, message, now_s) if before is None else before
+        if isinstance(message, Measured):
+            self._timing.take(message.measurements)
+            return None
         if isinstance(message, Entangled):
             return self._told.since(message.request, message.since)
         assert isinstance(message, Unwanted)
@@ -151,9 +166,15 @@ class Batches:
 
     def heard(self, message: Register | Renew, now_s: float) -> None:
         """A node was heard: whether its process is a new one, what its core's clock shows, and how much room it has."""
-        for core in message.cores if self.lab_time is None else ():
+        cores = message.cores if self.lab_time is None else ()
+        for core in cores:
             self._offset_ps = core.hw_ps - round(now_s * PS_PER_S)
             self._room(core.instrument, core.batches, core.slots)
+        if cores and message.node in self._parties:
+            why = clock_unlocked(all(core.locked for core in cores))
+            self._service.condition(clock_of(message.node), why, sum(core.unlocks for core in cores), now_s)
+            if why:
+                self._turn_service(now_s)
         self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
 
     def turn(self, now_s: float) -> None:
@@ -207,6 +228,11 @@ class Batches:
             "stopped": dict(self._book.stopped),
             "messages": dict(self._book.traffic.counters),
             "undelivered": self._undelivered,
+            "memory_links": {
+                name: {"station": link.station, "memories": list(link.memories)}
+                for name, link in self._testbed.memory_links.items()
+            },
+            "latency": None if self._timing.measured is None else self._timing.measured.model_dump(mode="json"),
             "service": self._service.status(self._service_s(now_s)),
         }
 

@@ -1,5 +1,7 @@
 """The entanglement service's lab, from a testbed file: links with their programs, and what each should give."""
 
+from collections.abc import Sequence
+
 from ...testbed.attempts import AttemptProgram, program
 from ...testbed.attempts.terms import Terms
 from ...testbed.memory_prediction import predict_memory_link
@@ -8,6 +10,7 @@ from ...testbed.testbed import Testbed
 from ...testbed.wiring import Wiring
 from ..heralding.service import Forecast, Lab, Link
 from ..heralding.service.links import LONGEST_BATCH_S
+from ..heralding.service.suspenders import Condition
 
 KEPT_S = 1.0
 """Longest memory cut-off that may be asked for, s; a request has its own."""
@@ -42,9 +45,28 @@ def lab_of(testbed: Testbed, now_s: float) -> Lab:
             forecasts[name, kind] = Forecast(
                 dict(expected.probability), RATE_ERROR, expected.mean_fidelity, FIDELITY_ERROR, now_s
             )
-    lab = Lab(links)
+    lab = Lab(links, conditions=_clocks(links))
     lab.forecasts.update(forecasts)
     return lab
+
+
+def clock_of(party: str) -> str:
+    """Return the name of the condition that a party's clock is locked."""
+    return f"clock of {party}"
+
+
+def _clocks(links: Sequence[Link]) -> list[Condition]:
+    """Return a condition for each party's clock; a silent party arms nothing, so silence tells nothing more."""
+    parties = sorted({party for link in links for party in link.parties})
+    return [
+        Condition(
+            clock_of(party),
+            tuple(link.name for link in links if party in link.parties),
+            silent_s=float("inf"),
+            trusted=True,
+        )
+        for party in parties
+    ]
 
 
 def _read_out(base: AttemptProgram) -> AttemptProgram:

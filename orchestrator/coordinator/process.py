@@ -36,6 +36,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
         control, estop, events: where it listens; port ``*`` lets the system choose.
         testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
+        latency: file in which measured latencies of its memory links are kept, "" for one in ``state``.
         clock_endpoint: the simulated lab's clock socket in a dry run in lockstep, "" for real time.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
         leave_at_end: end when standard input does.
@@ -49,6 +50,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     events: str = Ports.events
     testbed: str = ""
     overrides: dict[str, str] = {}
+    latency: str = ""
     clock_endpoint: str = ""
     above: int = 0
     leave_at_end: bool = False
@@ -72,7 +74,8 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         state = Path(start.state)
         ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
         enrolled = Enrolled.of_service(state, start.enrolled)
-        about = (_testbed(start), start.above, start.clock_endpoint)
+        latency = Path(start.latency) if start.latency else None
+        about = (_testbed(start), start.above, latency, start.clock_endpoint)
         setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, *about)
         run_coordinator(setup, stop, ready)
     finally:

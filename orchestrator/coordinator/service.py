@@ -87,6 +87,7 @@ class Setup:
         audit: file of the log of who did what, None for none.
         testbed: whose memory links may be asked for pairs; None for none.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
+        latency: file of how long corrections take on its memory links, None for one in ``folder``.
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class Setup:
     audit: Path | None = None
     testbed: "Testbed | None" = None
     above: int = 0
+    latency: Path | None = None
     clock_endpoint: str = ""
     """The simulated lab's clock socket in a dry run in lockstep, "" for real time."""
 
@@ -286,7 +288,7 @@ def _batches(setup: Setup, state: State, now_s: float) -> "Batches | None":
 
         lab_time = LabTime(setup.clock_endpoint)
     who = (secrets.token_hex(8), setup.folder, setup.keys, state.nodes)
-    return Batches(setup.testbed, state.epoch, *who, now_s, lab_time)
+    return Batches(setup.testbed, state.epoch, *who, now_s, setup.latency, lab_time)
 
 
 def _utc() -> str:

@@ -5,7 +5,7 @@ the correction is written to the core, then the record of it goes to the journal
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -17,8 +17,7 @@ from .terms import Reason
 NO_DEADLINE = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class Apply:
+class Apply(NamedTuple):
     """Write this correction to the core, now; what became of it goes to ``Edge.applied``."""
 
     batch: int
@@ -78,6 +77,10 @@ class Edge:
         self.node, self._by_line = node, by_line
         self._grant: Opened | None = None
         self._program: AttemptProgram | None = None
+        # Of the grant and the program, worked out before the batch: a correction waits for nothing that can be known.
+        self._name: tuple[str, int, int, str] = ("", 0, 0, "")
+        """Run, batch, epoch and station."""
+        self._start_ps = self._period_ps = self._most = self._max_age_ps = 0
         self._last = 0
         self._owed: dict[str, tuple[str, int]] = {}
         """Label -> operation and deadline."""
@@ -90,6 +93,9 @@ class Edge:
     def begin(self, grant: Opened, program: AttemptProgram) -> None:
         """A batch is armed; what belongs to another one is dropped from now on."""
         self._grant, self._program, self._last = grant, program, 0
+        self._name = grant.run, grant.batch, grant.epoch, program.station
+        self._start_ps, self._period_ps, self._most = grant.start_ps, program.period_ps, program.attempts
+        self._max_age_ps = program.max_age_ps
         self._owed = {label: ("I", 0) for label in program.table().values()}
         self._owed |= {
             each.label: (each.operation, each.deadline_ps) for each in program.feedforward if each.node == self.node
@@ -107,29 +113,30 @@ class Edge:
 
         Numbers grow. What comes after a later one is not answered any more: its pair counts as expired.
         """
-        grant, program = self._grant, self._program
-        if grant is None or program is None or (message.run, message.batch) != (grant.run, grant.batch):
-            return Dropped(message.batch, message.hseq, Reason.UNKNOWN_BATCH)
-        if message.epoch != grant.epoch or sender != program.station:
-            return Dropped(message.batch, message.hseq, Reason.WRONG_EPOCH if sender == program.station else "stranger")
-        if message.hseq <= self._last:
-            known = message.hseq == self._last or message.hseq in self._asked
-            return Dropped(message.batch, message.hseq, Reason.DOUBLE if known else Reason.GAP)
-        self._last = message.hseq
-        reason = self._refusal(message, grant, program, hw_ps)
+        run, batch, epoch, station = self._name
+        hseq, k = message.hseq, message.k
+        if self._grant is None or message.batch != batch or message.run != run:
+            return Dropped(message.batch, hseq, Reason.UNKNOWN_BATCH)
+        if message.epoch != epoch or sender != station:
+            return Dropped(batch, hseq, Reason.WRONG_EPOCH if sender == station else "stranger")
+        if hseq <= self._last:
+            known = hseq == self._last or hseq in self._asked
+            return Dropped(batch, hseq, Reason.DOUBLE if known else Reason.GAP)
+        self._last = hseq
+        reason = self._refusal(message, hw_ps)
         operation, deadline_ps = self._owed.get(message.label, ("I", 0))
-        not_after_ps = self._oldest_ps(message.k)
+        oldest_ps = not_after_ps = self._oldest_ps(k)
         if operation != "I":
-            not_after_ps = min(not_after_ps, message.t_ps + deadline_ps)
+            not_after_ps = min(oldest_ps, message.t_ps + deadline_ps)
         if not reason and hw_ps > not_after_ps:
-            reason = Reason.TOO_OLD if hw_ps > self._oldest_ps(message.k) else Reason.LATE_CORRECTION
+            reason = Reason.TOO_OLD if hw_ps > oldest_ps else Reason.LATE_CORRECTION
         if reason or operation == "I":
             return self._record(message, operation, 0 if reason else hw_ps, reason)
-        apply = Apply(message.batch, message.k, message.hseq, operation, not_after_ps)
-        self._asked[message.hseq] = message, apply
+        apply = Apply(batch, k, hseq, operation, not_after_ps)
+        self._asked[hseq] = message, apply
         if not self._by_line:
             return apply
-        word = self._words.pop(message.hseq, None)
+        word = self._words.pop(hseq, None)
         return None if word is None else self.applied(word)
 
     def applied(self, word: Applied) -> Corrected | Dropped | None:
@@ -156,10 +163,10 @@ class Edge:
         self._outcomes[outcome.k] = outcome
         return None
 
-    def _refusal(self, message: Feedforward, grant: Opened, program: AttemptProgram, hw_ps: int) -> str:
-        if message.k >= program.attempts:
+    def _refusal(self, message: Feedforward, hw_ps: int) -> str:
+        if message.k >= self._most:
             return Reason.LATE
-        if message.t_ps < grant.start_ps or hw_ps < grant.start_ps:
+        if message.t_ps < self._start_ps or hw_ps < self._start_ps:
             return Reason.EARLY
         if message.label not in self._owed:
             return Reason.UNKNOWN_PATTERN
@@ -169,14 +176,11 @@ class Edge:
         return ""
 
     def _begin_ps(self, k: int) -> int:
-        assert self._grant is not None
-        assert self._program is not None
-        return self._grant.start_ps + k * self._program.period_ps
+        return self._start_ps + k * self._period_ps
 
     def _oldest_ps(self, k: int) -> int:
         """Return the last moment at which the qubit of attempt ``k`` is young enough."""
-        assert self._program is not None
-        return self._begin_ps(k) + self._program.max_age_ps if self._program.max_age_ps else NO_DEADLINE
+        return self._begin_ps(k) + self._max_age_ps if self._max_age_ps else NO_DEADLINE
 
     def _record(self, message: Feedforward, operation: str, t_ps: int, reason: str) -> Corrected | None:
         """Return the record; None if the pair is held but its qubit's outcome has not come yet."""

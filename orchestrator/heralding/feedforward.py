@@ -168,6 +168,8 @@ class FeedforwardIn:
         """The first failure of ``take``, None if there was none."""
         self._take, self._zap, self._domain = take, zap, f"feedforward {node}"
         self._stations = Enrolled.in_memory(())
+        self._names: dict[str, str] = {}
+        """Public key -> station, of those that are heard now."""
         zap.add(self._domain, self._stations)
         self._socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, self._domain)
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_BYTES)
@@ -193,6 +195,7 @@ class FeedforwardIn:
             self._stations.revoke(key)
         if public_key not in known:
             self._stations.enrol(public_key, station, "node")
+        self._names = {key: entry.name for key, entry in self._stations.ls().items() if not entry.revoked}
 
     def close(self) -> None:
         """Take no more; may be called twice."""
@@ -213,16 +216,18 @@ class FeedforwardIn:
         socket = self._socket
         while not self._ending.is_set():
             try:
-                peer, *frames = socket.recv_multipart(copy=False)
+                peer = socket.recv()
             except zmq.Again:
                 continue
-            self.counters["received"] += 1
-            if frames:
-                self._hear(frames[-1])
-            socket.send_multipart([peer.bytes, b""])
+            frame = socket.recv(copy=False)
+            while frame.more:
+                frame = socket.recv(copy=False)
+            self._hear(frame)
+            socket.send_multipart([peer, b""])
 
     def _hear(self, frame: zmq.Frame) -> None:
-        station = self._stations.find(str(frame.get("User-Id")))
+        self.counters["received"] += 1
+        station = self._names.get(str(frame.get("User-Id")))
         if station is None:  # its key was shut out after it had connected
             self.counters["strangers"] += 1
             return
@@ -232,7 +237,7 @@ class FeedforwardIn:
             self.counters["malformed"] += 1
             return
         try:
-            self._take(station.name, message)
+            self._take(station, message)
         except BellringerError as error:  # the core has gone; its batch ends, and whoever runs it asks why
             self.counters["failed"] += 1
             self.problem = self.problem or error

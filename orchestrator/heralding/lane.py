@@ -6,6 +6,7 @@ anybody hears of it. The agent, which keeps the journal, is told afterwards.
 """
 
 import functools
+import random
 import threading
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from ..wire.keys import KeyPair
 from ..wire.nonces import elapsed_s
 from ..wire.zap import Zap
 from .core_time import CoreTime
-from .edge import Apply, Edge
+from .edge import NO_DEADLINE, Apply, Edge
 from .entries import Corrected, Opened, Record
 from .feedforward import FeedforwardIn, FeedforwardOut, Peer
 from .messages import Feedforward
@@ -42,6 +43,18 @@ GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
 OWED_PS = 400 * 10**9
 """The same if the core has heard of heralds that the station has not told of yet: they are on their way, and a busy
 machine may take its time."""
+
+
+LEFT_PS = 10**12
+"""How long after its memory cut-off a kept qubit is left to its owner, who may be about to use it; then it is reset."""
+REMEMBERED = 100
+"""Batches whose cut-off is remembered; by then those before them have none left."""
+NO_BATCH = 0
+"""The batch of messages that only measure the way; no batch has this number, so a core corrects nothing."""
+PROBE_GAP_S = 0.5e-3
+"""Longest pause between two of them; its length is drawn, so that nothing falls in step with what is done regularly."""
+PROBE_S = 0.5
+"""A probe that was not taken for so long is given up, and the next one sent."""
 
 
 class TimedCore(AttemptController, QuantumMemory, Protocol):
@@ -83,6 +96,8 @@ class Lane:
         self._lock = threading.Lock()
         """Of the edge, which hears of heralds in one thread and of the core's answers in another."""
         self._fresh: list[Record] = []
+        self._oldest_ps: dict[int, int] = {}
+        """Batch -> at what age its qubits are given up, ps."""
         self._taken: set[int] = set()
         """Attempts of the batch under way whose pair is held."""
         self._elapsed_s = elapsed_s if self._lab_clock is None else self._lab_clock.monotonic_s
@@ -97,7 +112,17 @@ class Lane:
         hw_ps, self.locked = self._core.read_clock()
         self.time.looked(asked_s, hw_ps, self._elapsed_s())
         slots = self._core.slot_count()
-        self.free_slots = slots - len(self._core.held()) if slots else 0
+        self.free_slots = slots - self._young() if slots else 0
+
+    def _young(self) -> int:
+        """Give up qubits that nobody may count on any more, and return how many are left."""
+        left = 0
+        for held in self._core.held():
+            if held.age_ps > self._oldest_ps.get(held.batch, NO_DEADLINE):
+                self._core.reset(held.slot)
+            else:
+                left += 1
+        return left
 
     def meet(self, others: tuple[Peer, ...]) -> None:
         """Take in who the other parties are: any may be a batch's station or node, as its program says."""
@@ -121,7 +146,13 @@ class Lane:
         self._news.set()
 
     def _heralded(self, station: str, message: Feedforward) -> None:
-        """The station tells of a herald; lab time, if there is one, stands still until the core has its correction."""
+        """The station tells of a herald, or measures the way.
+
+        Lab time, if there is one, stands still until the core has its correction.
+        """
+        if message.batch == NO_BATCH:
+            self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
+            return
         if self._lab_clock is None:
             self._decide(station, message)
             return
@@ -132,11 +163,41 @@ class Lane:
         with self._lock:
             decision = self._edge.take(station, message, self.time.now_ps(self._elapsed_s()))
             if isinstance(decision, Apply):
-                self._core.apply(*_words(decision))
+                self._core.apply(*decision)
             elif isinstance(decision, Corrected):
                 self._fresh.append(decision)
 
     # --- the thread that carries out calls --------------------------------------------------------------------
+
+    def send_probes(self, node: str, first: int, count: int) -> list[int]:
+        """Send messages like those of heralds, one after the other, and return by the core's clock when each began.
+
+        The core is asked for its time right before, as it tells of a click: so all of a herald's way is in it. 0 is
+        one that could not be sent.
+
+        Raises:
+            BellringerError: no way to the node, or the core does not answer.
+        """
+        self._out.wait_connected((node,), CONNECT_S)
+        self._out.forget_answers()
+        began = []
+        for number in range(first, first + count):
+            self._clock.sleep(random.uniform(0.0, PROBE_GAP_S))
+            hw_ps, _ = self._core.read_clock()
+            herald = Feedforward(0, 0, "measure", NO_BATCH, self.keys.public, number, number, 0, "phi+", hw_ps)
+            self._out.send((Send(node, herald),))
+            began.append(hw_ps if self._out.wait_handed_over(node, PROBE_S) else 0)
+        return began
+
+    def hear_probes(self, first: int, count: int, seconds: float) -> list[tuple[int, int]]:
+        """Wait for messages that ``send_probes`` sends; return their numbers, and when the core had each, ps."""
+        found: list[tuple[int, int]] = []
+        end_s = elapsed_s() + seconds
+        while len(found) < count and elapsed_s() < end_s:
+            for word in self._core.read_applied(READ_S):
+                if word.batch == NO_BATCH and first <= word.hseq < first + count:
+                    found.append((word.hseq, word.t_ps))
+        return found
 
     def run(self, grant: Opened, text: bytes, lanes: tuple[Peer, ...], told: Told) -> BatchReport:
         """Run one batch and return what the core did.
@@ -153,6 +214,10 @@ class Lane:
         self._core.load(program)
         self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
         try:
+            if program.max_age_ps:
+                self._oldest_ps[grant.batch] = program.max_age_ps + LEFT_PS
+                for oldest in list(self._oldest_ps)[:-REMEMBERED]:
+                    del self._oldest_ps[oldest]
             with self._lock:
                 self._arbiter.begin(grant, program)
                 self._edge.begin(grant, program)
@@ -214,10 +279,11 @@ class Lane:
     def _clicks(self) -> list[Record]:
         """Decide about the clicks that came; heralds leave for the nodes before anything else."""
         kept: list[Record] = []
+        take, send = self._arbiter.take, self._out.send
         for clicks in self._core.read_heralds(self._read_s):
-            verdict = self._arbiter.take(clicks)
+            verdict = take(clicks)
             if self._lab_clock is None:
-                self._out.send(verdict.sends)
+                send(verdict.sends)
             else:
                 self._send_in_lab_time(verdict.sends, self._lab_clock)
             if verdict.kept is not None:
@@ -263,7 +329,3 @@ class Lane:
         for held in self._core.held() if self._core.slot_count() else ():
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)
-
-
-def _words(apply: Apply) -> tuple[int, int, int, str, int]:
-    return apply.batch, apply.k, apply.hseq, apply.operation, apply.not_after_ps

@@ -4,8 +4,7 @@ Whatever its core reports is kept, with the reason if it is no herald. Only hera
 a label is the nodes' own business, by the program they have loaded.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...testbed.attempts import AttemptProgram
 from .entries import Heralded, Opened
@@ -30,8 +29,7 @@ class Clicks(Protocol):
     def reason(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What follows from one record.
 
     Attributes:
@@ -60,13 +58,25 @@ class Arbiter:
         self._last: int | None = None
         self._grant: Opened | None = None
         self._program: AttemptProgram | None = None
-        self._table: dict[int, str] = {}
         self._attempts: set[int] = set()
         self._overflows: list[tuple[int, int]] = []
+        # Of the program, worked out before the batch: between a herald and its correction every microsecond counts.
+        self._table: dict[int, str] = {}
+        self._windows: tuple[tuple[int, int], ...] = ()
+        self._nodes: tuple[str, ...] = ()
+        self._first_ps = self._period_ps = self._most = 0
 
     def begin(self, grant: Opened, program: AttemptProgram) -> None:
-        """A batch is armed; what belongs to another one is no herald from now on."""
+        """A batch is armed; what belongs to another one is no herald from now on.
+
+        Who owes a correction is told before who only has to know.
+        """
         self._grant, self._program, self._table = grant, program, dict(program.table())
+        owing = {each.node for each in program.feedforward if each.operation != "I"}
+        self._nodes = tuple(sorted(program.nodes, key=lambda node: node not in owing))
+        self._windows = tuple((each.begin_ps, each.begin_ps + each.length_ps) for each in program.windows)
+        self._first_ps = grant.start_ps + program.shift * program.period_ps
+        self._period_ps, self._most = program.period_ps, program.attempts
         self._attempts.clear()
         self._overflows.clear()
 
@@ -88,50 +98,43 @@ class Arbiter:
         if grant is None or program is None or clicks.batch != grant.batch:
             older = grant is not None and clicks.batch // NUMBERS < grant.epoch
             return Verdict(None, Reason.WRONG_EPOCH if older else Reason.UNKNOWN_BATCH, missing)
-        reason = clicks.reason or self._refusal(clicks, grant, program)
+        reason = clicks.reason or self._refusal(clicks, program)
+        hseq, k, t_ps = clicks.hseq, clicks.k, clicks.t_ps
         label = "" if reason else self._table[clicks.pattern]
-        kept = Heralded(
-            grant.run, grant.batch, clicks.hseq, clicks.k, clicks.pattern, clicks.t_ps, label=label, reason=reason
-        )
+        kept = Heralded(grant.run, grant.batch, hseq, k, clicks.pattern, t_ps, label, reason)
         if reason:
             return Verdict(kept, reason, missing)
-        self._attempts.add(clicks.k)
-        return Verdict(kept, "", missing, tuple(self._tell(node, grant, kept) for node in program.nodes))
+        self._attempts.add(k)
+        sends = []
+        for node in self._nodes:
+            self._sent[node] = sent = self._sent.get(node, 0) + 1
+            message = Feedforward(0, grant.epoch, grant.run, grant.batch, self._boot, sent, hseq, k, label, t_ps)
+            sends.append(Send(node, message))
+        return Verdict(kept, "", missing, tuple(sends))
 
-    def _refusal(self, clicks: Clicks, grant: Opened, program: AttemptProgram) -> str:
-        begin_ps = grant.start_ps + (clicks.k + program.shift) * program.period_ps
-        if clicks.k < 0 or clicks.t_ps < grant.start_ps + program.shift * program.period_ps:
+    def _refusal(self, clicks: Clicks, program: AttemptProgram) -> str:
+        k, t_ps = clicks.k, clicks.t_ps
+        if k < 0 or t_ps < self._first_ps:
             return Reason.EARLY
-        if clicks.k >= program.attempts:
+        if k >= self._most:
             return Reason.LATE
-        if clicks.k in self._attempts:
+        if k in self._attempts:
             return Reason.DOUBLE
-        if program.calibrates(clicks.k):
+        if program.calibration is not None and program.calibrates(k):
             return Reason.CALIBRATION
-        if any(begin <= begin_ps + program.period_ps and end >= begin_ps for begin, end in self._overflows):
-            return Reason.OVERFLOW
-        inside = clicks.t_ps - begin_ps
-        if not any(each.begin_ps <= inside < each.begin_ps + each.length_ps for each in program.windows):
+        begin_ps = self._first_ps + k * self._period_ps
+        for begin, end in self._overflows:
+            if begin <= begin_ps + self._period_ps and end >= begin_ps:
+                return Reason.OVERFLOW
+        inside = t_ps - begin_ps
+        for begin, end in self._windows:
+            if begin <= inside < end:
+                break
+        else:
             return Reason.OUTSIDE
         if clicks.pattern in self._table:
             return ""
         return Reason.TWO_CLICKS if _twice_in_a_window(clicks.pattern, program) else Reason.UNKNOWN_PATTERN
-
-    def _tell(self, node: str, grant: Opened, kept: Heralded) -> Send:
-        self._sent[node] = self._sent.get(node, 0) + 1
-        message = Feedforward(
-            0,
-            grant.epoch,
-            grant.run,
-            grant.batch,
-            self._boot,
-            self._sent[node],
-            hseq=kept.hseq,
-            k=kept.k,
-            label=kept.label,
-            t_ps=kept.t_ps,
-        )
-        return Send(node, message)
 
 
 def _twice_in_a_window(pattern: int, program: AttemptProgram) -> bool:

@@ -93,8 +93,7 @@ def end_ps(program: AttemptProgram, start_ps: int) -> int:
 # --- effects -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Send:
+class Send(NamedTuple):
     """Send a message to a party by its name; "" is the coordinator. It may get lost."""
 
     to: str

@@ -177,9 +177,9 @@ class Client:
         id = self._send_surely(message, arrays, end)
         while (left := end - elapsed_s()) > 0:
             session.step(left)
-            for answer in session.answers:
+            for number, answer in enumerate(session.answers):
                 if answer.id == id:
-                    session.answers.remove(answer)
+                    del session.answers[number]
                     return answer
         session.drop(id)
         raise NoAnswer(

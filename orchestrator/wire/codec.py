@@ -118,7 +118,21 @@ class Decoder:
             WireError: anything is wrong with the frames. Never anything else.
         """
         try:
-            return (self._decode_alone if len(frames) == 1 else self._decode)(frames)
+            if len(frames) != 1:
+                return self._decode(frames)
+            # A header without arrays, almost every command and its answer, is taken in one pass.
+            if len(frames[0]) > self.limits.header_bytes:
+                _check_limits([len(frames[0])], self.limits)
+            _arriving.depth = self.limits.depth
+            header = self._alone.decode(frames[0])
+            if header.arrays or header.beside:
+                raise WireError("the header of a message names arrays that did not come")
+            message: Message = header.message
+            if not _is_flat(type(message)):
+                fields = msgspec.structs.astuple(message)
+                if not values.PLAIN.issuperset(map(type, fields)):
+                    values.inspect(fields, self.limits.depth)
+            return message, []
         except WireError:
             raise
         except Exception as error:  # RecursionError, UnicodeDecodeError, MemoryError...: the sender's fault
@@ -126,22 +140,6 @@ class Decoder:
                 f"a message cannot be understood: {type(error).__name__}: {error!s:.200}",
                 hint="do both sides run the same version of bellringer?",
             ) from error
-
-    def _decode_alone(self, frames: Sequence[Any]) -> tuple[Any, list[Array]]:
-        """Take a header without arrays in one pass: almost every command and its answer."""
-        frame = frames[0]
-        if len(frame) > self.limits.header_bytes:
-            _check_limits([len(frame)], self.limits)
-        _arriving.depth = self.limits.depth
-        header = self._alone.decode(frame)
-        if header.arrays or header.beside:
-            raise WireError("the header of a message names arrays that did not come")
-        message: Message = header.message
-        if not _is_flat(type(message)):
-            fields = msgspec.structs.astuple(message)
-            if not values.PLAIN.issuperset(map(type, fields)):
-                values.inspect(fields, self.limits.depth)
-        return message, []
 
     def _decode(self, given: Sequence[Any]) -> tuple[Any, list[Array]]:
         frames = [memoryview(frame) for frame in given]

@@ -79,7 +79,8 @@ class Enrolled:
 
     def find(self, public_key: str) -> Enrolment | None:
         """Return the enrolment of a key that is good now."""
-        self.refresh()
+        if self.path is not None:
+            self.refresh()
         entry = self._list.get(public_key)
         return entry if entry is not None and not entry.revoked else None
 

@@ -13,7 +13,7 @@ import msgspec
 
 from . import roles
 from .codec import COMMANDS, Decoder, Limits, peek
-from .enrolled import Enrolled, Enrolment
+from .enrolled import Enrolled
 from .errors import KeyRefused, NoHello, NotAllowed, TooFast, VersionSkew, WireError
 from .messages import PROTOCOL, VERSION, EStop, Hello, Message, Request, kind_of
 from .nonces import Nonces, elapsed_s, needs_nonce
@@ -112,7 +112,16 @@ class Gate:
             if kind is Hello:
                 self._greet(peer, key, message)
             else:
-                self._check(peer, key, entry, message)
+                if (peer, key) not in self._greeted:
+                    raise NoHello("the connection did not begin with a hello", hint="say hello, then ask again")
+                if not roles.allowed(entry.role, message):
+                    raise NotAllowed(
+                        f"'{kind_of(message)}' needs the role {roles.needed_role(message)}; "
+                        f"the key of '{entry.name}' has the role {entry.role}",
+                        hint="ask an admin for it: bellringer keys enrol",
+                    )
+                if needs_nonce(message):
+                    self.nonces.check(message.nonce, message.ttl_s)
         return Incoming(peer, key, entry.role, entry.name, message, arrays)
 
     def _check_version(self, frames: Sequence[Any]) -> None:
@@ -129,18 +138,6 @@ class Gate:
         self._greeted[peer, key] = None
         if len(self._greeted) > 10_000:  # connections end without telling; the longest known may say hello again
             self._greeted.popitem(last=False)
-
-    def _check(self, peer: bytes, key: str, entry: Enrolment, message: Any) -> None:
-        if (peer, key) not in self._greeted:
-            raise NoHello("the connection did not begin with a hello", hint="say hello, then ask again")
-        if not roles.allowed(entry.role, message):
-            raise NotAllowed(
-                f"'{kind_of(message)}' needs the role {roles.needed_role(message)}; "
-                f"the key of '{entry.name}' has the role {entry.role}",
-                hint="ask an admin for it: bellringer keys enrol",
-            )
-        if needs_nonce(message):
-            self.nonces.check(message.nonce, message.ttl_s)
 
 
 def skew(theirs: tuple[int, int], ours: tuple[int, int]) -> VersionSkew:

@@ -113,7 +113,7 @@ class Link:
     def note(self) -> None:
         """Take in what the monitor tells; start afresh if it is time and nothing waits to be read."""
         assert self._monitor is not None
-        if elapsed_s() > self._again_s and not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        if elapsed_s() > self._again_s and not zmq.zmq_poll([(self.socket, zmq.POLLIN)], 0):
             self.reopen()
         while zmq.zmq_poll([(self._monitor, zmq.POLLIN)], 0):
             told, _ = self._monitor.recv_multipart()

@@ -158,6 +158,8 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         calibration: identity of the calibration in force.
         slots: qubits that it has room for.
         batches: so many more it has room for.
+        locked: whether its clock is locked to the reference.
+        unlocks: how often it was seen to lose it, since this agent started.
     """
 
     instrument: str
@@ -167,6 +169,8 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     calibration: str
     slots: int = 0
     batches: int = 0
+    locked: bool = True
+    unlocks: int = 0
 
 
 class Renew(Message, tag="renew", frozen=True):
@@ -224,6 +228,36 @@ class Unwanted(Message, tag="unwanted", frozen=True):
     """Whoever asked for pairs takes the request back."""
 
     request: str
+
+
+class Probe(Message, tag="probe", frozen=True):
+    """Measure the way of corrections, with messages that correct nothing; light stays off.
+
+    To the station with the name of a ``node``: send it so many, and answer when each left: the core's hardware time in
+    ps, 0 for one that could not be sent. To that node without a name: wait for them, at most ``seconds``, and answer
+    what came: (number, hardware time at which the core would have corrected, ps).
+
+    Attributes:
+        instrument: the core.
+        first: number of the first one; the others follow it.
+    """
+
+    instrument: str
+    first: int
+    count: int
+    node: str = ""
+    seconds: float = 0.0
+    nonce: int = 0
+    ttl_s: float = 2.0
+    ticket: str = ""
+
+
+class Measured(Message, tag="measured", frozen=True):
+    """Have the coordinator keep what was measured: JSON of ``testbed.attempts.latency.Measurement``, each."""
+
+    measurements: tuple[str, ...]
+    nonce: int = 0
+    ttl_s: float = 2.0
 
 
 class Nodes(Message, tag="nodes", frozen=True):
@@ -329,6 +363,8 @@ Request = (
     | Entangle
     | Entangled
     | Unwanted
+    | Probe
+    | Measured
     | Own
     | Release
     | RunCommand

@@ -4,6 +4,7 @@ A message cannot tell how long it lay in a frozen process's socket. The number i
 on its own clock, it gave it out.
 """
 
+import functools
 import secrets
 import time
 from collections.abc import Callable
@@ -19,9 +20,10 @@ MAX_TTL_S = 30.0
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-def elapsed_s() -> float:
-    """Return seconds that only ever grow, also while the machine is suspended (``time.monotonic`` may stand then)."""
-    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
+elapsed_s: Callable[[], float] = (
+    time.monotonic if _BOOTTIME is None else functools.partial(time.clock_gettime, _BOOTTIME)
+)
+"""Returns seconds that only ever grow, also while the machine is suspended (``time.monotonic`` may stand then)."""
 
 
 class Nonces:
@@ -67,8 +69,9 @@ class Nonces:
 
 def needs_nonce(message: Any) -> bool:
     """Return whether a message must cite a fresh nonce; what only makes dark is never too late."""
-    if isinstance(message, Do) and message.verb == "safe_state":
-        return False
-    if isinstance(message, RunCommand) and message.command == "abort":
-        return False
+    kind = type(message)
+    if kind is Do:
+        return bool(message.verb != "safe_state")
+    if kind is RunCommand:
+        return bool(message.command != "abort")
     return hasattr(message, "ttl_s")

@@ -121,16 +121,22 @@ class Server:
         """
         for _ in range(most):
             try:
-                peer = self.socket.recv(NOBLOCK)
-                frames = receive(self.socket)
+                incoming = self._admit(self.socket.recv(NOBLOCK), receive(self.socket))
             except zmq.Again:
                 break
-            incoming = self._admit(peer, frames)
             if incoming is not None:
                 yield incoming
         else:
             return
         self.look_at_the_door()
+
+    def take(self) -> Incoming | None:
+        """Return the next request; None if there is none, or it was one that did not pass. Never waits."""
+        try:
+            peer, frames = self.socket.recv(NOBLOCK), receive(self.socket)
+        except zmq.Again:
+            return None
+        return self._admit(peer, frames)
 
     @property
     def waiting(self) -> bool:
@@ -176,7 +182,10 @@ class Server:
     def _admit(self, peer: bytes, frames: list[zmq.Frame]) -> Incoming | None:
         self.counters["received"] += 1
         self._note_knocks()  # that a key connected is on record before what it asked for
-        key = _user_id(frames[-1])
+        try:
+            key = str(frames[-1].get("User-Id"))
+        except zmq.ZMQError:  # the connection was not authenticated
+            key = ""
         try:
             incoming = self.gate.admit(peer, key, frames)
             self._trail.before(incoming)
@@ -199,10 +208,12 @@ class Server:
     def _send(self, peer: bytes, frames: Sequence[bytes | memoryview]) -> None:
         try:
             self.socket.send(peer, MORE)  # raises here, or not at all
+            if len(frames) == 1:  # copying a lone header costs less than sharing it with ZeroMQ's thread
+                self.socket.send(frames[0], NOBLOCK)
+                return
             for frame in frames[:-1]:
                 self.socket.send(frame, MORE, copy=False)
-            # Copying a lone header costs less than sharing it with ZeroMQ's thread; an array is shared.
-            self.socket.send(frames[-1], NOBLOCK, copy=len(frames) == 1)
+            self.socket.send(frames[-1], NOBLOCK, copy=False)
         except zmq.Again:
             self.counters["undelivered"] += 1
         except zmq.ZMQError as error:
@@ -222,11 +233,3 @@ class Server:
             knock = self._knocks.popleft()
             self.counters["connected" if knock.accepted else "denied"] += 1
             self._trail.knocked(knock)
-
-
-def _user_id(frame: zmq.Frame) -> str:
-    """Return the key that the connection was authenticated with, "" if it was not."""
-    try:
-        return str(frame.get("User-Id"))
-    except zmq.ZMQError:
-        return ""

@@ -106,8 +106,11 @@ class Session:
             NotSent: the connection just broke, or so much is unsent already that this was not taken.
         """
         id = next(self._ids)
-        new = {"id": id, "nonce": self._nonce} if hasattr(message, "nonce") else {"id": id}
-        frames = encode(msgspec.structs.replace(message, **new), *arrays, limits=self.request_limits)
+        if hasattr(message, "nonce"):
+            message = msgspec.structs.replace(message, id=id, nonce=self._nonce)
+        else:
+            message = msgspec.structs.replace(message, id=id)
+        frames = encode(message, *arrays, limits=self.request_limits)
         try:
             if len(frames) == 1:  # copying a lone header costs less than sharing it with ZeroMQ's thread
                 self.link.socket.send(frames[0], NOBLOCK)
@@ -140,23 +143,18 @@ class Session:
 
     def _take_next(self, flags: int) -> bool:
         """Take in one message, and return whether there was one."""
-        try:
-            frames = receive(self.link.socket, flags)
-        except zmq.Again:
-            return False
-        self._take(frames)
-        return True
-
-    def _take(self, frames: list[zmq.Frame]) -> None:
         arrays: list[Array] = []
         try:
+            frames = receive(self.link.socket, flags)
             message, arrays = self._decoder.decode(frames)
+        except zmq.Again:
+            return False
         except WireError as error:
             self.counters["malformed"] += 1
             message = to_refusal(error, peek(frames, self._decoder.limits)[1], where=self.called)
         if self._due.pop(message.id, None) is None:
             self.counters["late"] += 1
-            return
+            return True
         if message.nonce:
             self._nonce, self.nonce_at = message.nonce, elapsed_s()
         if message.id == self._hello_id:
@@ -165,6 +163,7 @@ class Session:
             self.counters["malformed"] += 1
         else:
             self.answers.append(Answered(message.id, message, arrays))
+        return True
 
     def _greeted(self, message: Hello | Reply | Refusal) -> None:
         if isinstance(message, Hello) and message.version[0] == VERSION[0]:

@@ -18,10 +18,12 @@ from .gate import Incoming
 from .messages import Do, EStop, Keys, Message, Renew, kind_of
 from .public_keys import fingerprint
 from .rate import TokenBuckets
-from .roles import needed_role
+from .roles import NEEDED, needed_role
 from .zap import Knock
 
 HIDDEN = {"id", "nonce", "ttl_s", "ticket"}
+_READS = frozenset(kind for kind, role in NEEDED.items() if role == "observer" and kind is not EStop) | {Renew}
+"""Kinds that only read, whatever they say; some of ``Do`` does too."""
 
 
 class Trail:
@@ -50,6 +52,8 @@ class Trail:
         Raises:
             AuditError: it could not be written.
         """
+        if type(incoming.message) in _READS:
+            return
         if isinstance(incoming.message, Keys) or self._emits(incoming.message):
             try:
                 self._write(incoming, "accepted", durable=True)
@@ -59,7 +63,7 @@ class Trail:
 
     def after(self, incoming: Incoming, result: str) -> None:
         """Write down how a request ended."""
-        if result == "done" and _only_reads(incoming.message):
+        if result == "done" and (type(incoming.message) in _READS or _only_reads(incoming.message)):
             return
         try:
             # What was on disk before needs no wait after: this loop may have an e-stop to carry out.
@@ -105,9 +109,7 @@ class Trail:
 
 
 def _only_reads(message: Message) -> bool:
-    if isinstance(message, Renew) or (isinstance(message, Do) and message.verb == "check"):
-        return True
-    return needed_role(message) == "observer" and not isinstance(message, EStop)
+    return isinstance(message, Do) and (message.verb == "check" or needed_role(message) == "observer")
 
 
 def _cause(peer: bytes, number: int) -> str:

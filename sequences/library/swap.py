@@ -1,5 +1,7 @@
 """Entanglement swapping: two kept pairs that meet at a middle node become one pair of the outer nodes."""
 
+from typing import Any
+
 import numpy as np
 
 from ...analysis import fidelity_from_correlators, rate, selected_fraction
@@ -40,7 +42,7 @@ def swap(
     empty(run, *chain.memories)
     if target not in SIGNS:
         raise BellringerError(f"'{target}' is no Bell state", hint="choose one of " + ", ".join(SIGNS))
-    wanted = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
+    wanted: dict[str, Any] = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
     taken: list[Shot] = []
     tried = 0
     asked: dict[str, Entanglement] = {}
@@ -102,7 +104,7 @@ def _sides(link: MemoryLink, middle: str) -> tuple[str, str]:
     return (two, one) if node_of(one) == middle else (one, two)
 
 
-def _pair(run: Run, chain: Chain, number: int, wanted: dict[str, float], asked: dict[str, Entanglement]) -> Pair | None:
+def _pair(run: Run, chain: Chain, number: int, wanted: dict[str, Any], asked: dict[str, Entanglement]) -> Pair | None:
     one, two = (node_of(memory) for memory in chain.memories[2 * number : 2 * number + 2])
     found = run.entangle(one, two, pairs=1, keep=True, **wanted)
     name = chain.links[number]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def teleport(
     name, chosen = memory_link(run, link)
     memories = chosen.memories[0], chosen.memories[1]
     sender, receiver = node_of(memories[0]), node_of(memories[1])
-    wanted = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
+    wanted: dict[str, Any] = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
     empty(run, *memories)
     taken: list[Shot] = []
     asked: Entanglement | None = None

@@ -70,20 +70,51 @@ def compile_program(
     Raises:
         ProgramError: lists every trait that is missing where, or by how much a deadline is missed by each class.
     """
-    if miss_budget is not None and not 0 < miss_budget < 1:
-        raise ProgramError(f"miss_budget is {miss_budget!r}", hint="it is a share of corrections, between 0 and 1")
     found = list(_lacking(program, traits))
-    placements = []
-    for index, correction in enumerate(program.feedforward):
-        placed = _place(program, correction, traits, latency, miss_budget)
-        if isinstance(placed, Placement):
-            placements.append(placed)
-        else:
-            found.append(Problem(("feedforward", index), *placed))
+    placements, missed = _placed(program, latency, miss_budget)
+    found += missed
     if found:
         raise error_of(found)
     triggered = tuple(name for name, each in traits.items() if not each.absolute_start and name in _cores(program))
-    return Plan(program, program.digest, triggered, tuple(placements))
+    return Plan(program, program.digest, triggered, placements)
+
+
+def place_corrections(
+    program: AttemptProgram, latency: MeasuredLatency | None, miss_budget: float | None = None
+) -> tuple[Placement, ...]:
+    """Return where each correction of a program is made; arguments as for ``compile_program``.
+
+    Raises:
+        ProgramError: says for every one that is not made in time by how much each class misses it.
+    """
+    placements, missed = _placed(program, latency, miss_budget)
+    if missed:
+        raise error_of(missed)
+    return placements
+
+
+def unmeasured(program: AttemptProgram, latency: MeasuredLatency | None) -> tuple[str, ...]:
+    """Return the nodes that owe a correction and whose way from the station was never measured, in any class."""
+    owing = dict.fromkeys(each.node for each in program.feedforward if each.operation != "I")
+    known = () if latency is None else latency.measurements
+    measured = {each.node for each in known if each.station == program.station}
+    return tuple(node for node in owing if node not in measured)
+
+
+def _placed(
+    program: AttemptProgram, latency: MeasuredLatency | None, miss_budget: float | None
+) -> tuple[tuple[Placement, ...], list[Problem]]:
+    """Return the placements, and what is wrong with those corrections that have none."""
+    if miss_budget is not None and not 0 < miss_budget < 1:
+        raise ProgramError(f"miss_budget is {miss_budget!r}", hint="it is a share of corrections, between 0 and 1")
+    placements, missed = [], []
+    for index, correction in enumerate(program.feedforward):
+        placed = _place(program, correction, latency, miss_budget)
+        if isinstance(placed, Placement):
+            placements.append(placed)
+        else:
+            missed.append(Problem(("feedforward", index), *placed))
+    return tuple(placements), missed
 
 
 def _cores(program: AttemptProgram) -> tuple[str, ...]:
@@ -130,7 +161,6 @@ def _owes(program: AttemptProgram, node: str) -> bool:
 def _place(
     program: AttemptProgram,
     correction: Correction,
-    traits: Mapping[str, Traits],
     latency: MeasuredLatency | None,
     miss_budget: float | None,
 ) -> Placement | tuple[str, str]:

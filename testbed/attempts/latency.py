@@ -5,6 +5,9 @@ operation at the node. It is kept as JSON, times in whole picoseconds.
 """
 
 import json
+import math
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -29,6 +32,7 @@ SOFTWARE: tuple[LatencyClass, ...] = ("S1", "S2")
 
 PERCENTILES = {"p50_ps": 0.5, "p99_ps": 1e-2, "p999_ps": 1e-3}
 """Field of a measurement -> the share of corrections that comes later."""
+_SHARES = {field: Fraction(str(share)) for field, share in PERCENTILES.items()}
 
 
 class Measurement(Model):
@@ -47,6 +51,30 @@ class Measurement(Model):
         if not self.p50_ps <= self.p99_ps <= self.p999_ps:
             raise ProgramError("percentiles must rise from p50 to p99.9", hint="measure again")
         return self
+
+    @classmethod
+    def of(cls, latency_class: LatencyClass, station: str, node: str, took_ps: Sequence[int], lost: int) -> Self:
+        """Return the measurement of messages that took so long (ps); those that were ``lost`` count as the latest.
+
+        A percentile is the least time that a share of all messages does not exceed.
+
+        Raises:
+            BellringerError: so many were lost that a percentile is not known, or one came before it was sent.
+        """
+        samples = len(took_ps) + lost
+        where = f"from {station} to {node}"
+        if samples == 0 or lost > PERCENTILES["p999_ps"] * samples:
+            hint = "is a batch under way, or the network between them bad? measure again"
+            raise BellringerError(f"{lost} of {samples} messages never came", where=where, hint=hint)
+        if min(took_ps) < 0:
+            raise BellringerError(
+                f"a message came {-min(took_ps)} ps before it was sent",
+                where=where,
+                hint="the cores' clocks do not agree: see to their reference, then measure again",
+            )
+        rising = sorted(took_ps)
+        found = {field: rising[math.ceil((1 - share) * samples) - 1] for field, share in _SHARES.items()}
+        return cls(latency_class=latency_class, station=station, node=node, samples=samples, **found)
 
     def tail_ps(self, miss_budget: float) -> int | None:
         """Return the latency that at most a share ``miss_budget`` exceeds; None if no measured percentile says so.
@@ -81,6 +109,12 @@ class MeasuredLatency(Model):
         """Return the measurement of a class between a station and a node, None if there is none."""
         wanted = (latency_class, station, node)
         return next((m for m in self.measurements if (m.latency_class, m.station, m.node) == wanted), None)
+
+    def with_newer(self, newer: Sequence[Measurement], measured_utc: str) -> Self:
+        """Return these with newer measurements in the place of older ones of the same way and class."""
+        ways = {(each.latency_class, each.station, each.node) for each in newer}
+        kept = [each for each in self.measurements if (each.latency_class, each.station, each.node) not in ways]
+        return type(self)(testbed=self.testbed, measured_utc=measured_utc, measurements=(*kept, *newer))
 
     def to_json(self) -> str:
         """Return the text of a file, readable by ``from_json``."""

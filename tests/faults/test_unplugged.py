@@ -161,7 +161,7 @@ def test_row_15_an_instrument_that_is_not_there_is_looked_for_less_and_less_ofte
     monkeypatch.setattr(children.Child, "_start", lambda child: setattr(child, "_heard", now[0]))
     monkeypatch.setattr(children, "send", lambda connection, message: sent.append(message))
     child = children.Child(None, {"charlie.pump": None}, {}, "", lambda kind, text: news.append((kind, text)))
-    child._connection = None
+    child._pipe = -1
     child.dark("start", reopen=True)
     tried_s = []
     for _ in range(4000):

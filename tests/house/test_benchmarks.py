@@ -46,7 +46,10 @@ def test_its_help_shows_the_docstring(path):
         ("command_latency.py --rounds 1 --requests 20", {"ratio_loop_p50", "ratio_driver_p50"}),
         ("stream.py --rounds 1 --arrays 2 --megabytes 1", {"throughput_ratio"}),
         ("estop.py --presses 1", {"estop_ms_p50", "estop_ms_p99", "estop_ms_max"}),
-        ("heralding.py --attempts 1000000", {"attempts_per_s", "attempts_slow_per_s"}),
+        (
+            "heralding.py --attempts 1000000 --rounds 1 --corrections 5 --heralds 100",
+            {"attempts_per_s", "heralds_per_s", "correction_p50_ratio", "correction_p99_ratio"},
+        ),
         ("time_tags.py --only counting --tags 40000", {"two_fold", "all_pairs", "four_fold", "histogram", "merge"}),
     ],
 )

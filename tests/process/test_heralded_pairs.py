@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from bellringer.orchestrator.client.entangle import Pairs, Refused
 from bellringer.orchestrator.client.network import Network
-from bellringer.orchestrator.wire.messages import Status
+from bellringer.orchestrator.wire.messages import Measured, Status
+from bellringer.testbed.attempts.latency import Measurement
 
 FILE = Path(__file__).parents[1] / "data" / "memory_link.yaml"
 NODES = ("alice", "bob", "charlie")
@@ -36,6 +37,16 @@ class Testbed:
     def entangle(self, **request):
         return Pairs(self.client.request, {"nodes": ("alice", "bob"), **MINUTE, **request})
 
+    def measure(self, bellringer, *words):
+        done = bellringer.here("link", "measure", *words, "--json", "--contact", self.told["contact"])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["measurements"]
+
+    def claim(self, *, ps):
+        """Have the coordinator believe that corrections take so long."""
+        taken = (Measurement.of("S1", "charlie", node, [ps] * 10_000, 0) for node in ("alice", "bob"))
+        self.client.request(Measured(0, tuple(each.model_dump_json() for each in taken)))
+
     def coordinator(self):
         return self.network.ask(Status(0))["entanglement"]
 
@@ -54,7 +65,7 @@ def names(pairs):
     return [(each.batch, each.hseq) for each in pairs]
 
 
-def test_pairs_come_once_each_measured_or_kept_and_what_cannot_be_done_is_refused(testbed):
+def test_pairs_come_once_each_measured_or_kept_and_what_cannot_be_done_is_refused(testbed, bellringer):
     asked = testbed.entangle(kind="measure", pairs=30, min_fidelity=0.5)
     measured = list(asked)
     assert (asked.state, len(measured)) == ("OK", 30)
@@ -67,7 +78,16 @@ def test_pairs_come_once_each_measured_or_kept_and_what_cannot_be_done_is_refuse
         assert outcomes["bob"][0] == "XYZ"[each.k % 3]
         assert {bit for _, bit in outcomes.values()} <= {0, 1}
 
-    asked = testbed.entangle(kind="keep", pairs=2, max_age_s=1.0)
+    with pytest.raises(Refused, match=r"UNCAL: .* from charlie to alice was not measured"):
+        testbed.entangle(kind="keep", pairs=2, max_age_s=1.0)
+    figures = testbed.measure(bellringer, "--samples", "1000")
+    assert {(each["station"], each["node"]) for each in figures} == {("charlie", "alice"), ("charlie", "bob")}
+    for each in figures:
+        assert each["samples"] == 1000
+        assert 0 < each["p50_ps"] <= each["p99_ps"] <= each["p999_ps"]
+    with pytest.raises(Refused, match=r"UNSUPP: .* S1 misses it by \d+ ps"):
+        testbed.entangle(kind="keep", pairs=1, max_age_s=5e-5, miss_budget=0.5)
+    asked = testbed.entangle(kind="keep", pairs=2, max_age_s=1.0, miss_budget=0.01)
     kept = list(asked)
     assert (asked.state, len(kept)) == ("OK", 2)
     assert {each.state for each in kept} == {"psi+"}, "corrections make every herald the link's target"
@@ -83,7 +103,8 @@ def test_pairs_come_once_each_measured_or_kept_and_what_cannot_be_done_is_refuse
 
 def test_a_correction_that_is_later_than_its_deadline_is_counted_and_its_pair_never_delivered(testbed):
     """Nothing between two processes takes less than the 100 us after which a kept qubit is too old here."""
-    asked = testbed.entangle(kind="keep", pairs=1, max_age_s=1e-4, deadline_s=6.0)
+    testbed.claim(ps=1)
+    asked = testbed.entangle(kind="keep", pairs=1, max_age_s=1e-4, deadline_s=6.0, miss_budget=0.5)
     assert list(asked) == []
     assert asked.state == "TIMEOUT"
     late = {reason: count for reason, count in asked.counts.items() if reason in ("late correction", "too old")}

@@ -35,13 +35,16 @@ class Left:
 
 
 def tailored(base: AttemptProgram, request: Request) -> AttemptProgram:
-    """Return the link's program with the request's memory cut-off.
+    """Return the link's program with the request's memory cut-off, or its bases.
 
     Raises:
         ProgramError: nothing could be delivered within that cut-off.
     """
     if request.kind == "measure":
-        return base
+        if request.bases is None:
+            return base
+        readout = tuple({"node": node, "bases": tuple(text)} for node, text in zip(request.nodes, request.bases))
+        return _changed(base, readout=readout)
     age_ps = min(base.max_age_ps, round(request.max_age_s * PS_PER_S))
     owed = tuple({**each.model_dump(), "deadline_ps": min(each.deadline_ps, age_ps)} for each in base.feedforward)
     return _changed(base, max_age_ps=age_ps, feedforward=owed)

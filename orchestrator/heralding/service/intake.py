@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from ....testbed.errors import nearest
+from ....testbed.errors import ProgramError, nearest
 from .admission import Promise, chosen, promise, work_time
 from .jobs import Job
-from .lab import Lab
+from .lab import Lab, Unmeasured
 from .links import Link
 from .progress import Progress
 from .replies import Accepted, Code, Rejected
@@ -78,6 +78,12 @@ def _on(
     program = chosen(link, request)
     if isinstance(program, Rejected):
         return program
+    try:
+        lab.check_timing(link.name, program, request.miss_budget)
+    except Unmeasured as error:
+        return Rejected(request.id, Code.UNCAL, error.what, link.name, error.hint)
+    except ProgramError as error:
+        return Rejected(request.id, Code.UNSUPP, error.what, "max_age_s", error.hint)
     progress = Progress(request, who, link.name, now_s)
     wants = lab.wants(link)
     names = {want.name for want in wants}

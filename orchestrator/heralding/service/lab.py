@@ -1,6 +1,6 @@
 """All the service knows of the lab: links, what they share, how well they are, and what is expected of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ....testbed.attempts.program import AttemptProgram
@@ -12,6 +12,18 @@ from .links import Forecast, Link
 from .requests import Request
 from .resources import Ledger, Resource, Want, in_order
 from .suspenders import Condition, Suspenders
+
+CheckTiming = Callable[[str, AttemptProgram, float | None], object]
+"""Called with the name of a link, a program and the share of corrections that may be late; raises ``Unmeasured`` if
+nothing is known of how long corrections take, ``ProgramError`` if they take too long."""
+
+
+class Unmeasured(BellringerError):
+    """Nobody has measured how long corrections take."""
+
+
+def _in_time(link: str, program: AttemptProgram, miss_budget: float | None) -> None:
+    """Take every program: whoever holds the service did not say how to judge."""
 
 
 class Lab:
@@ -46,6 +58,7 @@ class Lab:
                 raise BellringerError(f"'{holder}' is about no link '{name}'", hint=nearest(name, self.links))
         self.calibrations, self.suspenders = Calibrations(tasks), Suspenders(watched, now_s)
         self.credits = Credits()
+        self.check_timing: CheckTiming = _in_time
         self.forecasts: dict[tuple[str, str], Forecast] = {}
         for wants in (*map(self.wants, given), *map(self.wants_of_calibration, tasks)):
             self.ledger.check(wants)

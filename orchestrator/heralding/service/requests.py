@@ -18,6 +18,7 @@ from ....testbed.problems import Problem, choose
 MOST_PAIRS = 1_000_000
 MOST_S = 7 * 86400.0
 HIGHEST_PRIORITY = 9
+MOST_BASES = 1000
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -44,6 +45,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         packet_window_s: ... heralded within this time of each other.
         calibration_max_age_s: how old the link's calibration and forecast may be; None: the link's own limits.
         most_attempts, most_light_s: budget; light counts while a batch runs. None: no limit.
+        bases: in which of X, Y and Z each node measures, attempt by attempt over and over: two texts, of the first and
+            of the second node. None: in all nine pairs in turn. ``measure`` only.
+        miss_budget: share of corrections that may come too late; None for 0.1 %, and none due within 20 ms by software.
         dry_run: answer only, queue nothing.
     """
 
@@ -62,6 +66,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     calibration_max_age_s: float | None = None
     most_attempts: int | None = None
     most_light_s: float | None = None
+    bases: tuple[str, str] | None = None
+    miss_budget: float | None = None
     dry_run: bool = False
 
     @property
@@ -133,6 +139,9 @@ def _problems(request: Request) -> Iterator[Problem]:
         )
     yield from _times(request)
     yield from _packets(request)
+    if request.miss_budget is not None and not 0 < request.miss_budget < 1:
+        hint = "it is the share of corrections that may be late, between 0 and 1; or leave it out"
+        yield Problem(("miss_budget",), f"{request.miss_budget:g} is no share to lose", hint)
     if request.most_attempts is not None and not 1 <= request.most_attempts <= 2**53:
         yield Problem(("most_attempts",), f"{request.most_attempts} is out of range", "1 or more, or leave it out")
 
@@ -145,6 +154,8 @@ def _times(request: Request) -> Iterator[Problem]:
     if request.longest_wait_s is not None and request.longest_wait_s > request.deadline_s:
         hint = "make it at most deadline_s, or leave it out"
         yield Problem(("longest_wait_s",), f"{request.longest_wait_s:g} s end after the deadline", hint)
+    if request.bases is not None:
+        yield from _bases(request, request.bases)
     if request.kind == "measure" and request.max_age_s != 0:
         yield Problem(
             ("max_age_s",), "pairs that are measured at once have no age", "leave it out, or ask to keep them"
@@ -152,6 +163,19 @@ def _times(request: Request) -> Iterator[Problem]:
     if request.kind == "keep" and not (request.max_age_s > 0 and math.isfinite(request.max_age_s)):
         hint = "state the age (s) beyond which a pair is of no use"
         yield Problem(("max_age_s",), f"{request.max_age_s:g} s is no memory cut-off", hint)
+
+
+def _bases(request: Request, bases: tuple[str, str]) -> Iterator[Problem]:
+    if request.kind == "keep":
+        hint = "leave them out, or ask to measure"
+        yield Problem(("bases",), "pairs that are kept are not measured", hint)
+    for text in bases:
+        if not 1 <= len(text) <= MOST_BASES or set(text) - set("XYZ"):
+            hint = f"1 to {MOST_BASES} letters, each X, Y or Z, for example XXXYYYZZZ"
+            yield Problem(("bases",), f"{text[:20]!r} are no bases", hint)
+    if len(bases[0]) != len(bases[1]):
+        what = f"{len(bases[0])} bases at one node and {len(bases[1])} at the other make no pairs"
+        yield Problem(("bases",), what, "give both nodes as many")
 
 
 def _packets(request: Request) -> Iterator[Problem]:

@@ -26,6 +26,8 @@ class Condition:
         code: how requests are refused meanwhile.
         hold_off_s: how long it must have been good before links are used again.
         silent_s: how long it may go unreported.
+        trusted: whether it counts as good until something else is reported: of what the nodes themselves see to before
+            they arm, and tell only when it goes wrong.
         spoils: whether what was calibrated is worth nothing after a trip. Such a condition does not keep the link from
             being calibrated, which is how it gets well.
     """
@@ -35,6 +37,7 @@ class Condition:
     code: Code = Code.NORES
     hold_off_s: float = HOLD_OFF_S
     silent_s: float = 2.0
+    trusted: bool = False
     spoils: bool = False
 
 
@@ -57,7 +60,9 @@ class Suspenders:
     """
 
     def __init__(self, conditions: tuple[Condition, ...], now_s: float) -> None:
-        self._watches = {each.name: _Watch(each, now_s) for each in conditions}
+        self._watches = {
+            each.name: _Watch(each, now_s, good_since_s=float("-inf") if each.trusted else None) for each in conditions
+        }
         if len(self._watches) < len(conditions):
             raise BellringerError("two conditions have the same name", hint="give each its own name")
 

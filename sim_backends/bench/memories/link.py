@@ -145,6 +145,10 @@ class MemoryLink:
         """A node has given up its qubit of attempt ``k``."""
         self.memories.drop(self.qubit(node, batch, k))
 
+    def attempts(self, node: str, batch: int, k: int, count: int) -> None:
+        """A node's qubit of attempt ``k`` was stored while ``count`` attempts were made beside it."""
+        self.memories.attempts(self.qubit(node, batch, k), count)
+
     def prepare(self, memory: str, k: int, state: str, t_ps: int) -> None:
         """Take in a fresh qubit (``memory``, 0, ``k``) of a memory in the eigenstate ``state`` such as "X+"."""
         vector = eigenstate(state)

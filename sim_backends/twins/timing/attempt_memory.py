@@ -41,6 +41,13 @@ class Memory:
         now = self._core.lab.now_ps
         return [f"{n} {q.batch} {q.k} {now - q.begin_ps}" for n, q in enumerate(self.slots) if q is not None]
 
+    def sit_through(self, run: Run) -> None:
+        """A run is over: its attempts were made beside the qubits that were stored meanwhile."""
+        for qubit in self.slots:
+            beside = run.attempts if qubit is None or qubit.batch != run.batch else run.attempts - 1 - qubit.k
+            if qubit is not None and beside > 0:
+                self._source().attempts(qubit.owner, qubit.batch, qubit.k, beside)
+
     def correct(self, run: Run, k: int, operation: str, not_after_ps: int) -> str:
         """Apply a correction now; return why not, or nothing if it was applied."""
         now = self._core.lab.now_ps

@@ -89,6 +89,7 @@ class Run:
         if self.core.link is not None:
             self.core.link.ended(self.core.core_name, self)
         self.state, self.stopped_by, self.end_ps = state, why, self.core.lab.now_ps
+        self.core.memory.sit_through(self)
         self.core.record("E", f"{self.batch} {state} {why}")
 
     @property

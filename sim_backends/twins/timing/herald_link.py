@@ -47,6 +47,9 @@ class HeraldSource(Protocol):
     def drop(self, node: str, batch: int, k: int) -> None:
         """A node has given up its qubit of attempt ``k``."""
 
+    def attempts(self, node: str, batch: int, k: int, count: int) -> None:
+        """A node's qubit of attempt ``k`` was stored while ``count`` attempts were made beside it."""
+
     def prepare(self, memory: str, k: int, state: str, t_ps: int) -> None:
         """Take in a fresh qubit (``memory``, 0, ``k``) of a memory in the eigenstate ``state`` such as "X+"."""
 

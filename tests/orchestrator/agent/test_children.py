@@ -39,15 +39,15 @@ class Bench:
                 self.child.take_in()
             self.child.watch()
 
-    def ask(self, make):
+    def ask(self, job):
         answers = []
-        self.child.submit(make, answers.append)
+        self.child.submit(job, answers.append)
         self.until(lambda: answers)
         return answers[0]
 
-    def start(self, make):
+    def start(self, job):
         answers = []
-        self.child.submit(make, answers.append)
+        self.child.submit(job, answers.append)
         return answers
 
     @property
@@ -87,9 +87,9 @@ def bench():
 
 
 def light(bench):
-    assert bench.ask(lambda n: Do(n, PUMP, "open", 0)).value.startswith("Cobolt")
-    bench.ask(lambda n: Set(n, PUMP, "power", 0.01, 0))
-    bench.ask(lambda n: Call(n, PUMP, "emission_on", 0))
+    assert bench.ask(Do(0, PUMP, "open", 0)).value.startswith("Cobolt")
+    bench.ask(Set(0, PUMP, "power", 0.01, 0))
+    bench.ask(Call(0, PUMP, "emission_on", 0))
     bench.until(lambda: bench.lit)
 
 
@@ -102,29 +102,29 @@ def test_a_child_that_has_nothing_to_do_is_left_alone(bench):
 
 
 def test_values_come_back_and_errors_keep_their_kind(bench):
-    bench.ask(lambda n: Do(n, PUMP, "open", 0))
-    assert bench.ask(lambda n: Get(n, PUMP, "power", 0)).value == 0.0
-    refused = bench.ask(lambda n: Set(n, PUMP, "power", 0.06, 0))
+    bench.ask(Do(0, PUMP, "open", 0))
+    assert bench.ask(Get(0, PUMP, "power", 0)).value == 0.0
+    refused = bench.ask(Set(0, PUMP, "power", 0.06, 0))
     assert isinstance(refused, Refusal)
     assert refused.error == "LimitError"
     assert "50" in refused.what or "0.05" in refused.what
-    assert "did you mean 'power'" in bench.ask(lambda n: Get(n, PUMP, "powr", 0)).hint
+    assert "did you mean 'power'" in bench.ask(Get(0, PUMP, "powr", 0)).hint
 
 
 def test_dark_interrupts_a_call_in_flight_and_refuses_what_waits(bench):
     light(bench)
-    bench.ask(lambda n: Do(n, "charlie.oven", "open", 0))
-    bench.ask(lambda n: Call(n, "charlie.oven", "enable", 0))
-    settling = bench.start(lambda n: Call(n, "charlie.oven", "wait_settled", 0))
-    waiting = bench.start(lambda n: Set(n, PUMP, "power", 0.02, 0))
-    reading = bench.start(lambda n: Get(n, PUMP, "power", 0))
+    bench.ask(Do(0, "charlie.oven", "open", 0))
+    bench.ask(Call(0, "charlie.oven", "enable", 0))
+    settling = bench.start(Call(0, "charlie.oven", "wait_settled", 0))
+    waiting = bench.start(Set(0, PUMP, "power", 0.02, 0))
+    reading = bench.start(Get(0, PUMP, "power", 0))
     bench.child.dark("e-stop")
     bench.until(lambda: settling and waiting and reading and not bench.child.darkening)
     assert reading[0].value == 0.01
     assert settling[0].error == "Aborted"
     assert waiting[0].error == "Aborted"
     assert not bench.lit
-    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
+    assert bench.ask(Get(0, PUMP, "emitting", 0)).value is False
 
 
 def test_one_instrument_made_dark_says_nothing_of_the_others_of_its_group(bench):
@@ -137,7 +137,7 @@ def test_one_instrument_made_dark_says_nothing_of_the_others_of_its_group(bench)
     assert not bench.child.clean, "a run that is killed now leaves light behind"
     assert bench.child.touched == {PUMP}
     bench.child.dark("asked for", PUMP)
-    power = bench.start(lambda n: Set(n, PUMP, "power", 0.02, 0))
+    power = bench.start(Set(0, PUMP, "power", 0.02, 0))
     bench.until(lambda: power and not bench.child.darkening)
     assert bench.child.touched == {PUMP}, "asked for after the order"
     bench.child.dark("the run has ended")
@@ -146,14 +146,14 @@ def test_one_instrument_made_dark_says_nothing_of_the_others_of_its_group(bench)
 
 def test_a_killed_child_is_replaced_by_one_that_makes_dark(bench):
     light(bench)
-    settling = bench.start(lambda n: Call(n, PUMP, "snapshot", 0))
+    settling = bench.start(Call(0, PUMP, "snapshot", 0))
     os.kill(bench.child.pid, signal.SIGKILL)
     bench.until(lambda: not bench.lit and not bench.child.darkening)
     assert bench.child.restarts == 1
     assert bench.child.failures == () or "charlie.source" in bench.child.failures[0]
     assert settling
     assert any(kind == "died" for kind, _ in bench.reports)
-    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
+    assert bench.ask(Get(0, PUMP, "emitting", 0)).value is False
 
 
 def test_a_frozen_child_is_killed_and_replaced(bench):
@@ -176,11 +176,11 @@ def test_the_end_of_the_pipe_makes_dark_and_ends_the_child(bench):
 def test_a_killed_fork_server_is_not_missed_before_the_next_start(bench):
     light(bench)
     os.kill(bench.server.pid, signal.SIGKILL)
-    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is True
+    assert bench.ask(Get(0, PUMP, "emitting", 0)).value is True
     os.kill(bench.child.pid, signal.SIGKILL)
     bench.until(lambda: not bench.lit and not bench.child.darkening)
     assert bench.child.restarts == 1
-    assert bench.ask(lambda n: Get(n, PUMP, "emitting", 0)).value is False
+    assert bench.ask(Get(0, PUMP, "emitting", 0)).value is False
 
 
 def test_a_frozen_fork_server_is_replaced_like_a_frozen_child(bench, monkeypatch):

@@ -37,8 +37,8 @@ def started(server):
     with theirs:
         process = server.start(theirs)
     set_up(ours, ENTRIES, {}, "", None, "tcp://127.0.0.1:*")
-    send(ours, Ping(1))
-    assert [pong.id for pong in receive(ours, PONGS)] == [1]
+    send(ours.fileno(), Ping(1))
+    assert [pong.id for pong in receive(ours.fileno(), PONGS)] == [1]
     return ours, process
 
 
@@ -80,8 +80,8 @@ def test_processes_hold_nothing_of_each_other(server):
         first.kill()
         assert first.join(PATIENCE_S)
         assert not second.join(0)
-        send(other, Ping(2))
-        assert [pong.id for pong in receive(other, PONGS)] == [2]
+        send(other.fileno(), Ping(2))
+        assert [pong.id for pong in receive(other.fileno(), PONGS)] == [2]
     assert second.join(PATIENCE_S)
     for process in (first, second):
         process.close()
@@ -114,8 +114,8 @@ def test_a_killed_server_is_replaced_at_the_next_start_and_its_processes_go_on(s
     another, successor = started(server)
     assert server.pid != before
     with connection, another:
-        send(connection, Ping(2))
-        assert [pong.id for pong in receive(connection, PONGS)] == [2]
+        send(connection.fileno(), Ping(2))
+        assert [pong.id for pong in receive(connection.fileno(), PONGS)] == [2]
     for each in (process, successor):
         assert each.join(PATIENCE_S)
         each.close()

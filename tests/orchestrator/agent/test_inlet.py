@@ -43,10 +43,13 @@ def bench():
     bench.inlet.take_in(wait=True)  # the end of the pipe, which ends the watcher's work too
 
 
-def test_between_calls_the_main_thread_takes_in_all_there_is(bench):
+def test_between_calls_the_main_thread_takes_in_what_there_is_and_waits_only_if_told_to(bench):
     for message in (b"1", b"2", b"3"):
         bench.far.send_bytes(message)
     bench.inlet.take_in(wait=True)
+    assert bench.taken == [b"1"]
+    bench.inlet.take_in(wait=False)
+    bench.inlet.take_in(wait=False)
     assert bench.taken == [b"1", b"2", b"3"]
     assert set(bench.by) == {MAIN().name}
     bench.inlet.take_in(wait=False)
@@ -83,6 +86,7 @@ def test_nothing_is_lost_taken_twice_or_mixed_up_while_calls_come_and_go(bench):
 
     sender = threading.Thread(target=send)
     sender.start()
+    bench.inlet.take_in(wait=True)
     calls = 0
     while len(bench.taken) < 3000:
         with bench.inlet:

@@ -25,23 +25,23 @@ def ends():
 def test_all_that_came_is_taken_in_at_once(ends):
     ours, theirs = ends
     for number in range(5):
-        send(theirs, Ping(number))
-    assert receive(ours, ANYTHING) == [Ping(number) for number in range(5)]
+        send(theirs.fileno(), Ping(number))
+    assert receive(ours.fileno(), ANYTHING) == [Ping(number) for number in range(5)]
 
 
 def test_what_comes_in_pieces_is_put_together(ends):
     ours, theirs = ends
-    send(theirs, Pong(1))
-    send(theirs, Reply(2, "x" * 300))
+    send(theirs.fileno(), Pong(1))
+    send(theirs.fileno(), Reply(2, "x" * 300))
     whole = os.read(ours.fileno(), 4096)
     for cut in range(1, len(whole)):
         pieces = threading.Thread(
             target=lambda cut=cut: [os.write(theirs.fileno(), p) for p in (whole[:cut], whole[cut:])]
         )
         pieces.start()
-        came = receive(ours, ANYTHING)
+        came = receive(ours.fileno(), ANYTHING)
         if len(came) == 1:
-            came += receive(ours, ANYTHING)
+            came += receive(ours.fileno(), ANYTHING)
         pieces.join()
         assert came == [Pong(1), Reply(2, "x" * 300)]
 
@@ -50,12 +50,12 @@ def test_long_arrays_pass_and_what_follows_them_too(ends):
     ours, theirs = ends
     tags = np.arange(500_000, dtype=np.int64)
     sender = threading.Thread(
-        target=lambda: [send(theirs, Reply(1, [tags, tags[:3], tags[:0]])), send(theirs, Pong(2))]
+        target=lambda: [send(theirs.fileno(), Reply(1, [tags, tags[:3], tags[:0]])), send(theirs.fileno(), Pong(2))]
     )
     sender.start()
-    came = receive(ours, ANYTHING)
+    came = receive(ours.fileno(), ANYTHING)
     while len(came) < 2:
-        came += receive(ours, ANYTHING)
+        came += receive(ours.fileno(), ANYTHING)
     sender.join()
     assert [array.tolist() for array in came[0].value] == [tags.tolist(), [0, 1, 2], []]
     assert came[1] == Pong(2)
@@ -64,30 +64,30 @@ def test_long_arrays_pass_and_what_follows_them_too(ends):
 @pytest.mark.parametrize("told", [0, 3, 12])
 def test_an_end_before_or_within_a_message_is_an_end(ends, told):
     ours, theirs = ends
-    send(theirs, Reply(1, "x" * 300))
+    send(theirs.fileno(), Reply(1, "x" * 300))
     whole = os.read(ours.fileno(), 4096)
     os.write(theirs.fileno(), whole[:told])
     theirs.close()
     with pytest.raises(EOFError):
-        receive(ours, ANYTHING)
+        receive(ours.fileno(), ANYTHING)
 
 
 def test_who_sends_learns_that_the_other_side_has_gone(ends):
     ours, theirs = ends
     ours.close()
     with pytest.raises(BrokenPipeError):
-        send(theirs, Ping(1))
+        send(theirs.fileno(), Ping(1))
 
 
 def test_a_signal_in_the_midst_of_sending_loses_nothing(ends):
     ours, theirs = ends
     before = signal.signal(signal.SIGALRM, lambda *_: None)
     came = []
-    reader = threading.Timer(0.02, lambda: came.extend(receive(ours, ANYTHING)))  # until then the pipe is full
+    reader = threading.Timer(0.02, lambda: came.extend(receive(ours.fileno(), ANYTHING)))  # until then the pipe is full
     reader.start()
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
-        send(theirs, Reply(1, np.arange(500_000)))
+        send(theirs.fileno(), Reply(1, np.arange(500_000)))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)

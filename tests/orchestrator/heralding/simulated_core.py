@@ -103,7 +103,7 @@ class Core:
         late = t_ps > apply.not_after_ps
         if not late:
             self.world.rules.applied(self.name, apply.batch, apply.k)
-        word = SimpleNamespace(**vars(apply), t_ps=t_ps, reason="late correction" if late else "")
+        word = SimpleNamespace(**apply._asdict(), t_ps=t_ps, reason="late correction" if late else "")
         self.world.after(ANSWER_S, lambda: heard(word))
 
     # --- what it does ----------------------------------------------------------------------------------------------

@@ -112,6 +112,7 @@ def test_malformed_messages_are_counted_and_the_next_one_is_taken(node, station,
     with FeedforwardOut(station, (node.peer,)) as out:
         out.wait_connected(("alice",), FOREVER_S)
         out._sockets["alice"].send(data)
+        assert out.wait_handed_over("alice", FOREVER_S)
         told(out, heralded(1))
         node.taken.get(timeout=FOREVER_S)  # what was handed over first may have been the malformed one
     assert node.taken.empty()

@@ -50,6 +50,9 @@ class ScriptedLink:
     def drop(self, node: str, batch: int, k: int) -> None:
         self.done.append(("drop", node, batch, k))
 
+    def attempts(self, node: str, batch: int, k: int, count: int) -> None:
+        self.done.append(("attempts", node, batch, k, count))
+
     def prepare(self, memory: str, k: int, state: str, t_ps: int) -> None:
         self.done.append(("prepare", memory, k, state, t_ps))
 

@@ -291,3 +291,14 @@ def test_the_same_lab_gives_the_same_answers_six_times(driven, tmp_path):
         seen.add(tuple((each.k, each.pattern, each.t_ps - start_ps) for each in heralds))
         assert [each.hseq for each in heralds] == [*range(3 * batch - 2, 3 * batch + 1)]
     assert len(seen) == 1
+
+
+def test_a_stored_qubit_sits_through_the_attempts_that_are_made_beside_it(driven):
+    cores = driven()
+    cores.alice.prepare(0, "X+")
+    cores.run(cores.bench.program(keep="measure"))
+    cores.wait(2.0)
+    assert cores.alice.report(7).attempts == 1000
+    assert [each for each in cores.bench.source.done if each[0] == "attempts"] == [
+        ("attempts", "alice.core", 0, 1, 1000)
+    ]

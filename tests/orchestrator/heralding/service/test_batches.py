@@ -2,7 +2,7 @@
 
 import math
 
-from bellringer.orchestrator.heralding.service.batches import Left, next_batch
+from bellringer.orchestrator.heralding.service.batches import Left, next_batch, tailored
 from bellringer.orchestrator.heralding.service.requests import checked
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,3 +91,12 @@ def test_no_batch_breaks_a_limit(make, probability, pairs, attempts, seconds, rt
     assert shortest * (1 - 1e-9) <= length_s <= min(1.0, seconds) * (1 + 1e-9)
     assert program.most_attempts <= attempts
     assert program.stop.kind == "first" or program.stop.count <= pairs
+
+
+def test_the_bases_asked_for_are_those_of_each_node_whatever_the_order_of_the_link(make):
+    base = make.measuring(readout=({"node": "alice", "bases": ("X",)}, {"node": "bob", "bases": ("X",)}))
+    asked = checked(make.request(nodes=("bob", "alice"), bases=("ZZX", "XYZ")))
+    program = tailored(base, asked)
+    assert [program.basis("bob", k) for k in range(4)] == ["Z", "Z", "X", "Z"]
+    assert [program.basis("alice", k) for k in range(4)] == ["X", "Y", "Z", "X"]
+    assert tailored(base, checked(make.request())) is base

@@ -3,7 +3,9 @@
 from bellringer.orchestrator.heralding.service import Code, State
 from bellringer.orchestrator.heralding.service.calibration import Calibration
 from bellringer.orchestrator.heralding.service.conditions import DetectorLimits, clock_unlocked, detector_unfit
+from bellringer.orchestrator.heralding.service.lab import Unmeasured
 from bellringer.orchestrator.heralding.service.suspenders import Condition
+from bellringer.testbed.errors import ProgramError
 
 CLOCK = Condition("clock", ("ab",))
 INTERLOCK = Condition("interlock", ("ab",), code=Code.INTERLOCK)
@@ -201,3 +203,23 @@ def test_however_many_trips_come_before_a_batch_ends_it_is_aborted_once(make):
     field.service.cancel("first", "anna", field.now_s)
     field.tick()
     assert set(field.aborted) == {1, 2}
+
+
+def test_kept_pairs_are_refused_where_corrections_were_never_measured_or_come_too_late(make):
+    field = make.field()
+    asked = []
+
+    def judge(link, program, miss_budget):
+        asked.append((link, program.keep, program.max_age_ps, miss_budget))
+        raise why
+
+    field.lab.check_timing = judge
+    why = Unmeasured("never measured", hint="measure it")
+    unmeasured = field.submit(kind="keep", max_age_s=0.5, miss_budget=0.01)
+    assert (unmeasured.code, unmeasured.what, unmeasured.where) == (Code.UNCAL, "never measured", "ab")
+    assert unmeasured.hint == "measure it"
+    why = ProgramError("17 ps too late", hint="give it more")
+    late = field.submit(kind="keep", max_age_s=0.5)
+    assert (late.code, late.what, late.hint) == (Code.UNSUPP, "17 ps too late", "give it more")
+    assert asked == [("ab", "keep", 5 * 10**11, 0.01), ("ab", "keep", 5 * 10**11, None)]
+    assert field.started == []

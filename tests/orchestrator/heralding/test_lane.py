@@ -1,0 +1,111 @@
+"""The way of corrections measured over real sockets: one process that is station and node, with a core that counts."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+from bellringer.drivers.interfaces import Held
+from bellringer.orchestrator.heralding.feedforward import Peer
+from bellringer.orchestrator.heralding.lane import LEFT_PS, NO_BATCH, Lane
+from bellringer.testbed.clock import WallClock
+from bellringer.testbed.errors import Aborted, InstrumentError
+
+TICK_PS = 1000
+
+
+class Core:
+    """A core whose time goes on by 1000 ps whenever it is asked or told something."""
+
+    def __init__(self):
+        self.now_ps = 10**12
+        self.told, self.words, self.qubits = [], [], {}
+        self.lock = threading.Lock()
+
+    def read_clock(self):
+        with self.lock:
+            self.now_ps += TICK_PS
+            return self.now_ps, True
+
+    def apply(self, batch, k, hseq, operation, not_after_ps):
+        with self.lock:
+            self.now_ps += TICK_PS
+            self.told.append((batch, operation))
+            self.words.append(SimpleNamespace(batch=batch, hseq=hseq, t_ps=self.now_ps))
+
+    def slot_count(self):
+        return 3
+
+    def held(self):
+        return [Held(slot, batch, 0, age_ps) for slot, (batch, age_ps) in self.qubits.items()]
+
+    def reset(self, slot):
+        del self.qubits[slot]
+
+    def read_applied(self, wait_s):
+        with self.lock:
+            found, self.words = self.words, []
+        return found
+
+
+@pytest.fixture
+def clock():
+    return WallClock()
+
+
+@pytest.fixture
+def core():
+    return Core()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A process has one lane a core; its authentication handler stays with the process."""
+    lane = Lane("alice", Core(), WallClock(), "tcp://127.0.0.1:*")
+    lane.meet((Peer("alice", lane.endpoint, lane.keys.public),))
+    return lane
+
+
+@pytest.fixture
+def lane(shared, core, clock):
+    shared._core, shared._clock = core, clock
+    return shared
+
+
+def test_every_probe_is_named_when_it_began_and_when_the_core_had_it(lane, core):
+    began = lane.send_probes("alice", 500, 20)
+    heard = dict(lane.hear_probes(500, 20, 5.0))
+    assert sorted(heard) == list(range(500, 520))
+    assert [heard[number] - began_ps for number, began_ps in enumerate(began, 500)] == [TICK_PS] * 20
+    assert core.told == [(NO_BATCH, "I")] * 20, "of no batch, and nothing to do: no qubit is touched"
+
+
+def test_probes_of_another_measurement_and_words_about_batches_are_passed_over(lane, core):
+    lane.send_probes("alice", 100, 3)
+    core.words.append(SimpleNamespace(batch=7, hseq=200, t_ps=1))
+    lane.send_probes("alice", 200, 2)
+    assert [number for number, _ in lane.hear_probes(200, 2, 5.0)] == [200, 201]
+
+
+def test_who_waits_for_probes_that_never_come_waits_no_longer_than_it_was_told(lane):
+    assert lane.hear_probes(1, 5, 0.05) == []
+
+
+def test_a_node_that_was_never_named_cannot_be_measured(lane):
+    with pytest.raises(InstrumentError, match="'dave' has not said where corrections go"):
+        lane.send_probes("dave", 1, 1)
+
+
+def test_an_order_to_go_dark_ends_a_measurement_at_once(lane, core, clock):
+    clock.abort()
+    with pytest.raises(Aborted):
+        lane.send_probes("alice", 1, 1000)
+    assert core.told == []
+
+
+def test_kept_qubits_are_given_up_a_second_after_their_cut_off_and_others_never(lane, core):
+    cut_off_ps = 10**11
+    lane._oldest_ps = {7: cut_off_ps + LEFT_PS}
+    core.qubits = {0: (7, cut_off_ps + LEFT_PS), 1: (7, cut_off_ps + LEFT_PS + 1), 2: (0, 10**15)}
+    lane.look()
+    assert set(core.qubits) == {0, 2}, "one that was prepared by hand has no cut-off"
+    assert lane.free_slots == 1
