@@ -26,8 +26,8 @@ class Child:
     def __init__(self, seen):
         self.seen, self.jobs = seen, []
 
-    def submit(self, make, answer, hear):
-        self.jobs.append(make(1))
+    def submit(self, job, answer, hear):
+        self.jobs.append(job)
         hear(Progress(1, seen=self.seen))
         answer(Reply(1))
 
