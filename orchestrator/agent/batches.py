@@ -98,7 +98,7 @@ class Batches:
         """Whose core has the batch under way."""
         self._tickets: dict[tuple[type[Message], int], str] = {}
         """Of the order that was heard last, by its kind and batch."""
-        self._starting = True
+        self._darkening = False
         self._do(self._machine.start(self._now()))
 
     def close(self) -> None:
@@ -150,8 +150,8 @@ class Batches:
 
     def turn(self) -> None:
         """See to what is due; call it in every turn of the loop."""
-        if self._starting and not any(child.darkening for child in self._children):
-            self._starting = False
+        if self._darkening and not any(child.darkening for child in self._children):
+            self._darkening = False
             self._do(self._machine.on_dark(not any(child.failures for child in self._children), self._now()))
         self._cores.look(elapsed_s())
         self._look_around()
@@ -257,18 +257,15 @@ class Batches:
         self._running.submit(Attempts(0, instrument, *told), answer, hear)
 
     def _dark(self, reason: str) -> None:
-        """Make all of the node dark and tell the machine once everybody has answered."""
-        if reason == AT_START:
-            return  # ``turn`` tells when it has come about
-        failed: list[bool] = []
+        """Make all of the node dark; ``turn`` tells the machine how it went.
 
-        def answer(message: Reply | Refusal) -> None:
-            failed.append(isinstance(message, Refusal))
-            if len(failed) == len(self._children):
-                self._do(self._machine.on_dark(not any(failed), self._now()))
-
-        for child in self._children:
-            child.dark(reason, answer=answer)
+        A driver process that is replaced meanwhile makes dark by itself: what it cannot confirm counts, not that the
+        one before it gave no answer.
+        """
+        if reason != AT_START:
+            for child in self._children:
+                child.dark(reason)
+        self._darkening = True
 
     def _now(self) -> Now:
         now_s = elapsed_s()
