@@ -84,6 +84,11 @@ class LockstepClock(AbortFlag):
         assert isinstance(ticket, _Participant)
         self._send("done", ticket.number, {})  # its answer comes in the middle of something else and is passed over
 
+    def cancel(self, ticket: Ticket) -> None:
+        """Say that a registered call will never be carried out; one that has begun goes on, and ends by itself."""
+        assert isinstance(ticket, _Participant)
+        self._send("cancel", ticket.number)
+
     def wait_for(self, tickets: Sequence[Ticket], *, meanwhile: Callable[[], object] | None = None) -> None:
         numbers = [ticket.number for ticket in tickets if isinstance(ticket, _Participant)]
         self._request("wait", self._me.number, numbers, self._unsaid(), meanwhile=meanwhile)

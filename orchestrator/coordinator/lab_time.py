@@ -77,9 +77,9 @@ class LabTime:
         """Begin a step of ``seconds`` at most."""
         self._step(seconds)
 
-    def forget(self, number: str) -> None:
-        """A call with the ticket of this number will never be carried out, or has ended."""
-        self._clock.forget(self._clock.adopt(number, "", ""))
+    def cancel(self, number: str) -> None:
+        """The call with the ticket of this number will not be carried out any more, if it has not begun."""
+        self._clock.cancel(self._clock.adopt(number, "", ""))
 
     def give_up(self) -> None:
         """Wait no more for the calls of the present step: they will never be carried out, or lab time has to move."""

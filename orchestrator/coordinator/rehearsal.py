@@ -135,7 +135,7 @@ class Rehearsal:
             for kind in (Prepare, Commit):
                 number = self._numbers.get((kind, message.batch, party))
                 if number is not None:
-                    self._lab_time.forget(number)
+                    self._lab_time.cancel(number)
 
     # --- pairs ----------------------------------------------------------------------------------------------------
 

@@ -304,6 +304,9 @@ class Lab:
     def _serve_idle(self, number: str, unsaid: dict[str, int]) -> None:
         self.participants.idle(number, unsaid)
 
+    def _serve_cancel(self, number: str) -> None:
+        self.participants.cancel(number)
+
     def _serve_now(self, number: str) -> None:
         self.participants.awake(number)
 

@@ -26,6 +26,8 @@ class Participant:
     unsaid: dict[str, int] = field(default_factory=dict)
     """Bytes this participant says it has written, per connection; until the lab has them all, it counts as running."""
     answer: Callable[[int], None] | None = None
+    begun: bool = False
+    """Whether the thread that carries it out is there."""
 
 
 class Participants:
@@ -50,9 +52,14 @@ class Participants:
         One that nobody knows any more was given up by who had registered it; it is carried out all the same.
         """
         participant = self._all.setdefault(number, Participant(number, number))
-        participant.answer = answer
+        participant.answer, participant.begun = answer, True
         if participant.state == RUNNING:
             self._wake(participant, now_ps)
+
+    def cancel(self, number: str) -> None:
+        """Forget a call that was registered, unless it has begun: then it ends by itself."""
+        if number in self._all and not self._all[number].begun:
+            del self._all[number]
 
     def sleep(self, number: str, until_ps: int, unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
         self._suspend(number, SLEEPING, unsaid, answer).until_ps = until_ps

@@ -100,6 +100,22 @@ def test_a_call_that_was_given_up_is_carried_out_all_the_same(clock):
     assert done == [1.0]
 
 
+def test_a_call_that_has_begun_is_not_cancelled_and_one_that_has_not_holds_no_lab_time_any_more(clock):
+    armed = Armed(clock)
+    never = clock.register("never")
+    clock.cancel(never)
+    clock.wait_for([armed.ticket])
+    assert clock.monotonic_s() == 1.0
+    going_on = clock.register("go")
+    armed.words.put(going_on)
+    while armed.moments == []:
+        assert armed.thread.is_alive()
+    clock.cancel(going_on)
+    clock.wait_for([going_on])
+    armed.thread.join(10)
+    assert armed.moments == [1.0, 3.0]
+
+
 def test_a_wait_for_less_than_a_picosecond_is_over_at_once_later(clock):
     class Silent:
         key, sent, received = "tcp:0:0", 0, 0

@@ -14,7 +14,7 @@ class LabTime:
 
     def __init__(self):
         self.at_work = self.serving = False
-        self.registered, self.fresh, self.done, self.forgotten = 0, 0, [], []
+        self.registered, self.fresh, self.done, self.cancelled = 0, 0, [], []
 
     def begin(self, ticket):
         self.serving = self.at_work = True
@@ -40,8 +40,8 @@ class LabTime:
     def give_up(self):
         self.done.append("given up")
 
-    def forget(self, number):
-        self.forgotten.append(number)
+    def cancel(self, number):
+        self.cancelled.append(number)
 
     def end(self):
         self.serving = self.at_work = False
@@ -104,7 +104,7 @@ def test_a_party_that_refuses_carries_nothing_out_and_is_not_waited_for(served):
     rehearsal.ticketed("alice", prepare())
     rehearsal.ticketed("west", prepare())
     rehearsal.answered("west", message(NotArmed, reason="no"))
-    assert lab_time.forgotten == ["1-2"]
+    assert lab_time.cancelled == ["1-2"]
 
 
 def test_answers_are_waited_for_while_lab_time_stands_still_and_only_after_long_it_goes_on(served):
