@@ -15,7 +15,7 @@ from bellringer.orchestrator.coordinator.nodes import LEASE_S
 from bellringer.orchestrator.wire.messages import Call, Get, Set
 from bellringer.testbed.errors import InstrumentError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 GRACE_S = 5.0
 """For a busy machine, on top of what is promised."""

@@ -13,8 +13,6 @@ from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.errors import OverflowDetected, ProtocolError
 from bellringer.testbed.loader import load
 
-pytestmark = pytest.mark.timeout(120)
-
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
 DARK = {
     "alice.detectors.model.dark_rate": "20 kHz",

@@ -6,7 +6,7 @@ import pytest
 
 from .memory_site import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 PAIRS = 40
 RELOCK_S = 2.0

@@ -17,7 +17,7 @@ from bellringer.orchestrator.records import RunFolder
 from bellringer.orchestrator.wire.messages import Own, Reply, RunCommand
 from bellringer.testbed.errors import BellringerError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SIZE = 3 << 20
 

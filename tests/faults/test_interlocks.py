@@ -11,7 +11,7 @@ import pytest
 from bellringer.orchestrator.wire.messages import Ack, Call, Do, Get, Set
 from bellringer.testbed.errors import InstrumentError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 DARK_S = 1.0
 """From an interlock that opens to the command that switches off, at most: one reading and one command, and patience."""

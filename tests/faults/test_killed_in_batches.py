@@ -7,7 +7,7 @@ from bellringer.orchestrator.coordinator.told import RESTARTED
 
 from .memory_site import CORES, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 VICTIMS = ("alice", "coordinator", "charlie", "bob", "coordinator")
 KILLS = [pytest.param(n, marks=[] if n <= len(VICTIMS) else pytest.mark.soak) for n in range(1, 1001 + len(VICTIMS))]

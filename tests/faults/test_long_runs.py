@@ -16,7 +16,7 @@ from bellringer.orchestrator.wire.errors import VersionSkew
 from bellringer.orchestrator.wire.messages import Ack, Answer, Hello, Refusal, Set
 from bellringer.testbed.errors import InstrumentError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 LATE = """
 from bellringer.analysis import Estimate

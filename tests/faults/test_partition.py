@@ -16,7 +16,7 @@ from bellringer.orchestrator.wire.messages import Call, Set, Status
 from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.loader import load
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 GRACE_S = 5.0
 """For a busy machine, on top of what is promised."""

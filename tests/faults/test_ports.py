@@ -9,7 +9,7 @@ from bellringer.orchestrator.wire.messages import Ack, Get, Set
 from bellringer.sim_backends.lab.ports import Fault
 from bellringer.testbed.errors import InstrumentError, LimitError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 PATIENCE_S = 30.0
 

@@ -16,7 +16,7 @@ from bellringer.orchestrator.client.network import Network
 from bellringer.orchestrator.wire.messages import Ack, Call, Do, Get, Set
 from bellringer.testbed.errors import BellringerError, LimitError, TestbedFileError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 LIMIT_W = 0.05
 """What the testbed file allows; the laser itself could twice as much."""

@@ -16,7 +16,7 @@ from bellringer.orchestrator.wire.files import write_whole
 from bellringer.orchestrator.wire.messages import Answer, Call, EStop, Get, Hello, Keys, Refusal, Set, Status
 from bellringer.testbed.errors import BellringerError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SEED = 20260131
 EMPTY = {"received": 0, "denied": 0, "handshakes failed": 0}

@@ -11,7 +11,7 @@ from bellringer.orchestrator.coordinator.process import Start
 from bellringer.orchestrator.wire.messages import Set
 from bellringer.testbed.errors import InstrumentError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 class Switch:

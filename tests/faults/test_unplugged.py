@@ -16,7 +16,7 @@ from bellringer.orchestrator.agent.pipe import Dark, Darkened
 from bellringer.orchestrator.wire.messages import Ack, Call, Do, Get, Set
 from bellringer.testbed.errors import InstrumentError, TransportError
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SHINE = """
 from bellringer.sequences import Run, sequence

@@ -13,7 +13,7 @@ import pytest
 from bellringer.orchestrator.agent.watchdog_process import PATIENCE_S, SILENT_S
 from bellringer.orchestrator.wire.messages import Call, Get, Log
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 GRACE_S = 5.0
 """For a busy machine, on top of what is promised."""

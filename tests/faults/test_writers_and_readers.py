@@ -20,7 +20,7 @@ from bellringer.orchestrator.records import list_runs
 from bellringer.orchestrator.wire import Enrolled, KeyPair, Publisher, Subscriber, Zap
 from bellringer.orchestrator.wire.messages import EStop, Set, Status
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SEED = 20260131
 

@@ -17,7 +17,7 @@ from bellringer.drivers import names, open_instrument
 from bellringer.sequences.sequence import LIBRARY
 from bellringer.testbed.loader import load
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.process
 
 BELL = ("chsh", "--dry-run", "--integration-s", "0.05", "--fringe-points", "0")
 FEATURED = {"S", "visibility_HV", "visibility_DA", "coincidence_rate", "accidental_rate"}

@@ -19,7 +19,7 @@ from .processes import drivers_of, lives, the_child_of
 
 pytestmark = pytest.mark.process
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 MOMENTS = [
     pytest.param(moment, id=f"{moment} {number}", marks=[] if number == 1 else pytest.mark.soak)
     for number in range(1, 11)

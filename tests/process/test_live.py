@@ -14,7 +14,7 @@ from .processes import the_child_of
 
 pytestmark = pytest.mark.process
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 QUICK = {
     "charlie.pump.model.warm_up": "0 s",

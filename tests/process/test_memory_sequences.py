@@ -97,6 +97,7 @@ def test_swap_agrees_with_its_prediction_over_two_cores_of_the_middle_node(bellr
     assert results(folder)["young_enough"]["value"] == 1.0
 
 
+@pytest.mark.soak
 def test_the_same_seed_gives_the_same_run_on_a_busy_machine(bellringer):
     """To the picosecond of every call: nothing depends on how fast processes are."""
     first = run(bellringer, TWO, "teleport", "--shots", "1")

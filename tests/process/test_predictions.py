@@ -43,7 +43,7 @@ def pull(estimate, expected: float) -> float:
     ("power", "seeds"),
     [
         ("10 mW", ALL_SEEDS),
-        *((power, (1, 2)) for power in ("3 mW", "20 mW")),
+        *(pytest.param(power, (1, 2), marks=pytest.mark.soak) for power in ("3 mW", "20 mW")),
         *(pytest.param(power, ALL_SEEDS, marks=pytest.mark.soak) for power in ("3 mW", "20 mW")),
     ],
 )

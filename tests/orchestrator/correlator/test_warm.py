@@ -60,7 +60,6 @@ def run(folder):
     return json.loads(done.stdout)
 
 
-@pytest.mark.timeout(180)
 def test_after_warming_up_nothing_is_compiled_or_loaded_and_only_the_first_process_compiles(tmp_path):
     (told,), compiled, same, states, loops = run(tmp_path)
     assert "compiling the loops" in told
