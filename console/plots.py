@@ -26,7 +26,10 @@ def svg(figure: dict[str, Any]) -> str:
                 axes.step(curve["x"], curve["y"], where="mid", color=colour, lw=1.2, label=curve["label"])
                 axes.fill_between(curve["x"], curve["y"], step="mid", color=colour, alpha=0.15)
             elif curve["style"] == "line":
-                axes.plot(curve["x"], curve["y"], color=colour, lw=1.2, alpha=0.8)
+                dashes = (
+                    {"ls": "", "marker": "_", "ms": 16, "mew": 2} if figure.get("ticks") else {}
+                )  # nothing in between
+                axes.plot(curve["x"], curve["y"], color=colour, lw=1.2, alpha=0.8, **dashes)
             else:
                 axes.errorbar(
                     curve["x"],
@@ -44,10 +47,12 @@ def svg(figure: dict[str, Any]) -> str:
             axes.axvline(mark, ls=":", lw=1, color="#888888")
         if figure["x_label"].endswith("(deg)"):
             axes.xaxis.set_major_locator(MultipleLocator(45))
+        if figure.get("ticks"):
+            axes.set_xticks(range(len(figure["ticks"])), figure["ticks"])
         axes.set_xlabel(figure["x_label"])
         axes.set_ylabel(figure["y_label"])
         axes.set_yscale("log" if figure["log_y"] else "linear")
-        if not figure["log_y"]:
+        if not figure["log_y"] and all(y >= 0 for curve in figure["series"] for y in curve["y"] if y is not None):
             axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
         if points > 1:

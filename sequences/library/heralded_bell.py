@@ -3,12 +3,16 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from ...analysis import Estimate, conditional_fidelity, linear_fidelity, tomography
+from ...analysis.bell import correlation
 from ...analysis.fidelity import BASES, SIGNS, Readout
 from ...analysis.tomography import SETTINGS
-from ...physics.states import bell_vector, fidelity
+from ...physics.states import Matrix, bell_vector, fidelity
 from ...testbed.memory_forecast import PairForecast, forecast_pairs
 from ..comparison import comparison
+from ..figures import Figure, Series
 from ..memories import memory_link, node_of
 from ..pairs import Entanglement
 from ..run import Run
@@ -40,6 +44,7 @@ def heralded_bell(
     forecast = forecast_pairs(run.testbed, name)
     _rates(run, found)
     _fidelities(run, found, forecast.readout if forecast else None)
+    run.figure(_correlators(found, forecast))
     run.figure(together(run, "delivered pairs, each to the state its herald named", {}, {"": found}))
     if forecast is None:
         run.note("no prediction and no readout correction: the testbed file gives no model for a part of this link")
@@ -70,6 +75,25 @@ def _fidelities(run: Run, found: Entanglement, readout: tuple[Readout, Readout] 
     if readout is not None:
         run.result("fidelity_readout_corrected", conditional_fidelity(tables, *readout))
     run.result("fidelity_tomography", tomographic_fidelity(found, readout or PERFECT))
+
+
+def _correlators(found: Entanglement, forecast: PairForecast | None) -> Figure:
+    """Return the correlators of all nine settings, for each Bell state that was announced."""
+    x, series = np.arange(len(SETTINGS)), []
+    for label in found.labels():
+        measured = [correlation(each) for each in found.counts(SETTINGS, label)]
+        values = np.array([each.value for each in measured], float)
+        series.append(Series(label, x, values, np.array([each.error for each in measured], float)))
+        if forecast is not None:
+            rho = forecast.measured(label)
+            expected = np.array([_correlator(forecast, rho, bases) for bases in SETTINGS])
+            series.append(Series("", x, expected, style="line"))
+    return Figure(
+        *("correlators", "Correlators by setting", "bases of the two nodes", "correlator, as read"),
+        tuple(series),
+        caption="Dashes: predicted from the testbed file, readout errors included." if forecast else "",
+        ticks=SETTINGS,
+    )
 
 
 def tomographic_fidelity(found: Entanglement, readout: tuple[Readout, Readout]) -> Estimate:
@@ -108,6 +132,10 @@ def predicted(forecast: PairForecast, found: Entanglement) -> Mapping[str, float
 def _raw_fidelity(forecast: PairForecast, label: str) -> float:
     rho, value = forecast.measured(label), 1.0
     for bases, sign in zip(BASES, SIGNS[label]):
-        same, first, second, both = forecast.read(rho, bases)
-        value += sign * float(same - first - second + both)
+        value += sign * _correlator(forecast, rho, bases)
     return value / 4
+
+
+def _correlator(forecast: PairForecast, rho: Matrix, bases: str) -> float:
+    same, first, second, both = forecast.read(rho, bases)
+    return float(same - first - second + both)
