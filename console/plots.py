@@ -26,9 +26,8 @@ def svg(figure: dict[str, Any]) -> str:
                 axes.step(curve["x"], curve["y"], where="mid", color=colour, lw=1.2, label=curve["label"])
                 axes.fill_between(curve["x"], curve["y"], step="mid", color=colour, alpha=0.15)
             elif curve["style"] == "line":
-                dashes = (
-                    {"ls": "", "marker": "_", "ms": 16, "mew": 2} if figure.get("ticks") else {}
-                )  # nothing in between
+                # Between values that only have names there is nothing to draw a line through.
+                dashes = {"ls": "", "marker": "_", "ms": 16, "mew": 2} if figure.get("ticks") else {}
                 axes.plot(curve["x"], curve["y"], color=colour, lw=1.2, alpha=0.8, **dashes)
             else:
                 axes.errorbar(
