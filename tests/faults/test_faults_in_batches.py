@@ -46,7 +46,8 @@ def test_row_20_a_clock_that_unlocks_in_a_batch_makes_dark_and_is_used_again_by_
     until(lambda: memories.lit("alice"), "alice is not used again")
     assert memories.lab.now_ps / 1e12 - locked_s >= RELOCK_S
     ends_well(memories, asked, pairs, taken)
-    assert any("untimed" in reason for reason in void(asked)), void(asked)
+    # Whoever is quicker says so: the node's core, or the coordinator, which hears of the clock from the node.
+    assert any("untimed" in reason or "clock is not locked" in reason for reason in void(asked)), void(asked)
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("underflow", "underflow"), ("late_pulse", "late")])
@@ -56,7 +57,10 @@ def test_row_21_an_underflow_or_a_late_pulse_voids_its_batch_and_the_next_one_co
     asked, pairs, taken = request_under_way
     memories.fault("bob", kind)
     ends_well(memories, asked, pairs, taken)
-    assert any(reason in said for said in void(asked)), void(asked)
+    again = memories.entangle(kind="measure", pairs=5)  # its next batch has the fault; the first request may need none
+    assert len(list(again)) == 5
+    said = void(asked) | void(again)
+    assert any(reason in each for each in said), said
 
 
 @pytest.mark.parametrize("who", ["alice", "charlie", "coordinator"])

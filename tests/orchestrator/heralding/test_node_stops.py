@@ -5,6 +5,8 @@ from bellringer.orchestrator.heralding.entries import Corrected, result_of
 from bellringer.orchestrator.heralding.messages import Abort, Ask, Confirm, Result
 from bellringer.orchestrator.heralding.readiness import Conditions
 from bellringer.orchestrator.heralding.terms import Dark, Report, Stop, Watchdog
+from bellringer.orchestrator.wire import encode
+from bellringer.orchestrator.wire.messages import Event
 
 from .simulated_node import BATCH, GOOD, T_PS, Bench
 from .simulated_world import MS
@@ -95,8 +97,10 @@ def test_what_forbids_light_makes_dark_also_when_the_batch_was_taken_back_before
 def test_whatever_forbids_light_stops_the_batch_in_every_state(why, phase):
     event, reason = STOPS[why]
     bench = getattr(Bench(), phase)()
-    effects = kinds(event(bench))
-    assert effects[:2] == [Stop, Dark]
+    effects = event(bench)
+    assert kinds(effects)[:2] == [Stop, Dark]
+    (published,) = (effect.body for effect in effects if isinstance(effect, Report))
+    assert encode(Event(0, "batch stopped", "alice", 1, published)), "plain values only"
     bench.do(bench.machine.on_record, corrected())
     assert not any(isinstance(message, Confirm) for message in bench.sent)
     bench.end(attempts=17)
