@@ -311,7 +311,7 @@ class NodeMachine:
         if dark:
             self._dark = False
             effects.append(Dark(reason))
-        return [*effects, Report("batch stopped", {"batch": batch.grant.batch, "reason": str(reason)})]
+        return [*effects, Report("batch stopped", {"batch": batch.grant.batch, "reason": reason})]
 
     def _end(self, batch: UnderWay, report: CoreReport) -> list[Effect]:
         batch.reported, batch.state = True, State.DRAINING

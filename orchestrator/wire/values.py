@@ -10,6 +10,7 @@ import functools
 import math
 import typing
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -74,6 +75,8 @@ def pack(value: Any, arrays: list[Array], depth: int) -> Any:
         return msgspec.msgpack.Ext(ARRAY, msgspec.msgpack.encode(len(arrays) - 1))
     if isinstance(value, (np.bool_, np.integer)) or (isinstance(value, np.floating) and value.itemsize <= 8):
         return value.item()
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, msgspec.Struct):  # part of a message, by whose type it is checked when it arrives
         return {name: pack(getattr(value, name), arrays, depth - 1) for name in value.__struct_fields__}
     if _is_known(kind):
@@ -91,6 +94,8 @@ def _key(key: Any) -> str | int:
         return int(key)
     if type(key) is str or type(key) is int:
         return key
+    if isinstance(key, StrEnum):
+        return str(key.value)
     raise WireError(f"a dict with the key {key!r:.80} cannot be sent", hint="use text or whole numbers as keys")
 
 

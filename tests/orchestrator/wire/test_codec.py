@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from bellringer.drivers.interfaces import Identity, Recording
+from bellringer.orchestrator.heralding.terms import Reason
 from bellringer.orchestrator.wire import Decoder, Limits, WireError, encode
 from bellringer.orchestrator.wire.messages import Answer, Reply, Request, Set
 from hypothesis import HealthCheck, example, given, settings
@@ -160,6 +161,12 @@ def test_a_recording_comes_back_whole():
     assert back[0].duration_ps == 99
     for field in ("times_ps", "channels", "gaps_ps"):
         np.testing.assert_array_equal(getattr(back[0], field), getattr(recording(), field))
+
+
+def test_a_name_of_an_enumeration_of_texts_arrives_as_text():
+    back, _ = there_and_back({"why": Reason.LATE, Reason.UNTIMED: 2})
+    assert back == {"why": "late", "untimed": 2}
+    assert {type(each) for each in (*back, back["why"])} == {str}
 
 
 # --- what cannot be sent ------------------------------------------------------------------------------------------
