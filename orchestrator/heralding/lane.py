@@ -30,12 +30,12 @@ from .terms import Send
 
 READ_S = 0.002
 """How long one look for records waits; how late an order to begin or to end is seen."""
-LAB_READ_S = 0.02
-"""The same where lab time is a simulated lab's in lockstep, and every wait is a word to it."""
+LAB_READ_S = 0.2
+"""The same where lab time is a simulated lab's in lockstep: it is lab time, and every wait is a word to the lab."""
 LOOK_S = 0.2
 """How often the core's clock is looked at."""
-REPORT_S = 0.01
-"""How often a core is asked whether its batch is over."""
+REPORT_S = 0.5
+"""How often a core is asked whether its batch is over, in case its own word of that is lost."""
 CONNECT_S = 0.5
 """How long the ways to the nodes may take to open, before a batch is armed."""
 GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
@@ -62,6 +62,9 @@ class TimedCore(AttemptController, QuantumMemory, Protocol):
 
     def read_clock(self) -> tuple[int, bool]:
         """Return its hardware time, ps, and whether its clock is locked."""
+
+    def heard_end(self, batch: int) -> bool:
+        """Return whether the core has said by itself that a batch has ended."""
 
 
 class Told(Protocol):
@@ -263,7 +266,7 @@ class Lane:
                 if at_station or now_ps >= over_ps or made >= report.heralds > 0:
                     self._tidy(batch)
                     return report
-            elif begun and now_ps >= grant.start_ps and now_s - asked_s >= REPORT_S:
+            elif begun and now_ps >= grant.start_ps and (now_s - asked_s >= REPORT_S or self._core.heard_end(batch)):
                 asked_s = now_s
                 report = self._report(batch)
                 over_ps = now_ps + (OWED_PS if report is not None and report.heralds > made else grace_ps)
