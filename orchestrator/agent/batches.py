@@ -99,6 +99,8 @@ class Batches:
         self._tickets: dict[tuple[type[Message], int], str] = {}
         """Of the order that was heard last, by its kind and batch."""
         self._darkening = False
+        self._lab_ps: int | None = None
+        """Lab time, if it was asked for in this turn of the loop."""
         self._do(self._machine.start(self._now()))
 
     def close(self) -> None:
@@ -112,7 +114,7 @@ class Batches:
 
     def ready(self) -> tuple[Core, ...]:
         """Return what the coordinator must know of the cores that are ready."""
-        return self._cores.described(self._now().hw_ps, self._calibration)
+        return self._cores.described(self._hw_ps(elapsed_s()), self._calibration)
 
     def hear(self, incoming: Incoming) -> None:
         """Take a message of the coordinator.
@@ -121,6 +123,7 @@ class Batches:
             NotAllowed: it was sent with another key.
         """
         self._check(incoming)
+        self._lab_ps = None  # it may have moved on until the message left
         message = incoming.message
         if isinstance(message, (Prepare, Commit)) and message.ticket:
             self._tickets = {(type(message), message.batch): message.ticket}
@@ -157,6 +160,7 @@ class Batches:
         self._look_around()
         while self._client.receive() is not None:
             pass  # that it was heard is nothing new; what matters is repeated until it is answered by a message
+        self._lab_ps = None
 
     def described(self) -> dict[str, Any]:
         """Return how it is, for people."""
@@ -269,6 +273,14 @@ class Batches:
 
     def _now(self) -> Now:
         now_s = elapsed_s()
+        if self._lab_clock is None:
+            return Now(now_s, self._hw_ps(now_s))
+        if self._lab_ps is None:
+            self._lab_ps = self._hw_ps(now_s)
+        return Now(now_s, self._lab_ps)
+
+    def _hw_ps(self, now_s: float) -> int:
+        """Return hardware time; in lockstep that is a question to the simulated lab."""
         if self._lab_clock is not None:
-            return Now(now_s, self._lab_clock.look_ps())
-        return Now(now_s, round(now_s * PS_PER_S) + self._cores.offset_ps)
+            return self._lab_clock.look_ps()
+        return round(now_s * PS_PER_S) + self._cores.offset_ps
