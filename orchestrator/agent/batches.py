@@ -47,6 +47,8 @@ from .cores import Cores
 
 ACCEPTS = (Prepare, Commit, Abort, Ask, Recorded)
 """Messages of a coordinator about batches."""
+LOOK_S = 0.05
+"""How often a node looks around in lockstep when nothing was heard."""
 AT_START = "start"
 """Why the machine wants dark first; the agent has ordered that already."""
 
@@ -99,6 +101,7 @@ class Batches:
         self._tickets: dict[tuple[type[Message], int], str] = {}
         """Of the order that was heard last, by its kind and batch."""
         self._darkening = False
+        self._look_s = 0.0
         self._lab_ps: int | None = None
         """Lab time, if it was asked for in this turn of the loop."""
         self._do(self._machine.start(self._now()))
@@ -156,8 +159,13 @@ class Batches:
         if self._darkening and not any(child.darkening for child in self._children):
             self._darkening = False
             self._do(self._machine.on_dark(not any(child.failures for child in self._children), self._now()))
-        self._cores.look(elapsed_s())
-        self._look_around()
+        now_s = elapsed_s()
+        self._cores.look(now_s)
+        # In lockstep every look costs a message to the lab and back, and nothing happens between those that are due.
+        if self._lab_clock is None or self._lab_ps is not None or now_s >= self._look_s:
+            self._look_s = now_s + LOOK_S
+            self._look_around()
+        self._sync()
         while self._client.receive() is not None:
             pass  # that it was heard is nothing new; what matters is repeated until it is answered by a message
         self._lab_ps = None
@@ -186,7 +194,6 @@ class Batches:
             room=self._journal.room or self._journal.make_room(),
         )
         self._do(self._machine.on_conditions(conditions, self._now()))
-        self._sync()
 
     # --- effects ----------------------------------------------------------------------------------------------
 

@@ -187,7 +187,8 @@ class Batches:
             client = self._clients[name][1]
             while (answered := client.receive()) is not None:
                 self._answered(name, answered)
-        self._do(self._book.tick(self._now(now_s)), now_s)
+        if self._book.open or self._rehearsal is None:
+            self._do(self._book.tick(self._now(now_s)), now_s)
         if self._rehearsal is not None and self.lab_time is not None:
             self.lab_time.heard()
             self._rehearse(self._rehearsal, now_s)
