@@ -27,7 +27,7 @@ def svg(figure: dict[str, Any]) -> str:
                 axes.fill_between(curve["x"], curve["y"], step="mid", color=colour, alpha=0.15)
             elif curve["style"] == "line":
                 # Between values that only have names there is nothing to draw a line through.
-                dashes: dict[str, Any] = {"ls": "", "marker": "_", "ms": 16, "mew": 2} if figure.get("ticks") else {}
+                dashes: dict[str, Any] = {"ls": "", "marker": "_", "ms": 10, "mew": 2} if figure.get("ticks") else {}
                 axes.plot(curve["x"], curve["y"], color=colour, lw=1.2, alpha=0.8, **dashes)
             else:
                 axes.errorbar(

@@ -1,30 +1,42 @@
-"""Progress bars on stderr; plain lines where stderr is no terminal."""
+"""Progress bars on stderr; where stderr is no terminal (a log, say), a plain line now and then."""
 
 import sys
+import threading
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+EVERY_S = 10.0
+"""How often a line says how far it is, where there are no bars."""
 
 
 class Bars:
-    """Draws a run's progress with rich."""
+    """Draws a run's progress with rich.
 
-    def __init__(self) -> None:
-        self.console = Console(file=sys.stderr, highlight=False)
+    Args:
+        file: where to, stderr if not given.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self.console = Console(file=file or sys.stderr, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            _Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
@@ -32,14 +44,21 @@ class Bars:
         )
         self._tasks: list[TaskID] = []
         self._beside: dict[str, TaskID] = {}
+        self._over = threading.Event()
+        self._speaker = threading.Thread(target=self._speak, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         self._progress.start()
+        if not self.console.is_terminal:
+            self._speaker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
+        if self._speaker.is_alive():
+            self._speaker.join()
         self._progress.stop()
 
     def start(self, label: str, total: int) -> None:
@@ -65,3 +84,34 @@ class Bars:
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False)
+
+    def tell(self) -> None:
+        """Say in a line how far the innermost scan is, if there is one."""
+        innermost = self._tasks[-1:]
+        for task in self._progress.tasks:
+            if task.id in innermost:
+                self.say(told(task))
+
+    def _speak(self) -> None:
+        while not self._over.wait(EVERY_S):
+            self.tell()
+
+
+class _Rate(ProgressColumn):
+    """Steps a second, as it was lately."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_rate(task), style="progress.data.speed")
+
+
+def told(task: Task) -> str:
+    """Return how far a task is: "pairs on alice-bob: 400 of 900, 12.3/s, 41 s left"."""
+    words = [f"{task.description}: {task.completed:g} of {task.total or 0:g}", _rate(task)]
+    if task.time_remaining:
+        words.append(f"{task.time_remaining:.0f} s left")
+    return ", ".join(filter(None, words))
+
+
+def _rate(task: Task) -> str:
+    speed = task.finished_speed or task.speed
+    return f"{speed:.3g}/s" if speed else ""

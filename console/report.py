@@ -10,7 +10,11 @@ from typing import Any
 from ..analysis import Estimate
 
 _PAGE = Path(__file__).with_name("report.html")
-HEADLINES = ("S", "visibility_HV", "visibility_DA", "coincidence_rate", "accidental_rate")
+HEADLINES = (
+    *("S", "visibility_HV", "visibility_DA", "coincidence_rate", "accidental_rate"),
+    # A fidelity beside how often it is reached, and of which share of the heralds.
+    *("fidelity", "swap_rate", "young_enough", "pair_rate", "selected_fraction"),
+)
 
 
 def write_report(folder: Path) -> Path:

@@ -115,7 +115,8 @@ def _place(
 def _print_outcome(outcome: Outcome, report: Path, *, to_stderr: bool) -> None:
     out = Console(stderr=to_stderr, highlight=False)
     if outcome.results:
-        table = Table(title=f"{outcome.run}: {outcome.status}")
+        out.print(f"{outcome.run}: {outcome.status}")
+        table = Table()
         table.add_column("result")
         table.add_column("value", justify="right")
         for name, estimate in headlines_first(outcome.results):

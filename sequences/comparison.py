@@ -17,5 +17,6 @@ def comparison(run: "Run", predicted: Mapping[str, float], title: str, caption: 
         pull = (
             "" if measured.value is None or not measured.error else f"{(measured.value - value) / measured.error:+.2f}"
         )
-        rows.append((name, str(measured), f"{value:.4g} {measured.unit}".strip(), pull))
+        number = f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"  # as ``Estimate`` is written
+        rows.append((name, str(measured), f"{number} {measured.unit}".strip(), pull))
     return Figure("prediction", title, table=tuple(rows), caption=caption)

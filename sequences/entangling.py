@@ -5,18 +5,23 @@ from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.client.entangle import DeliveredPair, Pairs, Refused
+from ..orchestrator.wire.nonces import elapsed_s
 from ..testbed.clock import Ticket
 from .pairs import Correction, Entanglement, Pair
+from .progress import Progress, Silent
 
 BATCH = "batch "
+LOOK_S = 0.5
+"""How often it is looked how many pairs there are, while a simulated lab's lab time is waited for."""
 NO_HERALD = ("unknown pattern", "two clicks in one window", "outside window", "overflow")
 """Reasons of records that announce nothing."""
 
 
-def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]) -> Entanglement:
+def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any], progress: Progress) -> Entanglement:
     """Ask for pairs and wait for the end of the request; a run that is aborted takes it back.
 
-    Corrections of a link that was never measured are measured first, on a testbed that is this run's alone.
+    ``progress`` is told of each, unless it is one alone. Corrections of a link that was never measured are measured
+    first, on a testbed that is this run's alone.
 
     Raises:
         BellringerError: the request was refused, or the run was aborted.
@@ -28,12 +33,12 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
         if refused.code != "UNCAL" or not host.measure_link(refused.where):
             raise
         request, ticket = _asked(host, asked)
+    shown = progress if asked["pairs"] > 1 else Silent()
+    shown.start(f"pairs on {request.link}", asked["pairs"])
     try:
-        host.clock.wait_for([ticket], meanwhile=host.clock.check_aborted)
-    except BaseException:
-        request.take_back()
-        raise
-    pairs = [_pair(each, nodes) for each in request]
+        pairs = [_pair(each, nodes) for each in _taken(host, request, ticket, shown)]
+    finally:
+        shown.end()
     heralds = {
         reason: count
         for reason, count in request.counts.items()
@@ -45,6 +50,31 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
         {reason: count for reason, count in heralds.items() if reason != "delivered"},
         {what.removeprefix(BATCH): count for what, count in request.counts.items() if what.startswith(BATCH)},
     )
+
+
+def _taken(host: Instruments, request: Pairs, ticket: Ticket, progress: Progress) -> list[DeliveredPair]:
+    """Return all pairs of a request once it has ended."""
+    taken: list[DeliveredPair] = []
+    look_s = elapsed_s() + LOOK_S
+
+    def look() -> None:
+        nonlocal look_s
+        host.clock.check_aborted()
+        if elapsed_s() >= look_s:
+            look_s = elapsed_s() + LOOK_S
+            pairs = request.take()
+            taken.extend(pairs)
+            progress.advance(len(pairs))
+
+    try:
+        host.clock.wait_for([ticket], meanwhile=look)
+    except BaseException:
+        request.take_back()
+        raise
+    for pair in request:
+        taken.append(pair)
+        progress.advance(1)
+    return taken
 
 
 def _asked(host: Instruments, asked: dict[str, Any]) -> tuple[Pairs, Ticket]:

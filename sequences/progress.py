@@ -12,6 +12,9 @@ class Progress(Protocol):
     def step(self, text: str = "") -> None:
         """One step of the innermost scan is done."""
 
+    def advance(self, count: int) -> None:
+        """So many more steps of it are done."""
+
     def end(self) -> None:
         """The innermost scan is over."""
 
@@ -26,6 +29,9 @@ class Silent:
         pass
 
     def step(self, text: str = "") -> None:
+        pass
+
+    def advance(self, count: int) -> None:
         pass
 
     def end(self) -> None:

@@ -140,7 +140,7 @@ class Run:
         asked |= {} if miss_budget is None else {"miss_budget": miss_budget}
         asked |= {} if bases is None else {"bases": list(bases)}
         self._event("entangle", nodes=(a, b), keep=keep, **asked)
-        found = entangle(self._host, (a, b), {"kind": "keep" if keep else "measure", **asked})
+        found = entangle(self._host, (a, b), {"kind": "keep" if keep else "measure", **asked}, self.progress)
         self._event(
             "entangled",
             state=found.state,

@@ -151,7 +151,10 @@ class AttemptController(Protocol):
         """End a batch in any state, dark; ``reason`` stands in its report. An unknown batch can never be armed then."""
 
     def read_heralds(self, wait_s: float) -> list[HeraldRecord]:
-        """Return the herald records that came since the last call, waiting at most ``wait_s`` (s) for the first."""
+        """Return the herald records that came since the last call.
+
+        The first is waited for, at most ``wait_s`` (s), and not beyond the end of a batch that a back-end tells of.
+        """
 
     def apply(self, batch: int, k: int, hseq: int, operation: str, not_after_ps: int) -> None:
         """Have a correction applied, if it is not later than hardware time ``not_after_ps`` (ps).
@@ -160,7 +163,7 @@ class AttemptController(Protocol):
         """
 
     def read_applied(self, wait_s: float) -> list[Applied]:
-        """Return what became of corrections since the last call, waiting at most ``wait_s`` (s) for the first."""
+        """Return what became of corrections since the last call, waiting like ``read_heralds``."""
 
     def report(self, batch: int) -> BatchReport:
         """Return what was done in a batch; refused while it runs, and for a batch that is no longer remembered."""
@@ -198,7 +201,7 @@ class QuantumMemory(Protocol):
         """Give up the qubit in ``slot``, if there is one."""
 
     def read_outcomes(self, wait_s: float) -> list[Outcome]:
-        """Return outcomes of ``measure`` programs since the last call, waiting at most ``wait_s`` (s) for the first."""
+        """Return outcomes of ``measure`` programs since the last call, waiting like ``read_heralds``."""
 
 
 @runtime_checkable

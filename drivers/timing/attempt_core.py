@@ -210,6 +210,13 @@ class AttemptCore(Instrument):
             *(tuple(corrections), lateness, underflows, stopped_by),
         )
 
+    def heard_end(self, batch: int) -> bool:
+        """Return whether the core has said by itself that a batch has ended; nothing is asked.
+
+        Its word may get lost on the way: ``report`` is what one can rely on.
+        """
+        return self._records.over == batch
+
     def read_clock(self) -> tuple[int, bool]:
         """Return its hardware time, ps, and whether its clock is locked, both of one moment."""
         found = self._status()

@@ -24,6 +24,8 @@ class Records:
         self.heralds: deque[HeraldRecord] = deque()
         self.applied: deque[Applied] = deque()
         self.outcomes: deque[Outcome] = deque()
+        self.over = 0
+        """The batch that the core said last has ended, 0 for none."""
         self.lost = 0
         """Records that the core no longer had when they were missed."""
 
@@ -50,10 +52,10 @@ class Records:
     def wait(self, wanted: "deque[Any]", wait_s: float, lease_s: float) -> None:
         """Take in what is there; if ``wanted`` stays empty, wait at most ``wait_s`` (s) for more.
 
-        The lease (s) is renewed meanwhile.
+        The end of a batch ends the wait too. The lease (s) is renewed meanwhile.
         """
         clock, port = self._instrument.clock, self._line.port
-        end_s = clock.monotonic_s() + wait_s
+        end_s, over = clock.monotonic_s() + wait_s, self.over
         while True:
             while port.has_input(0.0):
                 pass
@@ -62,7 +64,7 @@ class Records:
             now_s = clock.monotonic_s()
             if now_s - self._control.heard_s > lease_s / 3:
                 self._control.ask("KEEPALIVE")
-            if wanted or now_s >= end_s:
+            if wanted or self.over != over or now_s >= end_s:
                 return
             clock.wait_readable(port, min(end_s - now_s, lease_s / 3))
 
@@ -106,6 +108,8 @@ class Records:
             self.applied.append(applied(rest))
         elif kind == "M":
             self.outcomes.append(Outcome(int(rest[0]), int(rest[1]), rest[2], int(rest[3])))
+        elif kind == "E":
+            self.over = int(rest[0])
 
 
 def herald(words: list[str]) -> HeraldRecord:

@@ -47,6 +47,8 @@ from .cores import Cores
 
 ACCEPTS = (Prepare, Commit, Abort, Ask, Recorded)
 """Messages of a coordinator about batches."""
+LOOK_S = 0.05
+"""How often a node looks around in lockstep when nothing was heard."""
 AT_START = "start"
 """Why the machine wants dark first; the agent has ordered that already."""
 
@@ -99,6 +101,9 @@ class Batches:
         self._tickets: dict[tuple[type[Message], int], str] = {}
         """Of the order that was heard last, by its kind and batch."""
         self._darkening = False
+        self._look_s = 0.0
+        self._lab_ps: int | None = None
+        """Lab time, if it was asked for in this turn of the loop."""
         self._do(self._machine.start(self._now()))
 
     def close(self) -> None:
@@ -112,7 +117,7 @@ class Batches:
 
     def ready(self) -> tuple[Core, ...]:
         """Return what the coordinator must know of the cores that are ready."""
-        return self._cores.described(self._now().hw_ps, self._calibration)
+        return self._cores.described(self._hw_ps(elapsed_s()), self._calibration)
 
     def hear(self, incoming: Incoming) -> None:
         """Take a message of the coordinator.
@@ -121,6 +126,7 @@ class Batches:
             NotAllowed: it was sent with another key.
         """
         self._check(incoming)
+        self._lab_ps = None  # it may have moved on until the message left
         message = incoming.message
         if isinstance(message, (Prepare, Commit)) and message.ticket:
             self._tickets = {(type(message), message.batch): message.ticket}
@@ -153,10 +159,16 @@ class Batches:
         if self._darkening and not any(child.darkening for child in self._children):
             self._darkening = False
             self._do(self._machine.on_dark(not any(child.failures for child in self._children), self._now()))
-        self._cores.look(elapsed_s())
-        self._look_around()
+        now_s = elapsed_s()
+        self._cores.look(now_s)
+        # In lockstep every look costs a message to the lab and back, and nothing happens between those that are due.
+        if self._lab_clock is None or self._lab_ps is not None or now_s >= self._look_s:
+            self._look_s = now_s + LOOK_S
+            self._look_around()
+        self._sync()
         while self._client.receive() is not None:
             pass  # that it was heard is nothing new; what matters is repeated until it is answered by a message
+        self._lab_ps = None
 
     def described(self) -> dict[str, Any]:
         """Return how it is, for people."""
@@ -182,7 +194,6 @@ class Batches:
             room=self._journal.room or self._journal.make_room(),
         )
         self._do(self._machine.on_conditions(conditions, self._now()))
-        self._sync()
 
     # --- effects ----------------------------------------------------------------------------------------------
 
@@ -269,6 +280,14 @@ class Batches:
 
     def _now(self) -> Now:
         now_s = elapsed_s()
+        if self._lab_clock is None:
+            return Now(now_s, self._hw_ps(now_s))
+        if self._lab_ps is None:
+            self._lab_ps = self._hw_ps(now_s)
+        return Now(now_s, self._lab_ps)
+
+    def _hw_ps(self, now_s: float) -> int:
+        """Return hardware time; in lockstep that is a question to the simulated lab."""
         if self._lab_clock is not None:
-            return Now(now_s, self._lab_clock.look_ps())
-        return Now(now_s, round(now_s * PS_PER_S) + self._cores.offset_ps)
+            return self._lab_clock.look_ps()
+        return round(now_s * PS_PER_S) + self._cores.offset_ps

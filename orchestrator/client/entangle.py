@@ -54,7 +54,7 @@ class DeliveredPair:
 
 
 class Pairs:
-    """The pairs of one request, to be iterated over once.
+    """The pairs of one request, to be iterated over once, or taken as they come.
 
     Args:
         ask: asks the coordinator.
@@ -87,6 +87,7 @@ class Pairs:
         self.counts: dict[str, int] = {}
         self.attempts, self.seconds = 0, 0.0
         self._pause = threading.Event()
+        self._taken, self._heard_s = 0, elapsed_s()
         reply = ask(Entangle(0, self.request, ticket))
         if reply["reply"] == "Rejected":
             raise Refused(reply["code"], reply["what"], where=reply["where"], hint=reply["hint"])
@@ -94,28 +95,36 @@ class Pairs:
         self.estimate: dict[str, float] = reply["estimate"]
 
     def __iter__(self) -> Iterator[DeliveredPair]:
-        taken, heard_s = 0, elapsed_s()
         try:
             while not self.state:
                 self._meanwhile()
-                try:
-                    told = self._ask(Entangled(0, self.request["id"], taken))
-                except LinkError:
-                    if elapsed_s() - heard_s > SILENT_S:
-                        raise
-                    continue
-                heard_s = elapsed_s()
-                self.counts, self.attempts, self.seconds = told["counts"], told["attempts"], told["seconds"]
-                for body in told["pairs"]:
-                    taken += 1
-                    yield DeliveredPair(**{name: body[name] for name in DeliveredPair.__dataclass_fields__})
-                if told["end"] is not None:
-                    self.state, self.why = told["end"]["state"], told["end"]["why"]
-                elif not told["pairs"]:
+                pairs = self.take()
+                yield from pairs
+                if not (pairs or self.state):
                     self._pause.wait(LOOK_S)
         finally:
             if not self.state:
                 self.take_back()
+
+    def take(self) -> list[DeliveredPair]:
+        """Return the pairs that came since the last time; never waits for one. The last ones come with the end.
+
+        Raises:
+            LinkError: the coordinator has been out of reach for too long.
+        """
+        try:
+            told = self._ask(Entangled(0, self.request["id"], self._taken))
+        except LinkError:
+            if elapsed_s() - self._heard_s > SILENT_S:
+                raise
+            return []
+        self._heard_s = elapsed_s()
+        self._taken += len(told["pairs"])
+        self.counts, self.attempts, self.seconds = told["counts"], told["attempts"], told["seconds"]
+        if told["end"] is not None:
+            self.state, self.why = told["end"]["state"], told["end"]["why"]
+        names = DeliveredPair.__dataclass_fields__
+        return [DeliveredPair(**{name: body[name] for name in names}) for body in told["pairs"]]
 
     def take_back(self) -> None:
         """Want no more pairs."""

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import zmq
+
 from ...testbed.attempts import from_json
 from ...testbed.errors import BellringerError
 from ...testbed.testbed import Testbed
@@ -44,8 +46,8 @@ SAY_S = 0.1
 """How long a party that has just fallen silent may hold the loop up."""
 TICK_S = 0.05
 """How often the service looks for what it can begin."""
-LAB_TURN_S = 0.002
-"""How often it looks whether something is to be done for a request in lockstep, while lab time waits for it."""
+AGAIN_S = 0.002
+"""How soon a question that could not leave is asked again, while lab time waits for its answer."""
 LEAST_LEAD_PS, MOST_LEAD_PS = 60 * 10**9, 10**12
 """How long before its start a batch is prepared at least: cores are loaded, and answers have to be on disk first. Twice
 as long after one that was not armed in time, a little shorter after each that was recorded."""
@@ -84,8 +86,10 @@ class Batches:
         self._book = Book(epoch, boot, self._store, from_json)
         self._timing = Timing(latency or folder / LATENCY_FILE, testbed.name, utc_now)
         self.lab_time = lab_time
+        self._looked = Now(-1.0, 0)
+        """Lab time at the last look."""
         self._rehearsal = None if lab_time is None else Rehearsal(lab_time)
-        lab = lab_of(testbed, self._service_s(now_s))
+        lab = lab_of(testbed, self._service_s(now_s), lockstep=lab_time is not None)
         self._parties = frozenset(party for link in lab.links.values() for party in link.parties)
         if lab_time is None:  # in lockstep messages take no lab time: it says nothing of latencies
             lab.check_timing = self._timing.check
@@ -183,7 +187,8 @@ class Batches:
             client = self._clients[name][1]
             while (answered := client.receive()) is not None:
                 self._answered(name, answered)
-        self._do(self._book.tick(self._now(now_s)), now_s)
+        if self._book.open or self._rehearsal is None:
+            self._do(self._book.tick(self._now(now_s)), now_s)
         if self._rehearsal is not None and self.lab_time is not None:
             self.lab_time.heard()
             self._rehearse(self._rehearsal, now_s)
@@ -208,6 +213,7 @@ class Batches:
         if due is Next.LOOK:
             rehearsal.look()
         elif due is Next.ORDER:
+            self._looked = Now(-1.0, 0)  # lab time may have moved until the step was over
             self._turn_service(now_s)
         for message in rehearsal.unasked():
             node = self._nodes.table[message.instrument.partition(".")[0]]
@@ -216,10 +222,15 @@ class Batches:
 
     def wait_s(self, most_s: float, now_s: float) -> float:
         """Return how long the loop may wait if nothing happens."""
+        if self._rehearsal is not None:
+            due_s = self._book.due_s(Now(now_s, self._looked.hw_ps))
+            return max(0.0, min(AGAIN_S if self._rehearsal.unasked() else most_s, due_s - now_s))
         due_s = self._book.due_s(self._now(now_s))
-        if self.lab_time is not None:
-            return max(0.0, min(LAB_TURN_S if self.lab_time.serving else most_s, due_s - now_s))
         return max(0.0, min(most_s, due_s - now_s, self._tick_s - now_s))
+
+    def sockets(self) -> set[zmq.Socket[bytes]]:
+        """Return what to poll beside the control port: where the parties' answers come in."""
+        return {client.socket for _, client in self._clients.values()}
 
     def described(self, now_s: float) -> dict[str, Any]:
         """Return how it is, for people."""
@@ -331,9 +342,11 @@ class Batches:
 
     def _service_s(self, now_s: float) -> float:
         """Return the time of the service's clock."""
-        return now_s if self.lab_time is None else self.lab_time.now_ps() / PS_PER_S
+        return now_s if self.lab_time is None else self._now(now_s).hw_ps / PS_PER_S
 
     def _now(self, now_s: float) -> Now:
         if self.lab_time is not None:
-            return Now(now_s, self.lab_time.now_ps())
+            if self._looked.mono_s != now_s:  # else it was asked for in this turn already
+                self._looked = Now(now_s, self.lab_time.now_ps())
+            return self._looked
         return Now(now_s, round(now_s * PS_PER_S) + self._offset_ps)

@@ -11,18 +11,24 @@ from ...testbed.wiring import Wiring
 from ..heralding.service import Forecast, Lab, Link
 from ..heralding.service.links import LONGEST_BATCH_S
 from ..heralding.service.suspenders import Condition
+from ..heralding.terms import PS_PER_S
 
 KEPT_S = 1.0
 """Longest memory cut-off that may be asked for, s; a request has its own."""
 RATE_ERROR, FIDELITY_ERROR = 0.1, 0.01
 """How far a prediction from the testbed file may be wrong (one sigma): its numbers are nominal ones."""
 MOST_ATTEMPTS = 10**9
+REHEARSED_HERALDS = 200
+"""So many are expected of a batch in lockstep, where nobody else waits for the link, and no message takes lab time."""
 BASES = ("XXXYYYZZZ", "XYZXYZXYZ")
 """In which bases the two nodes measure, attempt by attempt: all nine pairs in turn, enough for a tomography."""
 
 
-def lab_of(testbed: Testbed, now_s: float) -> Lab:
+def lab_of(testbed: Testbed, now_s: float, lockstep: bool = False) -> Lab:
     """Return the lab of a testbed's memory links, with what is predicted of them.
+
+    Args:
+        lockstep: its time is a simulated lab's in lockstep: what takes long is batches, not attempts.
 
     Raises:
         BellringerError: a link's wiring leads nowhere, or its program breaks a rule.
@@ -37,14 +43,23 @@ def lab_of(testbed: Testbed, now_s: float) -> Lab:
             attempt_program(testbed, wiring, name, kept),
         )
         first, second = (memory.partition(".")[0] for memory in link.memories)
-        links.append(
-            Link(name, (first, second), programs, forecast_max_age_s=float("inf"), memories=tuple(link.memories))
-        )
         expected = predict_memory_link(testbed, wiring, name)
         for kind in ("measure", "keep"):
             forecasts[name, kind] = Forecast(
                 dict(expected.probability), RATE_ERROR, expected.mean_fidelity, FIDELITY_ERROR, now_s
             )
+        longest_s = LONGEST_BATCH_S
+        if lockstep:
+            most_s = REHEARSED_HERALDS / expected.herald_probability * programs[0].period_ps / PS_PER_S
+            longest_s = max(longest_s, most_s)
+        links.append(
+            Link(
+                *(name, (first, second), programs),
+                forecast_max_age_s=float("inf"),
+                memories=tuple(link.memories),
+                longest_batch_s=longest_s,
+            )
+        )
     lab = Lab(links, conditions=_clocks(links))
     lab.forecasts.update(forecasts)
     return lab

@@ -143,6 +143,7 @@ class Coordinator:
                 self._poller.register(server.socket, zmq.POLLIN)
             if self._batches is not None and self._batches.lab_time is not None:
                 self._poller.register(self._batches.lab_time.wake, zmq.POLLIN)
+            self._parties: set[zmq.Socket[bytes]] = set()
             self.ports = Ports(self._control.endpoint, self._estop.endpoint, self._events.endpoint)
             self._happened("started", {"restored": len(self.state.nodes.table)})
             self._open = stack.pop_all()
@@ -167,6 +168,7 @@ class Coordinator:
         """
         if self._batches is not None:
             wait_s = self._batches.wait_s(wait_s, self._clock())
+            self._watch(self._batches.sockets())
         self._poller.poll(math.ceil(wait_s * 1000))
         self._serve_estop()
         for incoming in self._control.receive(AT_ONCE):
@@ -181,6 +183,14 @@ class Coordinator:
             self._announced_s = now
             self._announce()
             self._history.turned_away(self._control.counters + self._estop.counters, self.state.epoch)
+
+    def _watch(self, parties: set[zmq.Socket[bytes]]) -> None:
+        """Poll the connections to parties that there are now."""
+        for socket in self._parties - parties:
+            self._poller.unregister(socket)
+        for socket in parties - self._parties:
+            self._poller.register(socket, zmq.POLLIN)
+        self._parties = parties
 
     def _restore(self) -> None:
         for record in self._journal.records:

@@ -92,6 +92,11 @@ class Book:
         return {party for batch in self._open.values() if not batch.ended for party in batch.parties}
 
     @property
+    def open(self) -> bool:
+        """Return whether a batch has no end yet, or is draining."""
+        return bool(self._open)
+
+    @property
     def draining(self) -> bool:
         """Return whether a party has not answered yet that its batch is void."""
         return any(batch.ended for batch in self._open.values())

@@ -26,16 +26,18 @@ from .entries import Corrected, Opened, Record
 from .feedforward import FeedforwardIn, FeedforwardOut, Peer
 from .messages import Feedforward
 from .station import Arbiter
-from .terms import Send
+from .terms import Send, end_ps
 
 READ_S = 0.002
 """How long one look for records waits; how late an order to begin or to end is seen."""
-LAB_READ_S = 0.02
-"""The same where lab time is a simulated lab's in lockstep, and every wait is a word to it."""
+LAB_READ_S, LAB_LAST_READ_S = 0.2, 0.02
+"""The same in a batch, and after its end, in lockstep: every wait is a word to the simulated lab."""
+LAB_TELL_S = 1.0
+"""How often the agent is told of records then: it has nothing to do about them before the end of their batch."""
 LOOK_S = 0.2
 """How often the core's clock is looked at."""
-REPORT_S = 0.01
-"""How often a core is asked whether its batch is over."""
+REPORT_S = 0.2
+"""How often a core is asked whether its batch is over, in case its own word of that is lost."""
 CONNECT_S = 0.5
 """How long the ways to the nodes may take to open, before a batch is armed."""
 GRACE_PS, MOST_GRACE_PS = 50 * 10**9, 200 * 10**9
@@ -62,6 +64,9 @@ class TimedCore(AttemptController, QuantumMemory, Protocol):
 
     def read_clock(self) -> tuple[int, bool]:
         """Return its hardware time, ps, and whether its clock is locked."""
+
+    def heard_end(self, batch: int) -> bool:
+        """Return whether the core has said by itself that a batch has ended."""
 
 
 class Told(Protocol):
@@ -98,10 +103,11 @@ class Lane:
         self._fresh: list[Record] = []
         self._oldest_ps: dict[int, int] = {}
         """Batch -> at what age its qubits are given up, ps."""
+        self._untold: list[Record] = []
         self._taken: set[int] = set()
         """Attempts of the batch under way whose pair is held."""
         self._elapsed_s = elapsed_s if self._lab_clock is None else self._lab_clock.monotonic_s
-        self._read_s = READ_S if self._lab_clock is None else LAB_READ_S
+        self._read_s = READ_S
         self._out = FeedforwardOut(self.keys, ())
         self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
         self.endpoint = self._in.endpoint
@@ -229,6 +235,7 @@ class Lane:
             return self._stopped(grant.batch, self._ended[1] or "made dark")
         finally:
             self._taken.clear()
+            self._untold.clear()
             with self._lock:
                 self._arbiter.end()
                 self._edge.end()
@@ -238,22 +245,29 @@ class Lane:
         batch, begun, made = grant.batch, False, 0
         if self._lab_clock is not None:
             self._lab_clock.go_on_as(functools.partial(self._word, self._lab_clock, batch))
-        asked_s = looked_s = self._elapsed_s()
+        asked_s = looked_s = told_s = self._elapsed_s()
         report: BatchReport | None = None
-        over_ps = 0
+        over_ps, ask_ps = 0, grant.start_ps
+        if self._lab_clock is not None:  # nothing gets lost on the way, and cores are looked at when they are asked for
+            looked_s, ask_ps = float("inf"), end_ps(program, grant.start_ps)
         grace_ps = min(max((each.deadline_ps for each in program.feedforward), default=0), MOST_GRACE_PS) + GRACE_PS
         while True:
             if self._ended[0] == batch:
+                self._tell(told)
                 return self._stopped(batch, self._ended[1])
             if self._begun[0] == batch and not begun:
                 self._core.commit(batch)
                 begun = True
+            if self._lab_clock is not None:
+                self._read_s = LAB_READ_S if report is None else LAB_LAST_READ_S
             records = self._clicks() if at_station else self._corrections()
-            if records:
-                made += len(records)
-                self._taken |= {each.k for each in records if not each.reason}
-                told.records(records)
+            made += len(records)
+            self._taken |= {each.k for each in records if not each.reason}
+            self._untold += records
             now_s = self._elapsed_s()
+            if self._lab_clock is None or report is not None or now_s - told_s >= LAB_TELL_S:
+                told_s = now_s
+                self._tell(told)
             if now_s - looked_s >= LOOK_S:
                 looked_s = now_s
                 self.look()
@@ -263,10 +277,15 @@ class Lane:
                 if at_station or now_ps >= over_ps or made >= report.heralds > 0:
                     self._tidy(batch)
                     return report
-            elif begun and now_ps >= grant.start_ps and now_s - asked_s >= REPORT_S:
+            elif begun and (self._core.heard_end(batch) or (now_ps >= ask_ps and now_s - asked_s >= REPORT_S)):
                 asked_s = now_s
                 report = self._report(batch)
                 over_ps = now_ps + (OWED_PS if report is not None and report.heralds > made else grace_ps)
+
+    def _tell(self, told: Told) -> None:
+        if self._untold:
+            told.records(self._untold)
+            self._untold = []
 
     def _word(self, clock: LockstepClock, batch: int, wait_s: float) -> Ticket | None:
         """Return under which ticket of the simulated lab the armed batch goes on, or ends; None if it is not said."""

@@ -19,6 +19,8 @@ from ..run import Run
 from ..sequence import sequence
 from ..together import together
 
+BESIDE = 0.2
+"""How far the points of one setting stand apart; settings are 1 apart."""
 PERFECT: tuple[Readout, Readout] = ((1.0, 1.0), (1.0, 1.0))
 
 
@@ -44,8 +46,8 @@ def heralded_bell(
     forecast = forecast_pairs(run.testbed, name)
     _rates(run, found)
     _fidelities(run, found, forecast.readout if forecast else None)
-    run.figure(_correlators(found, forecast))
     run.figure(together(run, "delivered pairs, each to the state its herald named", {}, {"": found}))
+    run.figure(_correlators(found, forecast))
     if forecast is None:
         run.note("no prediction and no readout correction: the testbed file gives no model for a part of this link")
         return
@@ -79,8 +81,9 @@ def _fidelities(run: Run, found: Entanglement, readout: tuple[Readout, Readout] 
 
 def _correlators(found: Entanglement, forecast: PairForecast | None) -> Figure:
     """Return the correlators of all nine settings, for each Bell state that was announced."""
-    x, series = np.arange(len(SETTINGS)), []
-    for label in found.labels():
+    labels, series = found.labels(), list[Series]()
+    for number, label in enumerate(labels):
+        x = np.arange(len(SETTINGS)) + BESIDE * (number - (len(labels) - 1) / 2)
         measured = [correlation(each) for each in found.counts(SETTINGS, label)]
         values = np.array([each.value for each in measured], float)
         series.append(Series(label, x, values, np.array([each.error for each in measured], float)))

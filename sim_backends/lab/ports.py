@@ -22,6 +22,10 @@ import zmq
 if TYPE_CHECKING:
     from .lab import Lab
 
+_BYTEWISE = 20
+"""So many replies of a connection may come byte by byte, those after them in two pieces at most: every piece is a step
+of lab time's rule, and whoever has put so many replies together can."""
+
 
 @dataclass
 class Fault:
@@ -51,6 +55,7 @@ class _Stream(ABC):
         self.port, self.key = port, key
         self.consumed = self.delivered = 0
         self._not_before_ps = 0
+        self._sent = 0
         self._previous = b""
 
     def send(self, data: bytes, delay_s: float = 0.0) -> None:
@@ -58,7 +63,8 @@ class _Stream(ABC):
         for reply, extra_s in self.port.misbehave(data, self._previous, self):
             when = max(lab.now_ps + round((delay_s + extra_s) * 1e12), self._not_before_ps)
             self._not_before_ps = when
-            for piece in _pieces(reply, rng):
+            self._sent += 1
+            for piece in _pieces(reply, rng, bytewise=self._sent <= _BYTEWISE):
                 lab.at(when, functools.partial(self._deliver, piece), owner=self.port.name)
         self._previous = data
 
@@ -74,12 +80,12 @@ class _Stream(ABC):
     def close(self) -> None: ...
 
 
-def _pieces(data: bytes, rng: Any) -> list[bytes]:
+def _pieces(data: bytes, rng: Any, *, bytewise: bool) -> list[bytes]:
     """Cut a reply the way real links do: whole, byte by byte, or somewhere."""
     how = rng.integers(3)
     if how == 0 or len(data) < 2 or len(data) > 4096:
         return [data] if data else []
-    if how == 1 and len(data) < 64:
+    if how == 1 and bytewise and len(data) < 64:
         return [data[i : i + 1] for i in range(len(data))]
     cut = int(rng.integers(1, len(data)))
     return [data[:cut], data[cut:]]

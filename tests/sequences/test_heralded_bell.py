@@ -18,4 +18,6 @@ def test_rate_fidelities_and_selected_fraction_stand_together_and_agree_with_the
     points, lines = series[::2], series[1::2]
     assert all((np.abs(line.y - point.y) < 4 * point.error).all() for point, line in zip(points, lines))
     assert {line.style for line in lines} == {"line"}
+    assert np.ptp([point.x for point in points], axis=0).min() > 0.1, "no point hides another one"
+    assert list(run.figures) == ["heralded_pairs", "correlators", "prediction"]
     assert [row[0] for row in run.figures["heralded_pairs"].table[1:]] == ["fidelity", "pair_rate", "selected_fraction"]

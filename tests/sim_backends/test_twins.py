@@ -1,6 +1,7 @@
 """What holds for all twins, and lab time moved by hand."""
 
 import pytest
+from bellringer.sim_backends.lab.ports import _Stream
 from bellringer.sim_backends.twins import TWINS
 from bellringer.testbed.models import (
     AttemptCoreModel,
@@ -46,3 +47,26 @@ def test_advance_to_does_what_is_due_in_order_and_leaves_time_there(lab):
     lab.advance_to(2_500_000_000_000)
     assert seen == [("a", 10**12), ("c", 1_500_000_000_000), ("b", 2 * 10**12)]
     assert lab.now_ps == 2_500_000_000_000
+
+
+class Wire(_Stream):
+    def _write(self, data):
+        self.pieces.append(data)
+
+    def close(self):
+        pass
+
+
+def test_replies_come_in_pieces_and_those_of_a_long_connection_in_two_at_most(lab):
+    """Seed 0: of the first 20 replies a third comes byte by byte."""
+    wire, reply = Wire(lab.tcp_port("port", lambda data, client: None), "key"), b"34.25 W, and all is well\r\n"
+    counts = []
+    for _ in range(100):
+        wire.pieces = []
+        wire.send(reply)
+        lab.advance_to(lab.now_ps)
+        assert b"".join(wire.pieces) == reply
+        counts.append(len(wire.pieces))
+    assert set(counts[:20]) == {1, 2, len(reply)}
+    assert set(counts[20:]) == {1, 2}
+    assert wire.delivered == 100 * len(reply)

@@ -1,7 +1,7 @@
 """How long the next batch of a request is, and when it stops: from what is left to do, to spend and to keep in.
 
-50 ms to 1 s, and at least ten control round trips: shorter ones would be all overhead, longer ones would keep others
-waiting and make one lost message dear.
+50 ms to 1 s (or what the link says), and at least ten control round trips: shorter ones would be all overhead, longer
+ones would keep others waiting and make one lost message dear.
 """
 
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ....testbed.attempts.program import AttemptProgram
 from ....testbed.attempts.reading import program
-from .links import LONGEST_BATCH_S, Forecast, Link
+from .links import Forecast, Link
 from .requests import Request
 
 PS_PER_S = 10**12
@@ -65,7 +65,7 @@ def next_batch(
         return None
     periods = (wanted + SURE_SIGMAS * math.sqrt(wanted)) / useful / duty(base)
     shortest = -(-round(link.shortest_batch_s * PS_PER_S) // base.period_ps)
-    longest = LONGEST_BATCH_S * PS_PER_S // base.period_ps
+    longest = link.longest_batch_s * PS_PER_S // base.period_ps
     most = min(longest, left.attempts, left.seconds * PS_PER_S // base.period_ps)
     if most < shortest:
         return None

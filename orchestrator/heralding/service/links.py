@@ -77,6 +77,7 @@ class Link:
     Attributes:
         programs: one a kind and set of corrections, in order of preference; a batch runs one with its own cut-offs.
         needs: what the link occupies while it is used.
+        longest_batch_s: longer ones would keep others waiting and make one lost message dear.
         memories: names under which the room in its nodes' memories is told; the nodes' own if empty.
         rtt_s: control round trip to its farthest node (a high quantile, not the mean).
         forecast_max_age_s: how old its forecast may be.
@@ -92,22 +93,24 @@ class Link:
     rtt_s: float = 1e-3
     forecast_max_age_s: float = 3600.0
     memories: tuple[str, ...] = ()
+    longest_batch_s: float = LONGEST_BATCH_S
     parties: tuple[str, ...] = field(init=False)
     """Nodes and stations that take part in a batch, sorted."""
 
     def __post_init__(self) -> None:
         if not self.programs:
             raise BellringerError(f"link '{self.name}' has no attempt program", hint="compile one for it")
-        if not 0 <= self.rtt_s * ROUND_TRIPS_PER_BATCH <= LONGEST_BATCH_S:
+        if not 0 <= self.rtt_s * ROUND_TRIPS_PER_BATCH <= self.longest_batch_s:
             raise BellringerError(
                 f"link '{self.name}' has a control round trip of {self.rtt_s:g} s: a batch would be longer than "
-                f"{LONGEST_BATCH_S:g} s",
+                f"{self.longest_batch_s:g} s",
                 hint="bring the coordinator nearer to the nodes",
             )
         longest_s = max(program.period_ps for program in self.programs) * 1e-12
-        if longest_s > LONGEST_BATCH_S:
+        if longest_s > self.longest_batch_s:
             what = (
-                f"an attempt of link '{self.name}' takes {longest_s:g} s, longer than a batch ({LONGEST_BATCH_S:g} s)"
+                f"an attempt of link '{self.name}' takes {longest_s:g} s, longer than a batch "
+                f"({self.longest_batch_s:g} s)"
             )
             raise BellringerError(what, hint="make the attempt period shorter")
         found = {name for program in self.programs for name in (*program.nodes, program.station)}

@@ -4,11 +4,15 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from bellringer.drivers.interfaces import Held
+from bellringer.drivers.interfaces import BatchReport, Held
+from bellringer.orchestrator.heralding import lane as lane_module
+from bellringer.orchestrator.heralding.entries import Opened
 from bellringer.orchestrator.heralding.feedforward import Peer
 from bellringer.orchestrator.heralding.lane import LEFT_PS, NO_BATCH, Lane
 from bellringer.testbed.clock import WallClock
 from bellringer.testbed.errors import Aborted, InstrumentError
+
+from .simulated_world import PROGRAM, TEXT
 
 TICK_PS = 1000
 
@@ -109,3 +113,49 @@ def test_kept_qubits_are_given_up_a_second_after_their_cut_off_and_others_never(
     lane.look()
     assert set(core.qubits) == {0, 2}, "one that was prepared by hand has no cut-off"
     assert lane.free_slots == 1
+
+
+class RunningCore(Core):
+    """A core that runs a batch without heralds and says its end by itself, after so many looks for records."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks, self.asked = looks, 0
+
+    def load(self, program):
+        self.begun = False
+
+    def arm(self, batch, epoch, start_ps, digest):
+        pass
+
+    def commit(self, batch):
+        self.begun = True
+
+    def read_applied(self, wait_s):
+        self.looks -= self.begun
+        return []
+
+    def read_outcomes(self, wait_s):
+        return []
+
+    def heard_end(self, batch):
+        return self.looks <= 0
+
+    def report(self, batch):
+        assert self.looks <= 0, "it was asked while it was at work"
+        self.asked += 1
+        return BatchReport(batch, "DONE", 100, 0, 0, (), 0, 0, "attempts")
+
+
+def test_a_core_is_asked_what_it_did_as_soon_as_it_says_that_it_has_ended(shared, clock, monkeypatch):
+    """And not before, however long that takes."""
+    monkeypatch.setattr(lane_module, "REPORT_S", float("inf"))
+    monkeypatch.setattr(lane_module, "GRACE_PS", 0)
+    core = RunningCore(looks=50)
+    shared._core, shared._clock = core, clock
+    shared.look()
+    shared.begin(7)
+    grant = Opened("run", 7, 1, 0, PROGRAM.digest)
+    told = SimpleNamespace(armed=lambda: None, records=lambda records: None, seen=lambda lane: None)
+    report = shared.run(grant, TEXT, (), told)
+    assert (report.attempts, core.asked) == (100, 1)

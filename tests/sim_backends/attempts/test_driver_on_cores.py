@@ -80,6 +80,9 @@ def test_a_correction_is_written_at_once_and_its_fate_is_read(driven):
     asked = cores.now()
     cores.alice.apply(7, herald.k, herald.hseq, "Z", herald.t_ps + 10**9)
     assert cores.now() == asked, "nothing is waited for"
+    assert not cores.alice.heard_end(7)
+    assert cores.alice.read_applied(0.1) == [], "the end of the batch, one herald being enough, comes first"
+    assert cores.alice.heard_end(7)
     assert cores.alice.read_applied(0.1) == [Applied(7, 3, 1, "Z", asked + 20_000_000, "")]
     cores.alice.apply(7, herald.k, herald.hseq, "Z", 10**18)
     (double,) = cores.alice.read_applied(0.1)
@@ -103,6 +106,7 @@ def test_row_22_a_late_correction_is_reported_and_leaves_the_qubit_alone(driven)
     cores.run(cores.bench.program(), ahead_ps=S // 2)
     (herald,) = cores.charlie.read_heralds(1.0)
     cores.alice.apply(7, herald.k, herald.hseq, "Z", herald.t_ps)
+    assert cores.alice.read_applied(0.1) == [], "the end of the batch"
     assert [each.reason for each in cores.alice.read_applied(0.1)] == ["late correction"]
     assert cores.bench.source.done == []
 

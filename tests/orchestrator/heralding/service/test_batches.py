@@ -77,18 +77,19 @@ def test_with_too_little_time_or_budget_left_there_is_none(make):
     seconds=st.floats(-1, 1e4),
     rtt_s=st.floats(0, 0.1),
     period_ps=st.integers(10**6, 10**12),
+    longest_s=st.floats(1, 100),
 )
-def test_no_batch_breaks_a_limit(make, probability, pairs, attempts, seconds, rtt_s, period_ps):
-    link = make.link(programs=(make.measuring(period_ps=period_ps),), rtt_s=rtt_s)
+def test_no_batch_breaks_a_limit(make, probability, pairs, attempts, seconds, rtt_s, period_ps, longest_s):
+    link = make.link(programs=(make.measuring(period_ps=period_ps),), rtt_s=rtt_s, longest_batch_s=longest_s)
     program = batch(make, probability, Left(pairs, 0, attempts, seconds), link)
     shortest = max(0.05, 10 * rtt_s)
     if program is None:
         periods = math.ceil(shortest * 1e12 / period_ps - 1e-6)
-        most = min(attempts, seconds * 1e12 / period_ps, 10**12 // period_ps)
+        most = min(attempts, seconds * 1e12 / period_ps, longest_s * 1e12 // period_ps)
         assert most < periods + 1
         return
     length_s = program.most_ps * 1e-12
-    assert shortest * (1 - 1e-9) <= length_s <= min(1.0, seconds) * (1 + 1e-9)
+    assert shortest * (1 - 1e-9) <= length_s <= min(longest_s, seconds) * (1 + 1e-9)
     assert program.most_attempts <= attempts
     assert program.stop.kind == "first" or program.stop.count <= pairs
 
