@@ -82,6 +82,8 @@ class MemorySite:
         self._thread.start()
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "anna", *CORES)}
         self.ports = dict(zip(("control", "estop", "events", *CORES), ports))
+        self.environment: dict[str, str] = {}
+        """Of processes that are started, beside the test's own."""
         self.processes: dict[str, Process] = {}
         self._clients: dict[str, Client] = {}
 
@@ -104,7 +106,7 @@ class MemorySite:
     def start_one(self, name: str) -> None:
         """Start a process and wait until it listens."""
         module, setup = (COORDINATOR, self._start()) if name == "coordinator" else (AGENT, self._setup(name))
-        self.processes[name] = Process(module, setup, self.folder / f"{name}.err")
+        self.processes[name] = Process(module, setup, self.folder / f"{name}.err", self.environment)
         self.processes[name].ready()
 
     def kill(self, name: str) -> float:

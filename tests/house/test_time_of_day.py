@@ -25,9 +25,13 @@ def asks_the_time(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "time" and TELLS & {each.name for each in node.names}:
             yield node.lineno
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in TELLS:
-            if node.value.id in ("time", "datetime", "date", "dt"):
-                yield node.lineno
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.attr in TELLS
+            and node.value.id in ("time", "datetime", "date", "dt")
+        ):
+            yield node.lineno
 
 
 def test_row_19_only_names_logs_and_displays_know_the_time_of_day():
