@@ -11,9 +11,9 @@ from matplotlib.ticker import MultipleLocator
 COLOURS = ("#0b6e99", "#c0501c", "#3c7d3c", "#7a4a9c")
 
 
-def _floats(values: list[float | None] | None) -> list[float] | None:
+def _floats(values: list[float | None]) -> list[float]:
     """Return values as they are plotted: NaN, of which nothing is drawn, where a record has none."""
-    return None if values is None else [math.nan if value is None else value for value in values]
+    return [math.nan if value is None else value for value in values]
 
 
 def svg(figure: dict[str, Any]) -> str:
@@ -39,7 +39,7 @@ def svg(figure: dict[str, Any]) -> str:
                 axes.errorbar(
                     curve["x"],
                     _floats(curve["y"]),
-                    yerr=_floats(curve["error"]),
+                    yerr=None if curve["error"] is None else _floats(curve["error"]),
                     fmt="o",
                     ms=4,
                     lw=1,

@@ -1,18 +1,17 @@
 """Lockstep time over real TCP, pseudo-terminals, PyVISA and ZeroMQ: same trace every time, no time invented."""
 
 import contextlib
+import os
 import random
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 from bellringer.drivers.transports import ZmqRequester, ZmqStream, byte_transport
 from bellringer.sim_backends.lab.lab import Lab
-from bellringer.testbed.errors import Aborted, BellringerError, TransportTimeout
-from bellringer.testbed.lockstep import LabStopped, LockstepClock
+from bellringer.testbed.errors import Aborted, BellringerError, TransportError, TransportTimeout
+from bellringer.testbed.lockstep import LockstepClock
 
 ANSWERS_AFTER_S = {b"fast\n": 0.0, b"slow\n": 0.25, b"home\n": 7.0}
 
@@ -268,102 +267,6 @@ def test_an_idle_caller_does_not_hold_time_and_moves_none_by_itself(lab):
     clock.close()
 
 
-def test_a_killed_process_no_longer_holds_time(lab):
-    clock = "from bellringer.testbed.lockstep import LockstepClock"
-    code = f"import os; {clock}; LockstepClock({lab.endpoint!r}, 'x'); os._exit(9)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
-    worker, ends = LockstepClock(lab.endpoint), []
-    ticket = worker.register("dark")
-
-    def work():
-        with worker.running(ticket):
-            worker.sleep(1.0)
-            ends.append(True)
-        worker.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(10)
-    assert ends == [True]
-
-
-def test_a_call_that_a_killed_process_carried_out_no_longer_holds_time(lab):
-    clock = LockstepClock(lab.endpoint, "test")
-    ticket = clock.register("batch")
-    code = f"""
-import os
-from bellringer.testbed.lockstep import LockstepClock
-clock = LockstepClock({lab.endpoint!r})
-with clock.running(clock.adopt({ticket.number!r}, "batch", "")):
-    os._exit(9)
-"""
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
-    clock.wait_for([ticket])
-    clock.close()
-
-
-def test_a_call_goes_on_when_the_process_that_had_registered_it_is_killed(lab):
-    """Its own process waits for its sleep to end."""
-    code = f"""
-import os
-from bellringer.testbed.lockstep import LockstepClock
-clock = LockstepClock({lab.endpoint!r})
-print(clock.register("batch").number, flush=True)
-input()
-os._exit(9)
-"""
-    told = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", code], **told) as caller:
-        number = caller.stdout.readline().strip()
-        worker, other = LockstepClock(lab.endpoint), LockstepClock(lab.endpoint, "other")
-        begun, ends = threading.Event(), []
-
-        def work():
-            with worker.running(worker.adopt(number, "batch", "")):
-                begun.set()
-                worker.sleep(1.0)
-                ends.append(True)
-            worker.close()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        assert begun.wait(10)
-        caller.communicate("\n")
-    other.sleep(2.0)
-    thread.join(10)
-    assert ends == [True]
-    other.close()
-
-
-@pytest.mark.parametrize("wait", ["sleep", "wait_for", "running", "look"])
-def test_a_killed_lab_ends_every_wait(tmp_path, wait):
-    endpoint = f"ipc://{tmp_path}/clock"
-    code = f"from bellringer.sim_backends.lab.lab import Lab; Lab(clock_endpoint={endpoint!r}).run()"
-    with subprocess.Popen([sys.executable, "-c", code]) as lab:
-        clock = LockstepClock(endpoint, "test")
-        other = clock.register("somebody")  # who never begins: lab time stands still
-        worker, seen = LockstepClock(endpoint), []
-
-        def work():
-            try:
-                if wait == "look":
-                    seen.append(worker.look_ps())
-                with worker.running(worker.register("it", after=other if wait == "running" else None)):
-                    worker.sleep(1.0) if wait == "sleep" else worker.wait_for([other])
-            except LabStopped as error:
-                seen.append(error.what)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        lab.kill()
-        lab.wait()
-        thread.join(30)
-        assert not thread.is_alive()
-        assert seen[-1] == "the simulated lab has stopped"
-        for each in (worker, clock):
-            each.close()
-
-
 def test_an_abort_interrupts_a_sleep_that_lab_time_never_ends(lab):
     clock, worker, seen = LockstepClock(lab.endpoint, "test"), LockstepClock(lab.endpoint), []
     ticket = clock.register("stuck")
@@ -383,3 +286,36 @@ def test_an_abort_interrupts_a_sleep_that_lab_time_never_ends(lab):
     thread.join(10)
     assert seen == ["aborted"]
     clock.close()
+
+
+def test_a_stranger_on_a_serial_port_costs_a_timeout_and_never_stops_lab_time(lab, monkeypatch, capsys):
+    monkeypatch.setattr("bellringer.testbed.lockstep._STILL_S", 0.1)
+    clock, pty = LockstepClock(lab.endpoint, "test"), lab.parts[1].port
+    line = byte_transport(pty.resource, clock)
+    line.open()
+    stranger = os.open(pty.path, os.O_RDWR | os.O_NOCTTY)
+    os.write(stranger, b"no business of mine: ")
+    os.close(stranger)
+    line.write(b"fast\n")
+    with pytest.raises(TransportTimeout):
+        line.read_until(b"\n", 3.0)
+    line.write(b"fast\n")
+    assert line.read_until(b"\n", 3.0) == b"FAST\n"
+    assert clock.monotonic_s() == 3.0
+    line.close()
+    clock.close()
+    assert f"bytes were lost at pty:{pty.path}" in capsys.readouterr().err
+
+
+def test_a_serial_port_is_one_programs_and_its_name_goes_with_the_lab(tmp_path):
+    with running_lab(tmp_path) as lab:
+        clock, pty = LockstepClock(lab.endpoint, "test"), lab.parts[1].port
+        one, other = (byte_transport(pty.resource, clock) for _ in range(2))
+        one.open()
+        with pytest.raises(TransportError, match="lock"):
+            other.open()
+        one.close()
+        other.open()
+        other.close()
+        clock.close()
+    assert not os.path.lexists(pty.path)
