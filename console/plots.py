@@ -1,6 +1,7 @@
 """Figures as SVG for reports."""
 
 import io
+import math
 from typing import Any
 
 import matplotlib as mpl
@@ -8,6 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 COLOURS = ("#0b6e99", "#c0501c", "#3c7d3c", "#7a4a9c")
+
+
+def _floats(values: list[float | None]) -> list[float]:
+    """Return values as they are plotted: NaN, of which nothing is drawn, where a record has none."""
+    return [math.nan if value is None else value for value in values]
 
 
 def svg(figure: dict[str, Any]) -> str:
@@ -32,8 +38,8 @@ def svg(figure: dict[str, Any]) -> str:
             else:
                 axes.errorbar(
                     curve["x"],
-                    curve["y"],
-                    yerr=curve["error"],
+                    _floats(curve["y"]),
+                    yerr=None if curve["error"] is None else _floats(curve["error"]),
                     fmt="o",
                     ms=4,
                     lw=1,

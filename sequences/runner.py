@@ -23,6 +23,7 @@ from ..orchestrator.records import RunFolder
 from ..testbed.clock import Clock
 from ..testbed.errors import Aborted, BellringerError, InstrumentError
 from ..testbed.loader import LoadedTestbed
+from ..testbed.lockstep import LabStopped
 from .control import RunControl
 from .progress import Progress, Silent
 from .run import Run
@@ -104,7 +105,7 @@ def run_sequence(
         failures = _finish(run, host)
     if error is not None and not isinstance(error, (BellringerError, KeyboardInterrupt)):
         folder.write_text("traceback.txt", "".join(traceback.format_exception(error)))
-    if failures:
+    if failures and not isinstance(error, LabStopped):  # there is no light without the lab
         status = "failed"
         unconfirmed = list(dict.fromkeys(map(_in_short, failures)))
         if error is not None and _in_short(error) not in unconfirmed:

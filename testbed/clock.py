@@ -174,7 +174,8 @@ answer 0, and two nodes must agree."""
 class WallClock(AbortFlag):
     """Real time. Hardware time is counted from ``epoch_tai_s`` with the host's clock, good to milliseconds.
 
-    All processes of a run count from the same second (``count_from``); 64 bits of ps last for 106 days.
+    All processes of a run count from the same second (``count_from``); 64 bits of ps last for 106 days. The time of day
+    is read once, there: a later step of it, or a leap second, moves nothing.
     """
 
     def __init__(self, uncertainty_ps: int = 5_000_000_000) -> None:
@@ -185,10 +186,11 @@ class WallClock(AbortFlag):
     def count_from(self, epoch_tai_s: int) -> None:
         """Count hardware time from this TAI second."""
         self.epoch_tai_s = epoch_tai_s
-        self._epoch_utc_ns = (epoch_tai_s - TAI_MINUS_UTC_S) * 1_000_000_000
+        since_ns = time.time_ns() - (epoch_tai_s - TAI_MINUS_UTC_S) * 1_000_000_000
+        self._zero_ns = time.monotonic_ns() - since_ns
 
     def now_ps(self) -> int:
-        return (time.time_ns() - self._epoch_utc_ns) * 1000
+        return (time.monotonic_ns() - self._zero_ns) * 1000
 
     monotonic_s = staticmethod(time.monotonic)
 

@@ -34,6 +34,10 @@ _GONE_S = 10.0
 """A lab that does not even say what time it is for this long has gone."""
 
 
+class LabStopped(BellringerError):
+    """The simulated lab has gone: there is nothing any more to wait for, to ask or to make dark."""
+
+
 class _Participant:
     def __init__(self, number: str, name: str, host: str) -> None:
         self.number, self.name, self.host = number, name, host
@@ -43,8 +47,8 @@ class LockstepClock(AbortFlag):
     """The client side. ``endpoint`` is the lab's clock socket.
 
     With a ``caller`` name, the thread that makes the clock is a caller: lab time stands still while it runs. A process
-    that only carries out calls registered by others has none, and ``adopt``s their tickets. ``alive`` tells whether the
-    lab's process still runs, so that its crash becomes an error and not a hang.
+    that only carries out calls registered by others has none, and ``adopt``s their tickets. Once the lab's process has
+    gone every wait ends with an error; ``alive`` tells it also of one that has not said a word yet.
     """
 
     def __init__(self, endpoint: str, caller: str = "", alive: Callable[[], bool] = lambda: True) -> None:
@@ -55,7 +59,9 @@ class LockstepClock(AbortFlag):
         self._numbers = itertools.count(1)
         self._sockets: list[zmq.Socket[bytes]] = []
         self._gone, self._looked_ps = False, 0
+        self._lab = 0
         hello = self._request("hello", "")
+        self._lab = int(hello["process"])
         self.uncertainty_ps = int(hello["host_clock_uncertainty_ps"])
         self._offsets_ps: dict[str, int] = hello["host_clock_offsets_ps"]
         if caller:
@@ -102,7 +108,7 @@ class LockstepClock(AbortFlag):
     def running(self, ticket: Ticket) -> Iterator[None]:
         assert isinstance(ticket, _Participant)
         self._local.participant = ticket
-        self._request("begin", ticket.number)
+        self._request("begin", ticket.number, os.getpid())
         try:
             yield
         finally:
@@ -128,7 +134,7 @@ class LockstepClock(AbortFlag):
             ticket = self.register("aborted", host=host)
         assert isinstance(ticket, _Participant)
         self._local.participant = ticket
-        self._request("begin", ticket.number)
+        self._request("begin", ticket.number, os.getpid())
         self.check_aborted()
 
     def look_ps(self) -> int:
@@ -140,7 +146,7 @@ class LockstepClock(AbortFlag):
             try:
                 self._request("now", "", hang_s=_GONE_S)
                 self._looked_ps = self._local.now
-            except BellringerError:
+            except LabStopped:
                 self._gone = True
         return self._looked_ps
 
@@ -276,15 +282,15 @@ class LockstepClock(AbortFlag):
                 self._send("still", *args[:1])
                 still_s = waited + _STILL_S
             if waited >= hang_s and verb not in ("wait", "sleep", "begin"):
-                raise BellringerError(
+                raise LabStopped(
                     f"the simulated lab did not answer '{verb}' for {waited:g} s",
                     where=self.endpoint,
                     hint="it may have crashed; its messages are printed when the run ends",
                 )
 
     def _check_lab(self) -> None:
-        if not self._alive():
-            raise BellringerError(
+        if not (self._alive() and (not self._lab or process_lives(self._lab))):
+            raise LabStopped(
                 "the simulated lab has stopped",
                 where=self.endpoint,
                 hint="its last messages are printed when the run ends",
@@ -299,3 +305,18 @@ class LockstepClock(AbortFlag):
         if isinstance(value, dict) and "error" in value:
             raise BellringerError(value["error"], where="the simulated lab", hint=value.get("hint", ""))
         return (value,)
+
+
+def process_lives(number: int) -> bool:
+    """Return whether a process of this computer runs; one that ended and was not yet waited for does not."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        with open(f"/proc/{number}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:  # no Linux, or it has gone just now, which the next look will tell
+        return True

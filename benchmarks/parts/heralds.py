@@ -123,9 +123,7 @@ class Link:
         took_s = time.perf_counter() - begin
         if self.ended.state is not BatchState.RECORDED:
             raise SystemExit(f"the batch is {self.ended.state}: {self.ended.reason}")
-        names = [
-            (body["batch"], body["hseq"]) for _, body in self.store.pairs(RUN, 0, 10**9) if body["batch"] == number
-        ]
+        names = [(body["batch"], body["hseq"]) for body in self.store.pairs(RUN) if body["batch"] == number]
         if len(set(names)) != len(names):
             raise SystemExit("a pair is in the store twice")
         return took_s, len(names)

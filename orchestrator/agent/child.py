@@ -6,6 +6,7 @@ answered as long as the main thread is not caught in a driver that never waits. 
 the pipe the process also closes its instruments and leaves.
 """
 
+import contextlib
 import gc
 import signal
 import threading
@@ -17,8 +18,8 @@ from pathlib import Path
 import msgspec
 
 from ...testbed.clock import Clock, Ticket, WallClock
-from ...testbed.errors import Aborted, BellringerError
-from ...testbed.lockstep import LockstepClock
+from ...testbed.errors import Aborted
+from ...testbed.lockstep import LabStopped, LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import WireError, to_refusal
@@ -84,7 +85,7 @@ class DriverProcess:
         with inlet:
             self._ports.wait()
         self._work(inlet)
-        with self._clock.running(self._ticket("", f"{self._host} close")):
+        with contextlib.suppress(LabStopped), self._clock.running(self._ticket("", f"{self._host} close")):
             for name in sorted(self._desk.entries, key=self._composed, reverse=True):
                 self._attempt(name, "close")
 
@@ -173,7 +174,7 @@ class DriverProcess:
         try:
             with self._clock.running(self._ticket(job.ticket, job.instrument)):
                 return self._answer(job)
-        except BellringerError as error:  # the simulated lab itself has gone
+        except LabStopped as error:
             return to_refusal(error, job.id)
 
     def _answer(self, job: Job) -> Reply | Refusal:
@@ -212,12 +213,16 @@ class DriverProcess:
             self._clock.revive()
         for job in waiting:
             self._turn_away(job, order.reason)
-        with self._clock.running(self._ticket(order.ticket, f"{self._host} dark")):
-            failures = []
-            for name in [order.instrument] if order.instrument else sorted(self._desk.entries, key=self._composed):
-                problem = self._attempt(name, "open") if order.reopen else ""
-                problem = problem or self._attempt(name, "safe_state")
-                failures += [problem] if problem else []
+        names = [order.instrument] if order.instrument else sorted(self._desk.entries, key=self._composed)
+        failures = []
+        try:
+            with self._clock.running(self._ticket(order.ticket, f"{self._host} dark")):
+                for name in names:
+                    problem = self._attempt(name, "open") if order.reopen else ""
+                    problem = problem or self._attempt(name, "safe_state")
+                    failures += [problem] if problem else []
+        except LabStopped as error:
+            failures = [f"{name}: {error}" for name in names]
         with self._queues:
             self._darkening = bool(self._urgent)
             self._strangers -= not order.ticket

@@ -142,7 +142,7 @@ class Batches:
         if isinstance(message, Entangled):
             return self._told.since(message.request, message.since)
         assert isinstance(message, Unwanted)
-        before = self._told.ended_before(message.request, caller.key)
+        before = self._told.taken_back_before(message.request, caller.key)
         if before is not None:
             return before
         ended = self._service.cancel(message.request, caller.key, self._service_s(now_s))
@@ -301,7 +301,7 @@ class Batches:
     def _delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
         for pair in pairs:
             order, request, _ = self._orders.get(pair.batch, (0, "", 0))
-            if order:  # else of a batch from before a restart: in the store, and nobody waits for it
+            if order:  # else of a batch from before a restart, whose end is about to be told
                 self._told.confirmed(request, order, pair)
                 herald = Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps)
                 self._service.pair(herald, self._service_s(now_s))
@@ -318,6 +318,8 @@ class Batches:
             attempts = max((result_of(body).attempts for body in results), default=0)
             self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
             self._service.batch_ended(order, attempts, self._service_s(now_s))
+        else:
+            self._told.take_up(effect.run)
 
     def _say(self, party: str, message: Message) -> None:
         node = self._nodes.table.get(party)

@@ -1,7 +1,8 @@
 """What clients were told of their requests for pairs, to be asked for as often as they like.
 
-Kept in the store before anybody is told (``keep``). A request that had no end when its coordinator was replaced ends
-then, with the pairs that were told of: what the service knew of it beyond these is gone.
+Kept in the store before anybody is told (``keep``). A request that had no end when its coordinator was replaced begins
+no batch any more: it ends as soon as those it had have ended, and before that its client is told of every pair of them
+that is in the store.
 """
 
 from collections import Counter
@@ -9,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ...testbed.attempts import from_json
 from ...testbed.errors import BellringerError, nearest
 from ..heralding.delivery import Pair as Confirmed
 from ..heralding.open_batch import Concluded
-from ..heralding.service.replies import Accepted, Code, Ended, Event, Pair, Rejected, State
+from ..heralding.service.links import state_after
+from ..heralding.service.progress import Progress
+from ..heralding.service.replies import Accepted, Code, Ended, Event, Herald, Pair, Rejected, State
+from ..heralding.service.requests import checked
 from ..heralding.store import Asked, Store
 
 KEPT = 1000
@@ -50,14 +55,10 @@ class Told:
         self._pairs: list[tuple[str, dict[str, Any]]] = []
         self._ends: list[tuple[str, dict[str, Any]]] = []
         for asked in store.requests(KEPT):
-            pairs, end = store.told(asked.request), asked.end
-            if end is None:
-                state = State.PARTIAL if pairs else State.EXPIRED
-                end = plain(Ended(asked.request, state, len(pairs), RESTARTED))
-                self._ends.append((asked.request, end))
             self._before[asked.request] = asked
-            self._requests[asked.request] = _Request(pairs, end)
-        self.keep()
+            self._requests[asked.request] = _Request(store.told(asked.request), asked.end)
+        for request in list(self._before):
+            self.take_up(request)
 
     def keep(self) -> None:
         """Make durable what is to be told; call it before anybody is answered."""
@@ -65,21 +66,52 @@ class Told:
             self._store.tell(self._begun, self._pairs, self._ends)
             self._begun, self._pairs, self._ends = [], [], []
 
+    def take_up(self, request: str) -> None:
+        """Tell of what the store holds for a request that was left open, and end it if its batches have; else nothing.
+
+        Call it at the end of a batch of an earlier coordinator. The nodes and the station had confirmed these pairs.
+        """
+        asked, known = self._before.get(request), self._requests.get(request)
+        if asked is None or known is None or known.end is not None:
+            return
+        progress = Progress(checked(asked.asked), asked.who, asked.reply["link"], 0.0)
+        progress.delivered = len(known.pairs)
+        told = {(body["batch"], body["hseq"]) for body in known.pairs}
+        pairs = [pair for pair in self._store.pairs(request) if (pair["batch"], pair["hseq"]) not in told]
+        programs = {each: from_json(self._store.program(each)) for each in {pair["digest"] for pair in pairs}}
+        for batch in {pair["batch"] for pair in pairs}:
+            progress.began(batch)
+        for pair in pairs:
+            batch, hseq, label = pair["batch"], pair["hseq"], pair["label"]
+            known.confirmed[batch, hseq] = {"batch": batch, "nodes": pair["corrected"]}
+            herald = Herald(batch, hseq, pair["k"], label, pair["t_ps"])
+            for event in progress.herald(herald, state_after(programs[pair["digest"]], label)):
+                self.tell(event)
+        if known.end is None and all(row.run != request for row in self._store.open_batches()):
+            self.tell(progress.finish(State.PARTIAL if known.pairs else State.EXPIRED, RESTARTED))
+        self.keep()
+
     def answered_before(self, asked: Mapping[str, Any], who: str) -> dict[str, Any] | None:
-        """Return the reply to a request that a coordinator before this one had accepted, None if none had."""
-        known = self._before.get(str(asked.get("id")))
-        if known is None:
+        """Return the reply to a request whose id was there before this coordinator, None if it is new or this one's."""
+        name = str(asked.get("id"))
+        known = self._before.get(name)
+        if known is None and (name in self._requests or not self._store.knows(name)):
             return None
-        if (known.who, known.asked) != (who, asked):
-            what = f"the id '{known.request}' is another request's"
-            return plain(Rejected(known.request, Code.BADREQ, what, "id", "make a new id for a new request"))
+        if known is None or (known.who, known.asked) != (who, asked):
+            what = f"the id '{name}' is another request's"
+            return plain(Rejected(name, Code.BADREQ, what, "id", "make a new id for a new request"))
         return dict(known.reply)
 
-    def ended_before(self, request: str, who: str) -> dict[str, Any] | None:
-        """Return the end of a request of ``who`` that a coordinator before this one had, None if none had."""
+    def taken_back_before(self, request: str, who: str) -> dict[str, Any] | None:
+        """Return the end, by now, of a request of ``who`` from before this coordinator, None if there is none."""
         known = self._before.get(request)
-        end = self._requests[request].end if known is not None and known.who == who else None
-        return None if end is None else dict(end)
+        if known is None or known.who != who:
+            return None
+        if self._requests[request].end is None:
+            told = len(self._requests[request].pairs)
+            self.tell(Ended(request, State.CANCELLED, told, "taken back by who asked"))
+            self.keep()
+        return dict(self._requests[request].end or {})
 
     def begin(self, asked: Mapping[str, Any], who: str, reply: Accepted) -> None:
         """A request was accepted; told again, nothing changes."""

@@ -225,7 +225,7 @@ class NodeJournal:
         for name in [name for name in contents if name >= hole]:
             data = contents[name]
             begin = self._offset if name == hole and name in self._files else 0
-            if any(data[begin:]):
+            if data.count(0, begin) < len(data) - begin:
                 self._disk.write(name, begin, bytes(len(data) - begin))
                 self._disk.sync(name)
             if name not in self._files:

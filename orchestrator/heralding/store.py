@@ -163,13 +163,10 @@ class Store:
     ) -> None:
         """Keep what clients are told from now on: requests, (request, pair with its ``number``), (request, end)."""
         with self._writing() as db:
-            for each in begun:  # an id that was forgotten long ago may be used again
-                db.execute("DELETE FROM requests WHERE request = ?", (each.request,))
-                db.execute("DELETE FROM told WHERE request = ?", (each.request,))
-                db.execute(
-                    "INSERT INTO requests (request, who, asked, reply) VALUES (?, ?, ?, ?)",
-                    (each.request, each.who, json.dumps(each.asked), json.dumps(each.reply)),
-                )
+            db.executemany(
+                "INSERT INTO requests (request, who, asked, reply) VALUES (?, ?, ?, ?)",
+                [(each.request, each.who, json.dumps(each.asked), json.dumps(each.reply)) for each in begun],
+            )
             db.executemany(
                 "INSERT INTO told VALUES (?, ?, ?)",
                 [(request, body["number"], json.dumps(body)) for request, body in pairs],
@@ -189,6 +186,10 @@ class Store:
             (most,),
         )
         return [Asked(request, who, *map(json.loads, bodies)) for request, who, *bodies in found]
+
+    def knows(self, request: str) -> bool:
+        """Return whether there ever was a request with this id."""
+        return self._db.execute("SELECT 1 FROM requests WHERE request = ?", (request,)).fetchone() is not None
 
     def told(self, request: str) -> list[dict[str, Any]]:
         """Return the pairs that the client of a request was told of, in order."""
@@ -212,14 +213,14 @@ class Store:
         found = self._db.execute("SELECT party, body FROM results WHERE run = ? AND batch = ?", (run, batch))
         return {party: bytes(body) for party, body in found}
 
-    def pairs(self, run: str, after: int = 0, most: int = 1000) -> list[tuple[int, dict[str, Any]]]:
-        """Return pairs of a run in order of delivery, each with its number, from the one after number ``after`` on."""
-        columns = ("batch", "hseq", "k", "label", "t_ps", "corrected")
+    def pairs(self, run: str) -> list[dict[str, Any]]:
+        """Return the pairs of a run in order of delivery, each with the ``digest`` of its batch's program."""
+        columns = ("batch", "hseq", "k", "label", "t_ps", "digest", "corrected")
         found = self._db.execute(
-            f"SELECT n, {', '.join(columns)} FROM pairs WHERE run = ? AND n > ? ORDER BY n LIMIT ?", (run, after, most)
+            f"SELECT {', '.join(columns)} FROM pairs JOIN batches USING (batch) WHERE pairs.run = ? ORDER BY n", (run,)
         )
-        rows = [(n, dict(zip(columns, values))) for n, *values in found]
-        return [(n, {**row, "corrected": json.loads(row["corrected"])}) for n, row in rows]
+        rows = [dict(zip(columns, values)) for values in found]
+        return [{**row, "corrected": json.loads(row["corrected"])} for row in rows]
 
     # --- inside -------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zmq
 
+from ...testbed.lockstep import process_lives
 from .participants import Participant, Participants
 from .ports import BytePort, Client, Fault, PtyPort, ReplyPort, Request, StreamPort, TcpPort
 
@@ -267,11 +268,8 @@ class Lab:
     def _drop_dead_processes(self) -> None:
         """A process that was killed cannot end its calls; lab time must not wait for it."""
         for process in self.participants.processes():
-            with contextlib.suppress(PermissionError):
-                try:
-                    os.kill(int(process), 0)
-                except ProcessLookupError:
-                    self.participants.drop(process)
+            if not process_lives(process):
+                self.participants.drop(process)
 
     # --- the clock socket -------------------------------------------------------------------------------------
 
@@ -297,7 +295,7 @@ class Lab:
         if verb == "still":
             who.still(number)
         elif verb == "begin":
-            who.begin(number, answer, self._now_ps)
+            who.begin(number, int(args[0]), answer, self._now_ps)
         elif verb in ("sleep", "read", "wait", "done"):
             getattr(who, verb)(number, *args, answer)
         else:
@@ -310,6 +308,7 @@ class Lab:
     def _serve_hello(self, number: str) -> dict[str, Any]:
         hosts = {name.partition(".")[0] for name in self.twins}
         return {
+            "process": os.getpid(),
             "host_clock_uncertainty_ps": HOST_CLOCK_BOUND_PS,
             "host_clock_offsets_ps": {host: self.host_clock_offset_ps(host) for host in sorted(hosts)},
         }

@@ -26,10 +26,15 @@ class Participant:
     unsaid: dict[str, int] = field(default_factory=dict)
     """Bytes this participant says it has written, per connection; until the lab has them all, it counts as running."""
     answer: Callable[[int], None] | None = None
-    begun: bool = False
-    """Whether the thread that carries it out is there."""
+    process: int = 0
+    """That carries it out, as soon as it has begun."""
     still: int = 0
     """How often it has said that it still waits, since it said anything else."""
+
+    @property
+    def belongs_to(self) -> int:
+        """Return the process without which it will never end: that carries it out, or else that registered it."""
+        return self.process or int(self.number.partition("-")[0])
 
     def claims(self) -> list[tuple[str, int, int | None]]:
         """Return what it says of its connections: key, sent, and received if it reads there."""
@@ -53,19 +58,19 @@ class Participants:
             participant.state, participant.waits_for = QUEUED, {after}
         self._all[number] = participant
 
-    def begin(self, number: str, answer: Callable[[int], None], now_ps: int) -> None:
-        """The call's thread is there; it is answered when the call before it has ended.
+    def begin(self, number: str, process: int, answer: Callable[[int], None], now_ps: int) -> None:
+        """The call's thread is there, in ``process``; it is answered when the call before it has ended.
 
         One that nobody knows any more was given up by who had registered it; it is carried out all the same.
         """
         participant = self._all.setdefault(number, Participant(number, number))
-        participant.answer, participant.begun = answer, True
+        participant.answer, participant.process = answer, process
         if participant.state == RUNNING:
             self._wake(participant, now_ps)
 
     def cancel(self, number: str) -> None:
         """Forget a call that was registered, unless it has begun: then it ends by itself."""
-        if number in self._all and not self._all[number].begun:
+        if number in self._all and not self._all[number].process:
             del self._all[number]
 
     def sleep(self, number: str, until_ps: int, unsaid: dict[str, int], answer: Callable[[int], None]) -> None:
@@ -101,13 +106,13 @@ class Participants:
         if number in self._all:
             self._all[number].state, self._all[number].still = RUNNING, 0
 
-    def processes(self) -> set[str]:
-        """Return the processes that have participants; a participant's number begins with its process's."""
-        return {number.partition("-")[0] for number in self._all}
+    def processes(self) -> set[int]:
+        """Return the processes that participants belong to."""
+        return {participant.belongs_to for participant in self._all.values()}
 
-    def drop(self, process: str) -> None:
-        """Forget all participants of a process that has gone."""
-        self._all = {number: p for number, p in self._all.items() if not number.startswith(process + "-")}
+    def drop(self, process: int) -> None:
+        """Forget all participants of a process that has gone; what it registered and others have begun goes on."""
+        self._all = {number: p for number, p in self._all.items() if p.belongs_to != process}
 
     def settle(self, now_ps: int) -> bool:
         """End and wake whoever can be without time moving; return whether anything changed."""

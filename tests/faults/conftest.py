@@ -7,8 +7,6 @@ time on this machine's monotonic clock, and the power it emits. The lab outlasts
 import contextlib
 import functools
 import os
-import random
-import socket
 import subprocess
 import textwrap
 import threading
@@ -30,7 +28,7 @@ from bellringer.testbed.loader import load
 
 from .memory_site import MemorySite
 from .network import Net
-from .service_process import PATIENCE_S, Process
+from .service_process import PATIENCE_S, Process, free_ports
 
 PUMP = "charlie.pump"
 ROLES = {"anna": "operator", "otto": "observer", "root": "admin"}
@@ -57,16 +55,6 @@ def until(what: Callable[[], Any], message: str = "what the test waits for did n
         assert time.monotonic() < end, message
         time.sleep(0.02)
     return seen
-
-
-def free_ports(count: int) -> list[int]:
-    """Return numbers of free TCP ports outside the range the system hands out, so that nobody is given them."""
-    chance, found = random.SystemRandom(), []
-    while len(found) < count:
-        number = chance.randrange(15_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", number)):
-            found.append(number)
-    return found
 
 
 class Laser:

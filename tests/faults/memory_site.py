@@ -6,7 +6,6 @@ it. Keys and addresses stay the same over restarts.
 
 import contextlib
 import os
-import shutil
 import signal
 import sqlite3
 import threading
@@ -33,6 +32,11 @@ from .service_process import PATIENCE_S, Process
 
 FILE = Path(__file__).parents[1] / "data" / "memory_link.yaml"
 CORES = {"alice": "alice.memory", "bob": "bob.memory", "charlie": "charlie.core"}
+PHASE = """
+SELECT committed, start_ps, (SELECT count(*) FROM pairs WHERE pairs.batch = batches.batch),
+    (SELECT count(*) FROM results WHERE results.batch = batches.batch)
+FROM batches WHERE state = '' ORDER BY batch DESC LIMIT 1
+"""
 COORDINATOR, AGENT = "bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"
 
 
@@ -43,6 +47,25 @@ def until(what: Callable[[], Any], message: str) -> Any:
         assert time.monotonic() < end, message
         time.sleep(0.02)
     return seen
+
+
+class _OnlyRead(FolderDisk):
+    """A journal's folder, which another process may be writing to: nothing here does."""
+
+    def names(self) -> list[str]:
+        return [name for name in super().names() if name.startswith("batches-")]
+
+    def create(self, name: str, size: int) -> None:
+        raise OSError("only read")
+
+    def write(self, name: str, offset: int, data: bytes) -> None:
+        """Leave it as it is."""
+
+    def sync(self, name: str) -> None:
+        """Leave it as it is."""
+
+    def remove(self, name: str) -> None:
+        """Leave it as it is."""
 
 
 class MemorySite:
@@ -59,6 +82,8 @@ class MemorySite:
         self._thread.start()
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "anna", *CORES)}
         self.ports = dict(zip(("control", "estop", "events", *CORES), ports))
+        self.environment: dict[str, str] = {}
+        """Of processes that are started, beside the test's own."""
         self.processes: dict[str, Process] = {}
         self._clients: dict[str, Client] = {}
 
@@ -81,7 +106,7 @@ class MemorySite:
     def start_one(self, name: str) -> None:
         """Start a process and wait until it listens."""
         module, setup = (COORDINATOR, self._start()) if name == "coordinator" else (AGENT, self._setup(name))
-        self.processes[name] = Process(module, setup, self.folder / f"{name}.err")
+        self.processes[name] = Process(module, setup, self.folder / f"{name}.err", self.environment)
         self.processes[name].ready()
 
     def kill(self, name: str) -> float:
@@ -178,12 +203,21 @@ class MemorySite:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
 
+    def phase(self) -> str:
+        """Return how far the newest batch is, by the coordinator's store."""
+        found = self.stored(PHASE)
+        if not found:
+            return "between batches"
+        committed, start_ps, pairs, results = found[0]
+        if not committed:
+            return "PREPARE"
+        if results:
+            return "RESULT"
+        return "HERALD" if pairs else "RUN" if self.lab.now_ps >= start_ps else "COMMIT"
+
     def acknowledged(self, name: str) -> dict[tuple[str, int], str]:
-        """Return the hashes of a node's last results that were acknowledged, from a copy of its journal."""
-        copy = self.folder / f"copy of {name}"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.folder / name / "batches", copy)
-        with contextlib.closing(NodeJournal(FolderDisk(copy))) as journal:
+        """Return the hashes of a node's last results that were acknowledged, from its journal, which may be in use."""
+        with contextlib.closing(NodeJournal(_OnlyRead(self.folder / name / "batches"))) as journal:
             return {key: body_hash(body) for key, body in journal.recovered.acknowledged.items()}
 
     # --- set-ups --------------------------------------------------------------------------------------------------
