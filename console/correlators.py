@@ -12,9 +12,7 @@ from ..orchestrator.wire import KeyPair, Subscriber
 from ..testbed.errors import BellringerError
 from ..testbed.testbed import Testbed
 from .progress import Bars
-from .services import Service
 
-MODULE = "bellringer.orchestrator.correlator.process"
 LOOK_S = 0.2
 
 
@@ -27,20 +25,20 @@ class CorrelatorHere:
     public_key: str
 
 
-def start_correlator(
+def correlator_setup(
     testbed: Testbed,
     link: str,
     agents: Mapping[str, tuple[str, str]],
     keys: KeyPair,
     readers: tuple[tuple[str, str, str], ...],
-) -> Service:
-    """Start the correlator of a link; ``agents`` has the stream's address and the public key by node."""
+) -> Setup:
+    """Return what a link's correlator is told; ``agents`` has the stream's address and the public key by node."""
     body = testbed.links[link]
     sources = tuple(
         Source(name, *agents[end.tagger.partition(".")[0]], end.tagger, end.transmitted, end.reflected)
         for name, end in body.ends.items()
     )
-    setup = Setup(
+    return Setup(
         link=link,
         sources=(sources[0], sources[1]),
         window_ps=round(body.coincidence_window * 1e12),
@@ -48,7 +46,6 @@ def start_correlator(
         enrolled=readers,
         leave_at_end=True,
     )
-    return Service(f"the correlator of '{link}'", MODULE, setup)
 
 
 @contextlib.contextmanager

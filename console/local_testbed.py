@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..orchestrator.agent.desk import Endpoint, groups
 from ..orchestrator.agent.service import CoordinatorAddress
@@ -25,12 +25,14 @@ from ..testbed.clock import Clock
 from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from ..testbed.lockstep import LockstepClock
-from .correlators import CorrelatorHere, start_correlator
+from ..testbed.testbed import Testbed
+from .correlators import CorrelatorHere, correlator_setup
 from .files import parse_overrides
 from .services import Service
 
 COORDINATOR = "bellringer.orchestrator.coordinator.process"
 AGENT = "bellringer.orchestrator.agent.service"
+CORRELATOR = "bellringer.orchestrator.correlator.process"
 LOOPBACK = "tcp://127.0.0.1:*"
 
 
@@ -53,6 +55,30 @@ class Here:
     contact: Path
 
 
+@dataclass(frozen=True)
+class Processes:
+    """Those of a testbed, before they were told what to do: they import what they need, all at the same time."""
+
+    coordinator: Service
+    agents: Mapping[str, Service]
+    correlators: Mapping[str, Service]
+
+    @classmethod
+    def of(cls, testbed: Testbed) -> Self:
+        """Start them."""
+        return cls(
+            Service("the coordinator", COORDINATOR),
+            {node: Service(f"the agent of '{node}'", AGENT) for node in _nodes(testbed)},
+            {link: Service(f"the correlator of '{link}'", CORRELATOR) for link in testbed.links},
+        )
+
+    def stop(self) -> None:
+        """End them, those before others that they need; may be called twice."""
+        in_parallel(self.correlators, lambda link: self.correlators[link].stop())
+        in_parallel(self.agents, lambda node: self.agents[node].stop())
+        self.coordinator.stop()
+
+
 @contextlib.contextmanager
 def local_testbed(
     loaded: LoadedTestbed,
@@ -62,6 +88,7 @@ def local_testbed(
     clock: Clock | None = None,
     simulated: Mapping[str, Endpoint] | None = None,
     services: Sequence[Service] = (),
+    processes: Processes | None = None,
 ) -> Iterator[Here]:
     """Run coordinator and agents as long as the context lasts.
 
@@ -70,12 +97,16 @@ def local_testbed(
             those of a simulated lab are forgotten with it.
         clock: a lockstep one is that of the simulated lab which the ``simulated`` endpoints lead to.
         services: what else belongs to this testbed; stopped by whoever started it.
+        processes: its own, if they were started already.
     """
     endpoint = clock.endpoint if isinstance(clock, LockstepClock) else ""
-    nodes = [node for node, body in loaded.testbed.nodes.items() if body.instruments]
+    nodes = _nodes(loaded.testbed)
     links = {link: f"correlator {link}" for link in loaded.testbed.links}
     keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "runner", *nodes, *links.values())}
     with tempfile.TemporaryDirectory(prefix="keys-", dir=folder) as session, contextlib.ExitStack() as stack:
+        processes = processes or Processes.of(loaded.testbed)
+        stack.callback(processes.stop)
+        coordinator, agents, correlators = processes.coordinator, processes.agents, processes.correlators
         operator = KeyFolder(Path(session)).init("operator")
         people = tuple((pair.public, pair.name, "operator") for pair in (operator, keys["runner"]))
         readers = (*people, *((keys[name].public, name, "observer") for name in links.values()))
@@ -86,13 +117,10 @@ def local_testbed(
             overrides=parse_overrides(overrides), clock_endpoint=endpoint, leave_at_end=True,
             latency="" if simulated else str(folder / "latency.json"),
         )  # fmt: skip
-        coordinator = Service("the coordinator", COORDINATOR, start)
-        stack.callback(coordinator.stop)
+        coordinator.tell(start)
         ports = coordinator.ready()
         where = CoordinatorAddress(ports["control"], ports["events"], keys["coordinator"].public)
         tickets = _boot_tickets(loaded, nodes, clock) if isinstance(clock, LockstepClock) else {}
-        agents: dict[str, Service] = {}
-        stack.callback(lambda: in_parallel(agents, lambda node: agents[node].stop()))
         for node in nodes:
             setup = AgentSetup(
                 node=node,
@@ -109,14 +137,12 @@ def local_testbed(
                 locks=str(port_locks()),
                 leave_at_end=True,
             )
-            agents[node] = Service(f"the agent of '{node}'", AGENT, setup)
+            agents[node].tell(setup)
         told = {node: service.ready() for node, service in agents.items()}
         found = {node: NodeContact(ports["control"], keys[node].public) for node, ports in told.items()}
         streams = {node: (ports["stream"], keys[node].public) for node, ports in told.items()}
-        correlators: dict[str, Service] = {}
-        stack.callback(lambda: in_parallel(correlators, lambda link: correlators[link].stop()))
         for link, name in links.items():
-            correlators[link] = start_correlator(loaded.testbed, link, streams, keys[name], people)
+            correlators[link].tell(correlator_setup(loaded.testbed, link, streams, keys[name], people))
         counted = {
             link: CorrelatorHere(link, service.ready()["results"], keys[links[link]].public)
             for link, service in correlators.items()
@@ -137,6 +163,11 @@ def local_testbed(
         finally:
             with _idle(clock):  # until all have left: their last way to the dark takes lab time
                 stack.close()
+
+
+def _nodes(testbed: Testbed) -> list[str]:
+    """Return the nodes that have instruments, and so an agent."""
+    return [node for node, body in testbed.nodes.items() if body.instruments]
 
 
 def _of(node: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from .correlators import rates_shown
 from .dry_run import simulated_lab
-from .local_testbed import Here, local_testbed
+from .local_testbed import Here, Processes, local_testbed
 from .progress import Bars
 from .services import LOOK_S, Service
 
@@ -89,9 +89,12 @@ def rehearsal(
 ) -> Iterator[Place]:
     """Run the same against a simulated lab in lockstep."""
     progress.say(f"starting the simulated lab (seed {seed})")
-    with simulated_lab(loaded.path, overrides, seed) as lab:
+    processes = Processes.of(loaded.testbed)
+    with contextlib.ExitStack() as stack:
+        stack.callback(processes.stop)
+        lab = stack.enter_context(simulated_lab(loaded.path, overrides, seed))
         progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
-        here = local_testbed(loaded, overrides, session, clock=lab.clock, simulated=lab.endpoints)
+        here = local_testbed(loaded, overrides, session, clock=lab.clock, simulated=lab.endpoints, processes=processes)
         with (
             here as running,
             _watched(running, control),

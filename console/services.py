@@ -29,7 +29,8 @@ class Service:
     Args:
         name: for people.
         module: what runs, as in ``python -m``.
-        setup: the first line of its standard input; None for none.
+        setup: the first line of its standard input; None for none, or for one that ``tell`` gives later: until then it
+            imports what it needs, and waits.
         words: its command line; holds no secret.
     """
 
@@ -42,10 +43,14 @@ class Service:
             start_new_session=True,
         )
         if setup is not None:
-            assert self._process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # it ended already; ``ready`` says so
-                self._process.stdin.write(msgspec.json.encode(setup) + b"\n")
-                self._process.stdin.flush()
+            self.tell(setup)
+
+    def tell(self, setup: msgspec.Struct) -> None:
+        """Tell it what to do, once."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended already; ``ready`` says so
+            self._process.stdin.write(msgspec.json.encode(setup) + b"\n")
+            self._process.stdin.flush()
 
     @property
     def pid(self) -> int:

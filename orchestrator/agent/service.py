@@ -4,6 +4,7 @@
 
 Reads its set-up, one JSON object, from standard input (so that no key is ever on a command line), prints one JSON line
 with its addresses when its ports are open, and runs until SIGTERM, or until standard input ends if ``leave_at_end``.
+Without a set-up it leaves.
 """
 
 import contextlib
@@ -90,15 +91,20 @@ class Setup(msgspec.Struct, frozen=True):
 
 def main() -> int:
     """Run the agent that standard input asks for; return the exit status."""
+    fork_server = ForkServer()
+    fork_server.warm_up()  # it imports while the set-up is waited for
     try:
-        run_agent(msgspec.json.decode(sys.stdin.readline(), type=Setup))
+        if line := sys.stdin.readline():
+            run_agent(msgspec.json.decode(line, type=Setup), fork_server)
     except (BellringerError, msgspec.MsgspecError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    finally:
+        fork_server.close()
     return 0
 
 
-def run_agent(setup: Setup) -> None:
+def run_agent(setup: Setup, fork_server: ForkServer) -> None:
     """Run the agent until it is told to end; leaves in the dark."""
     state = Path(setup.state)
     state.mkdir(parents=True, exist_ok=True)
@@ -112,9 +118,6 @@ def run_agent(setup: Setup) -> None:
     if takes_part and setup.coordinator.public_key not in enrolled.ls():
         enrolled.enrol(setup.coordinator.public_key, "coordinator", "node")
     with contextlib.ExitStack() as stack:
-        fork_server = ForkServer()
-        stack.callback(fork_server.close)
-        fork_server.warm_up()
         zap = Zap()
         stack.callback(zap.close)
         audit = Audit(state / "audit.jsonl")

@@ -94,7 +94,8 @@ def _testbed(start: Start) -> "Testbed | None":
 def main() -> int:
     """Serve what standard input asks for; return the exit status."""
     try:
-        serve(msgspec.json.decode(sys.stdin.buffer.readline(), type=Start), _print_ports)
+        if line := sys.stdin.buffer.readline():
+            serve(msgspec.json.decode(line, type=Start), _print_ports)
     except (BellringerError, msgspec.MsgspecError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

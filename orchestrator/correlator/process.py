@@ -77,8 +77,10 @@ class Setup(msgspec.Struct, frozen=True):
 
 def main() -> int:
     """Run the correlator that standard input asks for; return the exit status."""
+    warm_up(lambda text: sys.stderr.write(f"a correlator: {text}\n"))
     try:
-        run_correlator(msgspec.json.decode(sys.stdin.readline(), type=Setup))
+        if line := sys.stdin.readline():
+            run_correlator(msgspec.json.decode(line, type=Setup))
     except (BellringerError, msgspec.MsgspecError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -87,7 +89,6 @@ def main() -> int:
 
 def run_correlator(setup: Setup) -> None:
     """Correlate until told to end."""
-    warm_up(lambda text: sys.stderr.write(f"the correlator of '{setup.link}': {text}\n"))
     keys, enrolled = KeyPair(*setup.keys), Enrolled.in_memory(setup.enrolled)
     with contextlib.ExitStack() as stack:
         zap = Zap()
