@@ -18,8 +18,8 @@ def killed(bellringer, pairs, find):
     with bellringer.started(*words, "--pairs", str(pairs)) as process:
 
         def asked():
-            folders = list((bellringer.folder / "runs").glob("*"))
-            return folders and any(each["event"] == "entangle" for each in bellringer.events(folders[0]))
+            begun = list((bellringer.folder / "runs").glob("*/events.jsonl"))
+            return begun and any(each["event"] == "entangle" for each in bellringer.events(begun[0].parent))
 
         bellringer.wait_until(lambda: asked() or process.poll() is not None)
         os.kill(find(process.pid), signal.SIGKILL)

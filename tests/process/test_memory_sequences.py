@@ -113,8 +113,8 @@ def test_a_run_that_is_aborted_in_a_batch_ends_in_the_dark(bellringer):
     with bellringer.started(*words) as process:
 
         def asked():
-            folders = list((bellringer.folder / "runs").glob("*"))
-            return folders and any(each["event"] == "entangle" for each in bellringer.events(folders[0]))
+            begun = list((bellringer.folder / "runs").glob("*/events.jsonl"))
+            return begun and any(each["event"] == "entangle" for each in bellringer.events(begun[0].parent))
 
         bellringer.wait_until(lambda: asked() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
