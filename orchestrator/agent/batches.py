@@ -158,6 +158,11 @@ class Batches:
         while self._client.receive() is not None:
             pass  # that it was heard is nothing new; what matters is repeated until it is answered by a message
 
+    @property
+    def attempting(self) -> bool:
+        """Return whether a batch is prepared or under way here."""
+        return self._machine.batch is not None
+
     def described(self) -> dict[str, Any]:
         """Return how it is, for people."""
         batch = self._machine.batch

@@ -28,10 +28,10 @@ from .core_orders import Attempts, Begin, End, Look, Progress
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
 from .inlet import Inlet
-from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
-Job = Get | Set | Call | Do | Look | Probe | Attempts
+Job = Get | Set | Call | Do | Count | Look | Probe | Attempts
 ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
@@ -192,6 +192,8 @@ class DriverProcess:
             return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
+        if isinstance(job, Count):
+            return self._desk.do(job.instrument, "call", ("counted",))
         if isinstance(job, (Look, Probe, Attempts)):
             return self._cores.do(job)
         return self._desk.do(job.instrument, job.verb)
@@ -207,7 +209,7 @@ class DriverProcess:
         Reading is done after; but a call of a dry run that waited would hold the lab time that darkness needs.
         """
         with self._queues:
-            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, (Get, Look))]
+            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, (Get, Count, Look))]
             self._jobs = deque(job for job in self._jobs if job not in waiting)
             self._clock.revive()
         for job in waiting:

@@ -27,7 +27,7 @@ from .child import Job
 from .core_orders import Begin, End, Look, Progress
 from .desk import Endpoint
 from .forking import ForkServer, set_up
-from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
 
 PING_S = 0.25
 SILENT_S = 1.0
@@ -135,7 +135,7 @@ class Child:
         job = msgspec.structs.replace(job, id=next(self._ids))
         if hear is not None:
             self._hearing[job.id] = hear
-        if not (isinstance(job, (Get, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
+        if not (isinstance(job, (Get, Count, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)

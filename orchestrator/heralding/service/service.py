@@ -113,14 +113,19 @@ class EntanglementService:
         """Take how much room a party has; see ``Credits.report``."""
         self._lab.credits.report(party, batches, memories, newest_order)
 
-    def condition(self, name: str, reason: str, trips: int, now_s: float) -> None:
+    def condition(self, name: str, reason: str, trips: int, now_s: float) -> bool:
         """Take a look at a condition: what is wrong with it now, and how often it has tripped since it is watched.
+
+        Returns:
+            Whether it tripped: ``tick`` now, batches are to be ended.
 
         Raises:
             BellringerError: there is no such condition.
         """
-        if self._lab.suspenders.report(name, reason, trips, now_s):
+        tripped = self._lab.suspenders.report(name, reason, trips, now_s)
+        if tripped:
             self._tripped(name, reason or "it tripped and went well again between two looks")
+        return tripped
 
     def drifted(self, calibration: str, why: str) -> None:
         """Take that a drift estimator tripped: no batch begins on its links until it is calibrated again.
