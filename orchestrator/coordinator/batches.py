@@ -144,7 +144,8 @@ class Batches:
             self._timing.take(message.measurements)
             return None
         if isinstance(message, Entangled):
-            return self._told.since(message.request, message.since)
+            held_up = self._service.held_up(message.request)
+            return {**self._told.since(message.request, message.since), "held_up": held_up}
         assert isinstance(message, Unwanted)
         before = self._told.ended_before(message.request, caller.key)
         if before is not None:

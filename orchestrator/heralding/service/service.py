@@ -179,7 +179,7 @@ class EntanglementService:
         for job in [job for job in self._jobs.values() if job.open]:
             self._expire(job, now_s)
             if job.open and (why := hopeless(self._lab, job, now_s)):
-                self._finish(job, State.TIMEOUT, why)
+                self._finish(job, State.TIMEOUT, _because(job, why))
         working = {id(job): job for job in (*self._by_order.values(), *self._jobs.values()) if job.open or job.batches}
         begun, over = self._dispatch.run(list(working.values()), now_s, now_ps)
         self._actions += begun
@@ -189,6 +189,11 @@ class EntanglementService:
             self._finish(job, state, why)
         actions, self._actions = self._actions, []
         return actions
+
+    def held_up(self, request: str) -> str:
+        """Return why no batch can begin for an open request just now, "" if one can."""
+        job = self._jobs.get(request)
+        return job.held_up if job is not None and job.open else ""
 
     def status(self, now_s: float) -> dict[str, Any]:
         """Return everything, in plain values."""
@@ -218,7 +223,8 @@ class EntanglementService:
     def _expire(self, job: Job, now_s: float) -> None:
         over = job.progress.over(now_s) if job.open else None
         if over is not None:
-            self._finish(job, *over)
+            state, why = over
+            self._finish(job, state, why if state is State.OK else _because(job, why))
 
     def _finish(self, job: Job, state: State, why: str) -> Ended:
         end = job.progress.finish(state, why)
@@ -254,3 +260,8 @@ class EntanglementService:
 
     def _tell(self, job: Job, events: list[Event]) -> None:
         self._actions += [Tell(job.progress.who, event) for event in events]
+
+
+def _because(job: Job, why: str) -> str:
+    """Return why a request ends, and what has held it up at last."""
+    return f"{why}; {job.held_up}" if job.held_up else why

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from bellringer.orchestrator.client.overview import suspended
 from bellringer.orchestrator.coordinator.batches import Batches
 from bellringer.orchestrator.coordinator.conditions import LinkConditions
 from bellringer.orchestrator.coordinator.state import State
@@ -138,6 +139,12 @@ def test_row_04_and_24_what_a_node_tells_ends_the_batch_at_once_and_refuses_requ
     refused = coordinator.ask("two")
     assert (refused["reply"], refused["code"], refused["where"]) == ("Rejected", code, name)
     assert refused["what"] == f"link 'alice-bob' is suspended by '{name}': {why}"
+    assert suspended({"entanglement": coordinator.batches.described(coordinator.now_s)}) == [
+        f"link alice-bob is suspended by '{name}': {why}"
+    ]
+    assert coordinator.batches.answer(ANNA, Entangled(0, "one"), coordinator.now_s)["held_up"] == (
+        f"suspended by '{name}': {why}"
+    )
     told(coordinator, name, "", 1)
     coordinator.wait(9.75)
     assert coordinator.ask("three")["hint"].startswith("it is well again; ask in 0.")
