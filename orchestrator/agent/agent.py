@@ -121,7 +121,7 @@ class Agent:
         self._interlocks = Interlocks(node, interlocks, self._children, self._trip, self._lockstep)
         self.batches: Batches | None = None
         if make_batches is not None:
-            self.batches = make_batches(self._children, self._interlocks.closed, self._publish)
+            self.batches = make_batches(self._children, self._closed, self._publish)
         self._detectors = Detectors(detectors, self._children, self._attempting, self._lockstep)
         self._trips = 0
         """Of everything that is watched for memory links; the coordinator hears of each at once."""
@@ -227,7 +227,7 @@ class Agent:
                 child.revive()
             child.watch()
         self._guards.turn(now_s)
-        self._interlocks.turn(now_s, bool(self._guards.unattended()), bool(self.authority.fault))
+        self._interlocks.turn(now_s, self._maybe_lit(), bool(self.authority.fault))
         self._detectors.turn(now_s)
         if (trips := sum(each.trips for each in self.watched())) > self._trips:
             self._trips = trips
@@ -245,6 +245,15 @@ class Agent:
         """Return how well is what memory links depend on here."""
         interlocks = Watched(interlocks_of(self.node), self._interlocks.why_open(), self._interlocks.openings)
         return (interlocks, *self._detectors.watched())
+
+    def _closed(self) -> bool | None:
+        """Return whether the interlocks are; what is open makes dark before a batch hears of it."""
+        self._interlocks.look(self._maybe_lit(), bool(self.authority.fault))
+        return self._interlocks.closed()
+
+    def _maybe_lit(self) -> bool:
+        """Return whether something may emit and is not being made dark already."""
+        return bool(self._guards.unattended() or self._attempting())
 
     def _attempting(self) -> bool | None:
         return None if self.batches is None else self.batches.attempting

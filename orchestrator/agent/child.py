@@ -24,7 +24,7 @@ from ..wire.codec import Decoder
 from ..wire.errors import WireError, to_refusal
 from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
 from .core_jobs import CoreJobs
-from .core_orders import Attempts, Begin, End, Look, Progress
+from .core_orders import Attempts, Begin, End, Look, Permit, Progress
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
 from .inlet import Inlet
@@ -32,7 +32,7 @@ from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
 Job = Get | Set | Call | Do | Count | Look | Probe | Attempts
-ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End)
+ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End | Permit)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
 
@@ -121,7 +121,7 @@ class DriverProcess:
             self._take(message)
         return messages[-1] is not LEFT
 
-    def _take(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
+    def _take(self, message: Job | Dark | Ping | Epoch | Begin | End | Permit) -> None:
         if isinstance(message, (Get, Set, Call)):
             self._put(message)
         elif isinstance(message, Ping):
@@ -130,7 +130,7 @@ class DriverProcess:
         elif isinstance(message, Epoch):
             if isinstance(self._clock, WallClock):  # a simulated lab has an epoch of its own
                 self._clock.count_from(message.tai_s)
-        elif isinstance(message, (Begin, End)):
+        elif isinstance(message, (Begin, End, Permit)):
             self._cores.order(message)
         elif isinstance(message, Dark):
             with self._queues:

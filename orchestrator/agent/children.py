@@ -24,7 +24,7 @@ from ..wire.errors import to_refusal
 from ..wire.messages import Do, Get, Probe, Refusal, Reply
 from .authority import DARKENS, READS
 from .child import Job
-from .core_orders import Begin, End, Look, Progress
+from .core_orders import Begin, End, Look, Permit, Progress
 from .desk import Endpoint
 from .forking import ForkServer, set_up
 from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
@@ -156,8 +156,8 @@ class Child:
         if self.given_up:
             self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
 
-    def order(self, make: Callable[[int], Begin | End]) -> None:
-        """Tell it something about the batch that is under way; it is not answered."""
+    def order(self, make: Callable[[int], Begin | End | Permit]) -> None:
+        """Tell it something about the batch that is, or will be, under way; it is not answered."""
         self._send(make(next(self._ids)))
 
     def count_from(self, epoch_tai_s: int) -> None:
@@ -316,7 +316,7 @@ class Child:
         for instrument, answer in waiting:
             answer(to_refusal(InstrumentError(why, where=instrument, hint=hint), 0))
 
-    def _send(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
+    def _send(self, message: Job | Dark | Ping | Epoch | Begin | End | Permit) -> None:
         if self.given_up:
             return
         try:

@@ -130,10 +130,15 @@ class Interlocks:
             if now_s - (each.asked_s if each.waiting else each.known_s + period_s) > each.rule.patience:
                 silence = f"{each.rule.reading} was not answered within {each.rule.patience:g} s"
                 each.found(silence, now_s, looked=each.waiting)
+        self.look(lit, latched)
+        self._decide()
+
+    def look(self, lit: bool, latched: bool) -> None:
+        """Trip on what is open as far as is known; arguments as in ``turn``."""
+        for each in self._watched:
             if each.why_open and lit and not latched:
                 each.tripped = latched = True
                 self._trip(f"interlock '{each.name}' is open: {each.why_open}")
-        self._decide()
 
     def closed(self) -> bool | None:
         """Return whether all are closed as far as is known, None if one was not read yet."""

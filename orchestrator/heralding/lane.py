@@ -34,6 +34,7 @@ LAB_READ_S = 0.02
 """The same where lab time is a simulated lab's in lockstep, and every wait is a word to it."""
 LOOK_S = 0.2
 """How often the core's clock is looked at."""
+LEASE_OUT = "the lease is out, and nobody ended the batch"
 REPORT_S = 0.01
 """How often a core is asked whether its batch is over."""
 CONNECT_S = 0.5
@@ -88,6 +89,8 @@ class Lane:
         self.time, self.locked = CoreTime(), False
         self.free_slots = 0
         """Of its memory, when it was last looked at."""
+        self.permitted_s = 0.0
+        """Until when (``elapsed_s``) a batch may be lit, as was said last; set by any thread."""
         self._lab_clock = clock if isinstance(clock, LockstepClock) else None
         self._begun, self._ended = (0, ""), (0, "")
         self._news = threading.Event()
@@ -254,6 +257,8 @@ class Lane:
                 self._taken |= {each.k for each in records if not each.reason}
                 told.records(records)
             now_s = self._elapsed_s()
+            if begun and report is None and self._lab_clock is None and now_s >= self.permitted_s:
+                return self._stopped(batch, LEASE_OUT)
             if now_s - looked_s >= LOOK_S:
                 looked_s = now_s
                 self.look()

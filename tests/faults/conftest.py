@@ -28,7 +28,8 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.errors import BellringerError
 from bellringer.testbed.loader import load
 
-from .memory_site import MemorySite
+from .door import DOOR
+from .memory_site import FILE, MemorySite
 from .network import Net
 from .service_process import PATIENCE_S, Process
 
@@ -46,6 +47,12 @@ nodes:
         settings: {{power: "10 mW"}}
         limits: {{power: {{max: "50 mW"}}}}
         model: {{kind: laser, wavelength: "785 nm", max_power: "100 mW"}}
+"""
+INTERLOCK = """  alice:
+    interlocks:
+      door: {{reading: contact.door, closed: "closed", patience: "1 s"}}
+    instruments:
+      contact: {{driver: door, resource: "serial://{door}"}}
 """
 COORDINATOR, AGENT = "bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"
 
@@ -304,6 +311,28 @@ class Site:
 def memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
     """Two memory nodes, a station and a coordinator, running, for the tests of a module, which leave them well."""
     site = MemorySite(tmp_path_factory.mktemp("memories"), free_ports(6))
+    try:
+        site.start()
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def guarded_memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
+    """The same, where Alice's room has a door, ``door``: her interlock. Links wait for 2 s once all is well again."""
+    folder = tmp_path_factory.mktemp("guarded")
+    door, file, text = folder / "door", folder / "lab.yaml", FILE.read_text(encoding="utf-8")
+    for before, after in (
+        ("  alice:\n    instruments:\n", INTERLOCK.format(door=door)),
+        ('window: "50 ns"}', 'window: "50 ns", suspend: {hold_off: "2 s"}}'),
+    ):
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    file.write_text(text, encoding="utf-8")
+    door.write_text("closed")
+    site = MemorySite(folder / "site", free_ports(6), file, install(folder / "packages", "door", DOOR, "Door"))
+    site.door = door
     try:
         site.start()
         yield site

@@ -46,10 +46,15 @@ def until(what: Callable[[], Any], message: str) -> Any:
 
 
 class MemorySite:
-    """The processes and the lab; ``start`` starts all."""
+    """The processes and the lab; ``start`` starts all.
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
-        self.folder = folder
+    ``file`` is what they are told; the lab is that of ``FILE``, whatever else stands there.
+    """
+
+    def __init__(
+        self, folder: Path, ports: list[int], file: Path = FILE, environment: dict[str, str] | None = None
+    ) -> None:
+        self.folder, self.file, self.environment = folder, file, environment
         folder.mkdir(parents=True, exist_ok=True)
         self.lab = build_lab(load(FILE).testbed, 1)
         self._orders: list[Callable[[], object]] = []
@@ -81,7 +86,7 @@ class MemorySite:
     def start_one(self, name: str) -> None:
         """Start a process and wait until it listens."""
         module, setup = (COORDINATOR, self._start()) if name == "coordinator" else (AGENT, self._setup(name))
-        self.processes[name] = Process(module, setup, self.folder / f"{name}.err")
+        self.processes[name] = Process(module, setup, self.folder / f"{name}.err", self.environment)
         self.processes[name].ready()
 
     def kill(self, name: str) -> float:
@@ -195,7 +200,7 @@ class MemorySite:
             str(self.folder / "coordinator"),
             (people, *((self.keys[name].public, name, "node") for name in CORES)),
             *(f"tcp://127.0.0.1:{self.ports[name]}" for name in ("control", "estop", "events")),
-            testbed=str(FILE),
+            testbed=str(self.file),
             leave_at_end=True,
         )
 
@@ -204,7 +209,7 @@ class MemorySite:
         control, events = (f"tcp://127.0.0.1:{self.ports[port]}" for port in ("control", "events"))
         return AgentSetup(
             node=name,
-            testbed=str(FILE),
+            testbed=str(self.file),
             keys=self.keys[name].parts,
             coordinator=CoordinatorAddress(control, events, self.keys["coordinator"].public),
             state=str(self.folder / name),
