@@ -81,6 +81,15 @@ def test_counts_that_do_not_come_are_an_error_and_the_next_call_connects_anew(po
     assert port.take(b"9,9,9\n9.2,1,1\n") == (0.4, [4, 5]), "sums only grow"
 
 
+def test_time_counts_from_the_line_that_came_last(port: Port) -> None:
+    for _ in range(4):
+        port.now_s += LATE_S - 1.0
+        port.take(b"1.2,1,1\n")
+    assert port.sum.clicks == [4, 4]
+    port.now_s += LATE_S
+    port.take()
+
+
 def test_a_line_that_makes_no_sense_is_refused(port: Port) -> None:
     with pytest.raises(ProtocolError, match="counts port"):
         port.take(b"1.2,3\n")
