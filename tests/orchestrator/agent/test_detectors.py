@@ -78,6 +78,10 @@ def test_a_driver_process_that_began_anew_says_nothing_at_first():
     one.live_s = one.clicks = 0
     assert one.look(0, 8.0) == ""
     assert one.look(3) == ""
+    one.look(200, 10.0)
+    one.live_s = one.clicks = 0
+    assert one.look(180, 25.0) == "", "nor if it has counted for longer already, but less"
+    assert one.channel.trips == 0
 
 
 def test_no_new_counts_change_nothing():
