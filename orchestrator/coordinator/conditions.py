@@ -110,5 +110,5 @@ def contradicted(stopped: Mapping[str, str]) -> Iterator[Look]:
 
 
 def _latched(node: str, fault: str) -> str:
-    text = re.sub(r"^\d+: ", "", fault)  # the number only tells it from another one of the same text
+    text = re.sub(r"^\d+: ", "", fault).rstrip(": ")  # the number only tells it from another one of the same text
     return f"{node} is latched dark: {text}; when it is safe there: bellringer ack {node}" if fault else ""
