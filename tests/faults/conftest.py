@@ -10,7 +10,6 @@ import os
 import random
 import socket
 import subprocess
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,10 +27,10 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.errors import BellringerError
 from bellringer.testbed.loader import load
 
-from .door import DOOR
+from .door import DOOR, behind_a_door
 from .memory_site import FILE, MemorySite
 from .network import Net
-from .service_process import PATIENCE_S, Process
+from .service_process import PATIENCE_S, Process, install
 
 PUMP = "charlie.pump"
 ROLES = {"anna": "operator", "otto": "observer", "root": "admin"}
@@ -47,12 +46,6 @@ nodes:
         settings: {{power: "10 mW"}}
         limits: {{power: {{max: "50 mW"}}}}
         model: {{kind: laser, wavelength: "785 nm", max_power: "100 mW"}}
-"""
-INTERLOCK = """  alice:
-    interlocks:
-      door: {{reading: contact.door, closed: "closed", patience: "1 s"}}
-    instruments:
-      contact: {{driver: door, resource: "serial://{door}"}}
 """
 COORDINATOR, AGENT = "bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"
 
@@ -322,17 +315,9 @@ def memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
 def guarded_memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
     """The same, where Alice's room has a door, ``door``: her interlock. Links wait for 2 s once all is well again."""
     folder = tmp_path_factory.mktemp("guarded")
-    door, file, text = folder / "door", folder / "lab.yaml", FILE.read_text(encoding="utf-8")
-    for before, after in (
-        ("  alice:\n    instruments:\n", INTERLOCK.format(door=door)),
-        ('window: "50 ns"}', 'window: "50 ns", suspend: {hold_off: "2 s"}}'),
-    ):
-        assert text.count(before) == 1
-        text = text.replace(before, after)
-    file.write_text(text, encoding="utf-8")
-    door.write_text("closed")
-    site = MemorySite(folder / "site", free_ports(6), file, install(folder / "packages", "door", DOOR, "Door"))
-    site.door = door
+    environment = install(folder / "packages", "door", DOOR, "Door")
+    site = MemorySite(folder / "site", free_ports(6), behind_a_door(folder, FILE), environment)
+    site.door = folder / "door"
     try:
         site.start()
         yield site
@@ -366,16 +351,6 @@ def site(cold_site: Site) -> Site:
     """The site, running, dark, allowed to emit light."""
     cold_site.start()
     return cold_site
-
-
-def install(folder: Path, name: str, text: str, class_name: str) -> dict[str, str]:
-    """Install a driver as another package would; return the environment of a process that finds it."""
-    about = folder / f"{name}_driver-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / f"{name}_driver.py").write_text(textwrap.dedent(text))
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-driver\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[bellringer.drivers]\n{name} = {name}_driver:{class_name}\n")
-    return {"PYTHONPATH": str(folder)}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A door contact for interlocks: a driver of the tests' own, which reports what a test writes into a file."""
 
+from pathlib import Path
+
 DOOR = """
     from pathlib import Path
     from bellringer.drivers.interfaces import Identity, Instrument, Reading
@@ -28,3 +30,25 @@ DOOR = """
                 self.clock.sleep(3.0)
             return {"None": None, "True": True, "object": ["closed"], "wrapper": Reading}.get(text, text)
 """
+
+INTERLOCK = """  alice:
+    interlocks:
+      door: {{reading: contact.door, closed: "closed", patience: "1 s"}}
+    instruments:
+      contact: {{driver: door, resource: "serial://{door}"}}
+"""
+
+
+def behind_a_door(folder: Path, file: Path) -> Path:
+    """Write the testbed file ``file`` anew, Alice with a closed ``door`` as her interlock, and a hold-off of 2 s."""
+    text = file.read_text(encoding="utf-8")
+    for before, after in (
+        ("  alice:\n    instruments:\n", INTERLOCK.format(door=folder / "door")),
+        ('window: "50 ns"}', 'window: "50 ns", suspend: {hold_off: "2 s"}}'),
+    ):
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    (folder / "door").write_text("closed")
+    written = folder / "lab.yaml"
+    written.write_text(text, encoding="utf-8")
+    return written
