@@ -60,6 +60,16 @@ def _batch(body: Body) -> Words:
     return NOTE, f"{body['what']}{': ' if details else ''}{details}"
 
 
+def _distrusted(body: Body) -> Words:
+    details = ", ".join(f"{name} {value}" for name, value in body.items() if name not in ("what", "from"))
+    return WRONG, f"{body['what']} from {body['from']}: {details}"
+
+
+def _suspended(body: Body) -> Words:
+    links = f"link{'' if len(body['links']) == 1 else 's'} {_some(body['links'])}"
+    return WRONG, f"{links} suspended by '{body['condition']}': {body['why'] or 'it went wrong, and well again'}"
+
+
 def _fault(body: Body) -> str:
     """Return a fault without the number that tells it from another one of the same text."""
     return re.sub(r"^\d+: ", "", body["fault"])
@@ -91,6 +101,8 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "child_died": lambda body: (WRONG, f"driver process restarted: {body['text']}"),
     "child_given_up": lambda body: (WRONG, f"driver process given up: {body['text']}"),
     "batch": _batch,
+    "distrusted": _distrusted,
+    "suspended": _suspended,
     "watchdog": lambda body: (NOTE if body.get("dark") else WRONG, f"watchdog: {body['text']}{_of(body)}"),
     "turned_away": _turned_away,
     "lost": lambda body: (NOTE, f"{body['events']} events did not arrive here"),

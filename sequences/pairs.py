@@ -73,6 +73,7 @@ class Entanglement:
         heralds: announced by the station, whatever became of them.
         not_delivered: heralds that became no pair, by reason: late, too old, sequence gap, unconfirmed, ...
         batches: how many ended how: RECORDED, or VOID and why.
+        no_heralds: clicks that announce nothing, by reason: unknown pattern, outside window, overflow of the input, ...
     """
 
     link: str
@@ -85,6 +86,7 @@ class Entanglement:
     heralds: int
     not_delivered: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     batches: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    no_heralds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def counts(self, settings: Sequence[str], label: str = "") -> Counts:
         """Return int64[settings, 2, 2], measured pairs by the first and second node's bit; of one label only if named.
@@ -118,6 +120,7 @@ class Entanglement:
             *(other.link, other.nodes, other.state, other.why, self.pairs + other.pairs),
             *(self.attempts + other.attempts, self.seconds + other.seconds, self.heralds + other.heralds),
             *(_sum(self.not_delivered, other.not_delivered), _sum(self.batches, other.batches)),
+            _sum(self.no_heralds, other.no_heralds),
         )
 
 

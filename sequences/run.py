@@ -148,6 +148,7 @@ class Run:
             pairs=len(found.pairs),
             heralds=found.heralds,
             batches=found.batches,
+            no_heralds=found.no_heralds,
         )
         return found
 

@@ -53,6 +53,20 @@ class HeraldingStationOptic(Model):
     """Of the splitter, its filters and the way to the detectors."""
 
 
+class Suspension(Model):
+    """What stops arming on a memory link at once, besides interlocks, faults and clocks, and for how long."""
+
+    hold_off: Annotated[float, quantity("s", minimum=0, maximum=3600, example="10 s")] = Field(
+        default=10.0, description="how long everything must have been well again before the link is used"
+    )
+    dark_counts: Annotated[float, quantity("", minimum=1, example="2")] = Field(
+        default=2.0, description="so many times a detector's dark_rate are too many counts while no attempts are made"
+    )
+    lost_clicks: Annotated[float, quantity("", minimum=0.001, maximum=1, example="0.1")] = Field(
+        default=0.1, description="largest share of a detector's clicks that its dead time may swallow"
+    )
+
+
 class MemoryLink(Model):
     """Two memories that share entanglement heralded by one station."""
 
@@ -90,4 +104,7 @@ class MemoryLink(Model):
     )
     target: Literal["phi+", "phi-", "psi+", "psi-"] = Field(
         default="psi+", description="the Bell state that corrections make of every herald"
+    )
+    suspend: Suspension = Field(
+        default_factory=Suspension, description="what stops arming on the link, and for how long"
     )

@@ -20,10 +20,11 @@ from bellringer.drivers.timing.attempt_core import AttemptCore
 from bellringer.drivers.transports.tcp import TcpTransport
 from bellringer.orchestrator.agent import child
 from bellringer.orchestrator.agent.children import REPORTS
-from bellringer.orchestrator.agent.core_orders import Attempts, Begin, Look, Progress
+from bellringer.orchestrator.agent.core_orders import Attempts, Begin, Look, Permit, Progress
 from bellringer.orchestrator.agent.pipe import Dark, Darkened, receive, send
 from bellringer.orchestrator.heralding.messages import Feedforward
 from bellringer.orchestrator.wire.messages import Call, Message, Reply
+from bellringer.orchestrator.wire.nonces import elapsed_s
 from bellringer.testbed.attempts import AttemptProgram
 from bellringer.testbed.attempts.reading import program
 from bellringer.testbed.testbed import InstrumentEntry
@@ -37,6 +38,8 @@ PERIOD_PS, MINUTE_PS = 100_000_000, 60 * 10**12
 SHORTEST_GAP_S, LONGEST_GAP_S = 0.5e-3, 2.5e-3
 """Between two messages, drawn anew each time: so that nothing falls in step with what the processes do regularly."""
 PATIENCE_S = 10.0
+LIT_S = 3600.0
+"""How long a batch may be lit: nobody renews a lease here."""
 
 
 def pair_program(attempts: int) -> AttemptProgram:
@@ -251,6 +254,7 @@ class Ways:
 
             self._jobs.append((driver, driver.submit(job)))
             driver.wait(lambda driver=driver: driver.armed)  # type: ignore[misc]
+            driver.submit(lambda number: Permit(number, elapsed_s() + LIT_S))
             driver.submit(lambda number: Begin(number, self._batch))
         threading.Event().wait(0.05)
         return begin

@@ -1,8 +1,7 @@
 """Single Quantum Eos: bias, trigger and counts of SNSPDs through the WebSQ server of their electronics.
 
-Two TCP ports on the instrument: control (12000, see websq_control.py) and counts (12345), where one text line
-``unix_time,c1,...,cN`` comes per measurement period. The protocol reports no serial number, so the driver can tell a
-WebSQ from something else, but not two of them apart.
+Two TCP ports on the instrument: control (12000, see websq_control.py) and counts (12345, see websq_counts.py). The
+protocol reports no serial number, so the driver can tell a WebSQ from something else, but not two of them apart.
 
 Source: the maker's own client ``WebSQControl.py`` (MIT).
 """
@@ -12,13 +11,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ...testbed.errors import BellringerError, IdentityError, LimitError, ProtocolError
-from ..interfaces import Identity, Instrument, Reading, Setting
+from ..interfaces import Counted, Identity, Instrument, Reading, Setting
 from ..transports import byte_transport
 from .websq_control import BIAS, COUNT, ENABLED, LABELS, PERIOD, TRIGGER, ControlPort, is_number
+from .websq_counts import LATE_S, CountsSum, counts_in
 
-_LINE_S = 5.0
-"""How much later than one period a line of counts may come."""
 _BIAS_STEP_UA, _TRIGGER_STEP_MV = 0.1, 1.0
 """The electronics may round a setpoint to their own steps by this much; more is a refusal."""
 
@@ -66,6 +66,7 @@ class WebSq(Instrument):
         super().__init__(resource, **common)
         self.counts_port = counts_port
         self._port: ControlPort | None = None
+        self._counts: CountsSum | None = None
         self._channels = 0
 
     # --- PhotonDetector ---------------------------------------------------------------------------------------
@@ -89,11 +90,20 @@ class WebSq(Instrument):
         counts.open()
         try:
             # What comes first may be half a line, or sum up a period that began before this call or a new setting.
-            counts.read_until(b"\n", timeout_s=period_s + _LINE_S)
-            line = counts.read_until(b"\n", timeout_s=period_s + _LINE_S)
+            counts.read_until(b"\n", timeout_s=period_s + LATE_S)
+            line = counts.read_until(b"\n", timeout_s=period_s + LATE_S)
         finally:
             counts.close()
-        return [count / period_s for count in self._counts_in(line)]
+        return [count / period_s for count in counts_in(line, self, self._channels)]
+
+    def counted(self) -> Counted:
+        """Return what was counted up to now, in whole measurement periods; the counts port stays connected."""
+        values = self._control.ask()
+        if self._counts is None:
+            transport = byte_transport(self._counts_resource(), self.clock, self.label)
+            self._counts = CountsSum(transport, self, self._channels)
+        self._counts.take(values[PERIOD] / 1e3)
+        return Counted(self._counts.live_s, np.array(self._counts.clicks, np.int64), values[ENABLED])
 
     # --- one value per detector -------------------------------------------------------------------------------
 
@@ -160,6 +170,9 @@ class WebSq(Instrument):
         self._port.open()
 
     def _disconnect(self) -> None:
+        if self._counts is not None:
+            self._counts.close()
+            self._counts = None
         if self._port is not None:
             self._port.close()
             self._port = None
@@ -214,18 +227,6 @@ class WebSq(Instrument):
         bounds = properties.get("bounds")
         if isinstance(bounds, list) and len(bounds) == 2 and all(map(is_number, bounds)) and bounds[0] < bounds[1]:
             self.device_limits[setting] = (_scaled(bounds[0], scale), _scaled(bounds[1], scale))
-
-    def _counts_in(self, line: bytes) -> list[float]:
-        """Return the counts in ``unix_time,c1,...,cN``."""
-        try:
-            numbers = [float(field) for field in line.decode("ascii").split(",")]
-        except ValueError:  # what is not ASCII is a ValueError too
-            raise self.protocol_error("counts port", line, "expected numbers") from None
-        if len(numbers) != self._channels + 1:
-            raise self.protocol_error("counts port", line, f"expected a time and {self._channels} counts")
-        if not all(math.isfinite(number) and number >= 0 for number in numbers):
-            raise self.protocol_error("counts port", line, "expected counts, none of them negative")
-        return numbers[1:]
 
     def _counts_resource(self) -> str:
         """Return the resource of the counts port, on the control port's host."""

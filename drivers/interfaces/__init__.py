@@ -14,6 +14,7 @@ from .attempts import (
 )
 from .capabilities import (
     ClockMap,
+    Counted,
     Laser,
     PairSource,
     PhotonDetector,
@@ -46,6 +47,7 @@ __all__ = [
     "AttemptController",
     "BatchReport",
     "ClockMap",
+    "Counted",
     "Held",
     "HeraldRecord",
     "Identity",

@@ -60,6 +60,21 @@ class Rotator(Protocol):
         """Stop moving at once."""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Clicks of detectors up to now; none is told twice to whoever takes differences.
+
+    Attributes:
+        live_s: how long was counted, s, since the driver began to; it only grows.
+        clicks: int64[n], of every detector in that time.
+        enabled: whether the detectors are biased and count now.
+    """
+
+    live_s: float
+    clicks: npt.NDArray[np.int64]
+    enabled: bool
+
+
 @runtime_checkable
 class PhotonDetector(Protocol):
     """Single-photon detectors with their electronics."""
@@ -75,6 +90,9 @@ class PhotonDetector(Protocol):
 
     def count_rates(self) -> list[float]:
         """Return the count rate of every detector over one measurement period, 1/s."""
+
+    def counted(self) -> Counted:
+        """Return what was counted up to now, without waiting for a measurement period; the first call begins."""
 
 
 @dataclass(frozen=True)

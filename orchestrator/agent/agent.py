@@ -8,16 +8,17 @@ in requests.py.
 import functools
 import os
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ...drivers.registry import driver_class, source_digest
 from ...testbed.testbed import InstrumentEntry, Interlock
+from ..heralding.watched import WatchedDetector, interlocks_of
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
-from ..wire.messages import EStop, Event, Keys, Log, Message, Status, Subscribe
+from ..wire.messages import EStop, Event, Keys, Log, Message, Status, Subscribe, Watched
 from ..wire.nonces import elapsed_s
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
@@ -25,6 +26,7 @@ from .authority import Authority
 from .batches import ACCEPTS, Batches
 from .children import Child
 from .desk import Endpoint, groups
+from .detectors import Detectors
 from .forking import ForkServer
 from .guards import Guards
 from .interlocks import Interlocks
@@ -65,6 +67,7 @@ class Agent:
         about: what this agent runs, for whoever asks: versions, fingerprint of its part of the testbed file.
         make_batches: makes the node's part in batches of attempts, None for a node without a real-time core.
         lanes_at: address where corrections for real-time cores come in.
+        detectors: channels of the node that feed heralding stations.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Agent:
         about: Mapping[str, Any] = MappingProxyType({}),
         make_batches: MakeBatches | None = None,
         lanes_at: str = "tcp://127.0.0.1:*",
+        detectors: Sequence[WatchedDetector] = (),
     ) -> None:
         self.node, self.authority = node, authority
         self._server, self._publisher, self._recorder = server, publisher, recorder
@@ -117,7 +121,10 @@ class Agent:
         self._interlocks = Interlocks(node, interlocks, self._children, self._trip, self._lockstep)
         self.batches: Batches | None = None
         if make_batches is not None:
-            self.batches = make_batches(self._children, self._interlocks.closed, self._publish)
+            self.batches = make_batches(self._children, self._closed, self._publish)
+        self._detectors = Detectors(detectors, self._children, self._attempting, self._lockstep)
+        self._trips = 0
+        """Of everything that is watched for memory links; the coordinator hears of each at once."""
         self._watchdog: Watchdog | None = None
         if self._guards.emitters and watchdog_log is not None and not self._lockstep:
             report = functools.partial(self._publish, "watchdog")
@@ -220,7 +227,11 @@ class Agent:
                 child.revive()
             child.watch()
         self._guards.turn(now_s)
-        self._interlocks.turn(now_s, bool(self._guards.unattended()), bool(self.authority.fault))
+        self._interlocks.turn(now_s, self._maybe_lit(), bool(self.authority.fault))
+        self._detectors.turn(now_s)
+        if (trips := sum(each.trips for each in self.watched())) > self._trips:
+            self._trips = trips
+            self._link.hurry()
         if self._watchdog is not None:
             self._watchdog.turn(
                 now_s, [child.pid for child in self.children if child.pid is not None and not child.given_up]
@@ -229,6 +240,23 @@ class Agent:
         self._history.turned_away(self._server.counters, self.authority.epoch)
         self._server.look_at_the_door()
         self._watch()
+
+    def watched(self) -> tuple[Watched, ...]:
+        """Return how well is what memory links depend on here."""
+        interlocks = Watched(interlocks_of(self.node), self._interlocks.why_open(), self._interlocks.openings)
+        return (interlocks, *self._detectors.watched())
+
+    def _closed(self) -> bool | None:
+        """Return whether the interlocks are; what is open makes dark before a batch hears of it."""
+        self._interlocks.look(self._maybe_lit(), bool(self.authority.fault))
+        return self._interlocks.closed()
+
+    def _maybe_lit(self) -> bool:
+        """Return whether something may emit and is not being made dark already."""
+        return bool(self._guards.unattended() or self._attempting())
+
+    def _attempting(self) -> bool | None:
+        return None if self.batches is None else self.batches.attempting
 
     def _hear_end(self, descriptor: int) -> None:
         if not os.read(descriptor, 4096):

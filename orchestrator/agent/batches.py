@@ -34,6 +34,7 @@ from ..heralding.terms import (
     Send,
     Start,
     Stop,
+    Watchdog,
 )
 from ..wire.client import Client
 from ..wire.errors import LinkError, NotAllowed, WireError
@@ -42,7 +43,7 @@ from ..wire.messages import Core, Message, Refusal, Reply
 from ..wire.nonces import elapsed_s
 from .authority import Authority
 from .children import Answer, Child
-from .core_orders import Attempts, Begin, End, Progress
+from .core_orders import Attempts, Begin, End, Permit, Progress
 from .cores import Cores
 
 ACCEPTS = (Prepare, Commit, Abort, Ask, Recorded)
@@ -170,6 +171,11 @@ class Batches:
             pass  # that it was heard is nothing new; what matters is repeated until it is answered by a message
         self._lab_ps = None
 
+    @property
+    def attempting(self) -> bool:
+        """Return whether a batch is prepared or under way here."""
+        return self._machine.batch is not None
+
     def described(self) -> dict[str, Any]:
         """Return how it is, for people."""
         batch = self._machine.batch
@@ -213,6 +219,9 @@ class Batches:
                     self._order(partial(End, batch=batch, reason=reason))
                 case Dark(reason):
                     self._dark(reason)
+                case Watchdog(until_s):
+                    for child in dict.fromkeys(self._cores.children.values()):
+                        child.order(partial(Permit, until_s=until_s))
                 case Report(what, body):
                     self._publish("batch", {"what": what, **body})
 

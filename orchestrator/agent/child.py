@@ -25,15 +25,15 @@ from ..wire.codec import Decoder
 from ..wire.errors import WireError, to_refusal
 from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
 from .core_jobs import CoreJobs
-from .core_orders import Attempts, Begin, End, Look, Progress
+from .core_orders import Attempts, Begin, End, Look, Permit, Progress
 from .desk import Desk, Endpoint
 from .heartbeat import WatchedClock
 from .inlet import Inlet
-from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
 from .port_locks import PortLocks
 
-Job = Get | Set | Call | Do | Look | Probe | Attempts
-ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End)
+Job = Get | Set | Call | Do | Count | Look | Probe | Attempts
+ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End | Permit)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
 
@@ -122,7 +122,7 @@ class DriverProcess:
             self._take(message)
         return messages[-1] is not LEFT
 
-    def _take(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
+    def _take(self, message: Job | Dark | Ping | Epoch | Begin | End | Permit) -> None:
         if isinstance(message, (Get, Set, Call)):
             self._put(message)
         elif isinstance(message, Ping):
@@ -131,7 +131,7 @@ class DriverProcess:
         elif isinstance(message, Epoch):
             if isinstance(self._clock, WallClock):  # a simulated lab has an epoch of its own
                 self._clock.count_from(message.tai_s)
-        elif isinstance(message, (Begin, End)):
+        elif isinstance(message, (Begin, End, Permit)):
             self._cores.order(message)
         elif isinstance(message, Dark):
             with self._queues:
@@ -193,6 +193,8 @@ class DriverProcess:
             return self._desk.do(job.instrument, "set", (job.name, job.value), {"confirm": job.confirm})
         if isinstance(job, Call):
             return self._desk.do(job.instrument, "call", (job.method, *job.args), job.keywords)
+        if isinstance(job, Count):
+            return self._desk.do(job.instrument, "call", ("counted",))
         if isinstance(job, (Look, Probe, Attempts)):
             return self._cores.do(job)
         return self._desk.do(job.instrument, job.verb)
@@ -208,7 +210,7 @@ class DriverProcess:
         Reading is done after; but a call of a dry run that waited would hold the lab time that darkness needs.
         """
         with self._queues:
-            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, (Get, Look))]
+            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, (Get, Count, Look))]
             self._jobs = deque(job for job in self._jobs if job not in waiting)
             self._clock.revive()
         for job in waiting:

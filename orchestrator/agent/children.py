@@ -24,10 +24,10 @@ from ..wire.errors import to_refusal
 from ..wire.messages import Do, Get, Probe, Refusal, Reply
 from .authority import DARKENS, READS
 from .child import Job
-from .core_orders import Begin, End, Look, Progress
+from .core_orders import Begin, End, Look, Permit, Progress
 from .desk import Endpoint
 from .forking import ForkServer, set_up
-from .pipe import Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
 
 PING_S = 0.25
 SILENT_S = 1.0
@@ -135,7 +135,7 @@ class Child:
         job = msgspec.structs.replace(job, id=next(self._ids))
         if hear is not None:
             self._hearing[job.id] = hear
-        if not (isinstance(job, (Get, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
+        if not (isinstance(job, (Get, Count, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
         self._pending[job.id] = (job.instrument, answer)
         self._send(job)
@@ -156,8 +156,8 @@ class Child:
         if self.given_up:
             self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
 
-    def order(self, make: Callable[[int], Begin | End]) -> None:
-        """Tell it something about the batch that is under way; it is not answered."""
+    def order(self, make: Callable[[int], Begin | End | Permit]) -> None:
+        """Tell it something about the batch that is, or will be, under way; it is not answered."""
         self._send(make(next(self._ids)))
 
     def count_from(self, epoch_tai_s: int) -> None:
@@ -316,7 +316,7 @@ class Child:
         for instrument, answer in waiting:
             answer(to_refusal(InstrumentError(why, where=instrument, hint=hint), 0))
 
-    def _send(self, message: Job | Dark | Ping | Epoch | Begin | End) -> None:
+    def _send(self, message: Job | Dark | Ping | Epoch | Begin | End | Permit) -> None:
         if self.given_up:
             return
         try:

@@ -11,7 +11,7 @@ from ..heralding.entries import Opened, Record, records_to_bytes
 from ..heralding.feedforward import Peer
 from ..heralding.lane import Lane, TimedCore
 from ..wire.messages import Probe
-from .core_orders import Attempts, Begin, End, Look, Progress
+from .core_orders import Attempts, Begin, End, Look, Permit, Progress
 from .desk import Desk
 
 
@@ -27,11 +27,16 @@ class CoreJobs:
     def __init__(self, node: str, desk: Desk, clock: Clock, lanes_at: str, send: Callable[[Progress], None]) -> None:
         self._node, self._desk, self._clock, self._lanes_at, self._send = node, desk, clock, lanes_at, send
         self._lanes: dict[str, Lane] = {}
+        self._permit = Permit(0, 0.0)
 
-    def order(self, message: Begin | End) -> None:
+    def order(self, message: Begin | End | Permit) -> None:
         """Tell the batch that is under way, from any thread."""
+        if isinstance(message, Permit):
+            self._permit = message
         for lane in list(self._lanes.values()):
-            if isinstance(message, Begin):
+            if isinstance(message, Permit):
+                lane.permitted_s = message.until_s
+            elif isinstance(message, Begin):
                 lane.begin(message.batch, message.ticket)
             else:
                 lane.end(message.batch, message.reason)
@@ -63,7 +68,9 @@ class CoreJobs:
         if not (isinstance(core, AttemptController) and core.is_open):
             raise InstrumentError("it is no real-time core that is open", where=name, hint="is it switched on?")
         if name not in self._lanes:
-            self._lanes[name] = Lane(self._node, cast(TimedCore, core), self._clock, self._lanes_at)
+            lane = Lane(self._node, cast(TimedCore, core), self._clock, self._lanes_at)
+            self._lanes[name] = lane
+            lane.permitted_s = self._permit.until_s
         return self._lanes[name]
 
 

@@ -53,6 +53,12 @@ class End(Message, tag="end", frozen=True):
     reason: str
 
 
+class Permit(Message, tag="permit", frozen=True):
+    """To a driver process, at any time: until when (``elapsed_s``) batches may be lit if nothing else is said."""
+
+    until_s: float
+
+
 class Progress(Message, tag="progress", frozen=True):
     """From a driver process, with the number of the job it is about: one of these.
 

@@ -38,6 +38,17 @@ class _Watched:
     waiting: bool = False
     tripped: bool = False
     """Whether it made the node dark, and that was not acknowledged while it was closed."""
+    looked: bool = False
+    """Whether it was read at all; it cannot be while its instrument is made dark at the start."""
+    openings: int = 0
+    """How often it was found open after it was closed, or for the first time."""
+
+    def found(self, why_open: str, known_s: float, looked: bool = True) -> None:
+        """Take in how it was found, "" for closed, by a reading that was asked for at ``known_s``."""
+        if looked:
+            self.openings += bool(why_open) and not (self.looked and self.why_open)
+            self.looked = True
+        self.why_open, self.known_s = why_open, known_s
 
 
 @dataclass
@@ -117,18 +128,35 @@ class Interlocks:
             if (now_s >= each.asked_s + period_s or self._applicants) and not (each.waiting or each.child.darkening):
                 self._read(each, now_s)
             if now_s - (each.asked_s if each.waiting else each.known_s + period_s) > each.rule.patience:
-                each.why_open = f"{each.rule.reading} was not answered within {each.rule.patience:g} s"
-                each.known_s = now_s
+                silence = f"{each.rule.reading} was not answered within {each.rule.patience:g} s"
+                each.found(silence, now_s, looked=each.waiting)
+        self.look(lit, latched)
+        self._decide()
+
+    def look(self, lit: bool, latched: bool) -> None:
+        """Trip on what is open as far as is known; arguments as in ``turn``."""
+        for each in self._watched:
             if each.why_open and lit and not latched:
                 each.tripped = latched = True
                 self._trip(f"interlock '{each.name}' is open: {each.why_open}")
-        self._decide()
 
     def closed(self) -> bool | None:
         """Return whether all are closed as far as is known, None if one was not read yet."""
         if any(each.why_open and each.known_s > float("-inf") for each in self._watched):
             return False
         return None if any(each.why_open for each in self._watched) else True
+
+    @property
+    def openings(self) -> int:
+        """Return how often one was found open."""
+        return sum(each.openings for each in self._watched)
+
+    def why_open(self) -> str:
+        """Return which one was seen open, and why; "" if none is."""
+        for each in self._watched:
+            if each.why_open and each.looked:
+                return f"interlock '{each.name}' is open: {each.why_open}"
+        return ""
 
     def acknowledged(self) -> None:
         """Trip once more on what tripped and is still open: a person has acknowledged too early."""
@@ -145,12 +173,11 @@ class Interlocks:
             each.waiting = False
             if isinstance(answer, Refusal) and each.child.darkening:
                 return  # an order to go dark interrupted the reading: it is read again
-            each.known_s = each.asked_s
             if isinstance(answer, Refusal):
-                each.why_open = answer.what
+                each.found(answer.what, each.asked_s)
             else:
                 closed = is_exactly(answer.value, each.rule.closed)
-                each.why_open = "" if closed else f"{each.rule.reading} is {answer.value!r}"
+                each.found("" if closed else f"{each.rule.reading} is {answer.value!r}", each.asked_s)
             self._decide()
 
         each.child.submit(Get(0, each.instrument, each.rule.reading.partition(".")[2], 0), take)

@@ -42,7 +42,7 @@ class CoordinatorLink:
         """What is wrong with the link, "" for nothing."""
         self.wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._turned_s = elapsed_s()
-        self._stop = threading.Event()
+        self._stop, self._hurried = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator link", daemon=True)
 
     def start(self) -> None:
@@ -51,6 +51,10 @@ class CoordinatorLink:
     def turned(self) -> None:
         """Say that the agent's loop has turned."""
         self._turned_s = elapsed_s()
+
+    def hurry(self) -> None:
+        """Have the coordinator hear of something now, not with the next renewal in its time."""
+        self._hurried.set()
 
     def taken(self) -> list[Answered]:
         """Return the answers that came since last time, oldest first."""
@@ -64,27 +68,34 @@ class CoordinatorLink:
     def close(self) -> None:
         """End the thread."""
         self._stop.set()
+        self._hurried.set()
         if self._thread.ident is not None:
             self._thread.join()
         os.close(self.wake)
 
     def _run(self) -> None:
-        while not self._stop.wait(RENEW_S):
+        while self._waited():
             try:
                 with self._connect() as client:
                     self._keep(client)
             except BellringerError as error:
                 self.problem = str(error)
 
+    def _waited(self) -> bool:
+        """Wait until something is to be said; return False if there is nothing more to say."""
+        self._hurried.wait(RENEW_S)
+        self._hurried.clear()
+        return not self._stop.is_set()
+
     def _keep(self, client: Client) -> None:
         """Register, then renew until something fails or the agent ends."""
         registration = self._register()
         self._ask(client, registration)
-        while not self._stop.wait(RENEW_S):
+        while self._waited():
             if elapsed_s() - self._turned_s > STUCK_S:
                 continue
             now = self._register()
-            self._ask(client, Renew(0, now.node, now.boot, elapsed_s(), now.epoch, now.fault, now.cores))
+            self._ask(client, Renew(0, now.node, now.boot, elapsed_s(), now.epoch, now.fault, now.cores, now.watched))
 
     def _ask(self, client: Client, message: Register | Renew) -> None:
         asked_at = elapsed_s()

@@ -33,6 +33,13 @@ class Epoch(Message, tag="epoch", frozen=True):
     tai_s: int
 
 
+class Count(Message, tag="count", frozen=True):
+    """To a driver process: what have the detectors of an instrument counted up to now (``Counted``)?"""
+
+    instrument: str
+    ticket: str = ""
+
+
 class Ping(Message, tag="ping", frozen=True):
     """To a driver process: are you there? Answered at once, also while a call is running."""
 

@@ -23,6 +23,7 @@ from ...testbed.errors import BellringerError
 from ...testbed.loader import load
 from ...testbed.lockstep import LockstepClock
 from ..heralding.messages import Commit, Show
+from ..heralding.watched import detectors_of
 from ..wire.audit import Audit
 from ..wire.client import Client
 from ..wire.codec import RESULTS
@@ -141,7 +142,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
             names = tuple(entries)
             ready = () if agent.batches is None else agent.batches.ready()
             who = (setup.node, boot, *endpoints, keys.public)
-            return Register(0, *who, names, authority.epoch, authority.fault, ready)
+            return Register(0, *who, names, authority.epoch, authority.fault, ready, agent.watched())
 
         def connect() -> Client:
             return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0, request_limits=RESULTS)
@@ -182,6 +183,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
             },
             make_batches if takes_part else None,
             setup.bind.rpartition(":")[0] + ":*",
+            [each for each in detectors_of(testbed) if each.node == setup.node],
         )
         stack.callback(agent.close)
         signal.signal(signal.SIGTERM, lambda number, frame: agent.stop())

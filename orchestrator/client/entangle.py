@@ -69,6 +69,7 @@ class Pairs:
         why: in words.
         counts: what became of batches and heralds, by reason.
         attempts, seconds: what the request took up to now.
+        held_up: why nothing is done for it just now (its link is suspended, say), "" if something is.
 
     Raises:
         Refused: the service does not take it.
@@ -83,7 +84,7 @@ class Pairs:
     ) -> None:
         self._ask, self._meanwhile = ask, meanwhile
         self.request = {"id": secrets.token_hex(8), **request}
-        self.state = self.why = ""
+        self.state = self.why = self.held_up = ""
         self.counts: dict[str, int] = {}
         self.attempts, self.seconds = 0, 0.0
         self._pause = threading.Event()
@@ -121,6 +122,7 @@ class Pairs:
         self._heard_s = elapsed_s()
         self._taken += len(told["pairs"])
         self.counts, self.attempts, self.seconds = told["counts"], told["attempts"], told["seconds"]
+        self.held_up = told["held_up"]
         if told["end"] is not None:
             self.state, self.why = told["end"]["state"], told["end"]["why"]
         names = DeliveredPair.__dataclass_fields__

@@ -24,12 +24,25 @@ def overview(network: Network) -> dict[str, Any]:
         node["stale"] = node["state"] != "here" or node["silent_s"] > STALE_S
         node["agent"] = None if isinstance(answer, BellringerError) else answer
         problems += [f"{name}: {text}" for text in _wrong(node, answer)]
+    problems += suspended(body)
     return {**body, "nodes": nodes, "problems": problems}
 
 
 def running(status: dict[str, Any]) -> list[str]:
     """Return the names of the runs that are on, from a coordinator's status."""
     return [run["run"] for run in status["runs"] if run["state"] not in ("released", "expired")]
+
+
+def suspended(status: dict[str, Any]) -> list[str]:
+    """Return which memory links are suspended and why, from a coordinator's status."""
+    links = status["entanglement"].get("service", {}).get("links", {})
+    found = []
+    for name, link in links.items():
+        if link["suspended"]:
+            left_s = link["suspended_s"]
+            then = "" if left_s is None else f"; well again, and used in {left_s:.0f} s"
+            found.append(f"link {name} is suspended by {link['suspended']}{then}")
+    return found
 
 
 def silent(node: dict[str, Any]) -> str:

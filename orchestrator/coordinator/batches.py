@@ -6,7 +6,7 @@ when to order and when to look, never what counts.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,17 @@ from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, StartBatch, Tell
-from ..heralding.service.conditions import clock_unlocked
 from ..heralding.store import Store
-from ..heralding.terms import PS_PER_S, Now, Send
+from ..heralding.terms import PS_PER_S, Now, Report, Send
 from ..wire.client import Answered, Client
 from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.history import utc_now
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Measured, Message, Refusal, Register, Renew, Unwanted
+from .conditions import ESTOP, LinkConditions, Look, contradicted, estop
+from .estop import Latch
 from .lab_time import LabTime
-from .links import clock_of, lab_of
+from .links import lab_of
 from .nodes import Node, Nodes
 from .rehearsal import Next, Rehearsal
 from .terms import Caller, Ending
@@ -65,6 +66,8 @@ class Batches:
         nodes: who is where.
         latency: file of how long corrections take; None for the one in ``folder``.
         lab_time: in a dry run in lockstep; then it is hardware time, and the service's clock too.
+        latch: the testbed's e-stop.
+        happened: tells people of an event, by its name and body.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class Batches:
         now_s: float,
         latency: Path | None = None,
         lab_time: LabTime | None = None,
+        latch: Latch | None = None,
+        happened: Callable[[str, dict[str, Any]], object] = lambda name, body: None,
     ) -> None:
         self.accepts: tuple[type[Message], ...] = (*FROM_PARTIES, *FROM_CLIENTS)
         """Messages for ``answer``."""
@@ -89,8 +94,11 @@ class Batches:
         self._looked = Now(-1.0, 0)
         """Lab time at the last look."""
         self._rehearsal = None if lab_time is None else Rehearsal(lab_time)
-        lab = lab_of(testbed, self._service_s(now_s), lockstep=lab_time is not None)
-        self._parties = frozenset(party for link in lab.links.values() for party in link.parties)
+        self._latch, self._happened = latch, happened
+        self._estop: Look = (ESTOP, "", 0)
+        """As it was last seen."""
+        self._conditions = LinkConditions(testbed, watched=lab_time is None)
+        lab = lab_of(testbed, self._conditions.all, self._service_s(now_s), lockstep=lab_time is not None)
         if lab_time is None:  # in lockstep messages take no lab time: it says nothing of latencies
             lab.check_timing = self._timing.check
         self._service = EntanglementService(lab)
@@ -140,7 +148,8 @@ class Batches:
             self._timing.take(message.measurements)
             return None
         if isinstance(message, Entangled):
-            return self._told.since(message.request, message.since)
+            held_up = self._service.held_up(message.request)
+            return {**self._told.since(message.request, message.since), "held_up": held_up}
         assert isinstance(message, Unwanted)
         before = self._told.taken_back_before(message.request, caller.key)
         if before is not None:
@@ -169,16 +178,13 @@ class Batches:
         return plain(reply)
 
     def heard(self, message: Register | Renew, now_s: float) -> None:
-        """A node was heard: whether its process is a new one, what its core's clock shows, and how much room it has."""
+        """A node was heard: whether its process is a new one, how well it is, and how much room it has."""
         cores = message.cores if self.lab_time is None else ()
         for core in cores:
             self._offset_ps = core.hw_ps - round(now_s * PS_PER_S)
             self._room(core.instrument, core.batches, core.slots)
-        if cores and message.node in self._parties:
-            why = clock_unlocked(all(core.locked for core in cores))
-            self._service.condition(clock_of(message.node), why, sum(core.unlocks for core in cores), now_s)
-            if why:
-                self._turn_service(now_s)
+        if self.lab_time is None:
+            self._look(self._conditions.told(message, self._nodes.table.get(message.node)), now_s)
         self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
 
     def turn(self, now_s: float) -> None:
@@ -189,10 +195,23 @@ class Batches:
                 self._answered(name, answered)
         if self._book.open or self._rehearsal is None:
             self._do(self._book.tick(self._now(now_s)), now_s)
+        if self._latch is not None and (look := estop(self._latch)) != self._estop:
+            self._estop = look
+            self._look([look], now_s)
         if self._rehearsal is not None and self.lab_time is not None:
             self.lab_time.heard()
             self._rehearse(self._rehearsal, now_s)
         elif now_s >= self._tick_s:
+            self._turn_service(now_s)
+
+    def _look(self, looks: Iterable[Look], now_s: float) -> None:
+        """Have the service know how conditions are; what tripped ends batches at once, and people hear of it."""
+        tripped = False
+        for name, why, trips in looks:
+            if self._service.condition(name, why, trips, self._service_s(now_s)):
+                tripped = True
+                self._happened("suspended", {"links": self._conditions.links[name], "condition": name, "why": why})
+        if tripped:
             self._turn_service(now_s)
 
     def _answered(self, node: str, answered: Answered) -> None:
@@ -297,6 +316,9 @@ class Batches:
                     if self._rehearsal is not None:
                         self._delivered(self._rehearsal.held(effect.batch), now_s)
                     self._concluded(effect, now_s)
+                case Report(what, body):
+                    self._happened("distrusted", {"what": what, **body})
+                    self._look(contradicted(self._book.stopped), now_s)
 
     def _delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
         for pair in pairs:

@@ -24,8 +24,8 @@ BASES = ("XXXYYYZZZ", "XYZXYZXYZ")
 """In which bases the two nodes measure, attempt by attempt: all nine pairs in turn, enough for a tomography."""
 
 
-def lab_of(testbed: Testbed, now_s: float, lockstep: bool = False) -> Lab:
-    """Return the lab of a testbed's memory links, with what is predicted of them.
+def lab_of(testbed: Testbed, conditions: Sequence[Condition], now_s: float, lockstep: bool = False) -> Lab:
+    """Return the lab of a testbed's memory links, with what is predicted of them and what suspends them.
 
     Args:
         lockstep: its time is a simulated lab's in lockstep: what takes long is batches, not attempts.
@@ -60,28 +60,9 @@ def lab_of(testbed: Testbed, now_s: float, lockstep: bool = False) -> Lab:
                 longest_batch_s=longest_s,
             )
         )
-    lab = Lab(links, conditions=_clocks(links))
+    lab = Lab(links, conditions=conditions, now_s=now_s)
     lab.forecasts.update(forecasts)
     return lab
-
-
-def clock_of(party: str) -> str:
-    """Return the name of the condition that a party's clock is locked."""
-    return f"clock of {party}"
-
-
-def _clocks(links: Sequence[Link]) -> list[Condition]:
-    """Return a condition for each party's clock; a silent party arms nothing, so silence tells nothing more."""
-    parties = sorted({party for link in links for party in link.parties})
-    return [
-        Condition(
-            clock_of(party),
-            tuple(link.name for link in links if party in link.parties),
-            silent_s=float("inf"),
-            trusted=True,
-        )
-        for party in parties
-    ]
 
 
 def _read_out(base: AttemptProgram) -> AttemptProgram:

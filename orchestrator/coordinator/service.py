@@ -120,7 +120,7 @@ class Coordinator:
             self._history = History("coordinator", lambda event: self._events.publish("events", event), clock)
             self._restore()
 
-            self._batches = _batches(setup, self.state, self._started_s)
+            self._batches = _batches(setup, self.state, self._started_s, self._happened)
             accepts: tuple[type[Message], ...] = CONTROL
             if self._batches is not None:
                 stack.callback(self._batches.close)
@@ -287,7 +287,9 @@ def run_coordinator(
             raise
 
 
-def _batches(setup: Setup, state: State, now_s: float) -> "Batches | None":
+def _batches(
+    setup: Setup, state: State, now_s: float, happened: Callable[[str, dict[str, Any]], object]
+) -> "Batches | None":
     if setup.testbed is None or not setup.testbed.memory_links:
         return None
     from .batches import Batches  # so that a coordinator without memory links need not load what they need
@@ -298,7 +300,7 @@ def _batches(setup: Setup, state: State, now_s: float) -> "Batches | None":
 
         lab_time = LabTime(setup.clock_endpoint)
     who = (secrets.token_hex(8), setup.folder, setup.keys, state.nodes)
-    return Batches(setup.testbed, state.epoch, *who, now_s, setup.latency, lab_time)
+    return Batches(setup.testbed, state.epoch, *who, now_s, setup.latency, lab_time, state.estop, happened)
 
 
 def _utc() -> str:

@@ -36,6 +36,7 @@ LAB_TELL_S = 1.0
 """How often the agent is told of records then: it has nothing to do about them before the end of their batch."""
 LOOK_S = 0.2
 """How often the core's clock is looked at."""
+LEASE_OUT = "the lease is out, and nobody ended the batch"
 REPORT_S = 0.2
 """How often a core is asked whether its batch is over, in case its own word of that is lost."""
 CONNECT_S = 0.5
@@ -93,6 +94,8 @@ class Lane:
         self.time, self.locked = CoreTime(), False
         self.free_slots = 0
         """Of its memory, when it was last looked at."""
+        self.permitted_s = 0.0
+        """Until when (``elapsed_s``) a batch may be lit, as was said last; set by any thread."""
         self._lab_clock = clock if isinstance(clock, LockstepClock) else None
         self._begun, self._ended = (0, ""), (0, "")
         self._news = threading.Event()
@@ -268,6 +271,8 @@ class Lane:
             if self._lab_clock is None or report is not None or now_s - told_s >= LAB_TELL_S:
                 told_s = now_s
                 self._tell(told)
+            if begun and report is None and self._lab_clock is None and now_s >= self.permitted_s:
+                return self._stopped(batch, LEASE_OUT)
             if now_s - looked_s >= LOOK_S:
                 looked_s = now_s
                 self.look()

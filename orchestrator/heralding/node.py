@@ -211,7 +211,7 @@ class NodeMachine:
             if batch.state == State.COMMITTED and now.hw_ps >= batch.grant.start_ps:
                 batch.state = State.RUNNING
             return []
-        if not self._conditions.interlock_closed and not batch.stopped:
+        if not (self._conditions.interlock_closed or batch.stopped or self.authority.fault):
             self.authority.latch(f"{self._conditions.trouble()}, in batch {batch.grant.batch}")
         return self._stop(batch, trouble, now)
 

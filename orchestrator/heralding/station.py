@@ -1,7 +1,8 @@
 """The station's side of heralding: it alone decides which clicks are a herald, and tells the nodes of it directly.
 
-Whatever its core reports is kept, with the reason if it is no herald. Only heralds are fed forward; what follows from
-a label is the nodes' own business, by the program they have loaded.
+Whatever its core reports is kept, with the reason if it is no herald: the core's own (its input overflowed, say), or
+one found here. Only heralds are fed forward; what follows from a label is the nodes' own business, by the program they
+have loaded.
 """
 
 from typing import NamedTuple, Protocol
@@ -59,7 +60,6 @@ class Arbiter:
         self._grant: Opened | None = None
         self._program: AttemptProgram | None = None
         self._attempts: set[int] = set()
-        self._overflows: list[tuple[int, int]] = []
         # Of the program, worked out before the batch: between a herald and its correction every microsecond counts.
         self._table: dict[int, str] = {}
         self._windows: tuple[tuple[int, int], ...] = ()
@@ -78,15 +78,10 @@ class Arbiter:
         self._first_ps = grant.start_ps + program.shift * program.period_ps
         self._period_ps, self._most = program.period_ps, program.attempts
         self._attempts.clear()
-        self._overflows.clear()
 
     def end(self) -> None:
         """The batch is over."""
         self._grant = self._program = None
-
-    def overflowed(self, begin_ps: int, end_ps: int) -> None:
-        """Tags were lost between these hardware times: nothing in a window they touch is a herald."""
-        self._overflows.append((begin_ps, end_ps))
 
     def take(self, clicks: Clicks) -> Verdict:
         """Decide about one record; records of one core come in the order of their numbers."""
@@ -123,9 +118,6 @@ class Arbiter:
         if program.calibration is not None and program.calibrates(k):
             return Reason.CALIBRATION
         begin_ps = self._first_ps + k * self._period_ps
-        for begin, end in self._overflows:
-            if begin <= begin_ps + self._period_ps and end >= begin_ps:
-                return Reason.OVERFLOW
         inside = t_ps - begin_ps
         for begin, end in self._windows:
             if begin <= inside < end:

@@ -143,7 +143,10 @@ class Dark:
 
 @dataclass(frozen=True)
 class Watchdog:
-    """Tell the independent watchdog until when, on the node's monotonic clock, light may be on without a word."""
+    """Tell the cores' driver processes until when, on the node's monotonic clock, light may be on without a word.
+
+    They end their batch by themselves then, so a lease ends in time though whoever holds it is frozen.
+    """
 
     until_s: float
 

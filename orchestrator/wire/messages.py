@@ -173,6 +173,20 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     unlocks: int = 0
 
 
+class Watched(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Something that memory links depend on, as its node sees it.
+
+    Attributes:
+        name: of the condition (``heralding.watched``).
+        why: what is wrong with it now, "" for nothing.
+        trips: how often it went wrong since this agent started.
+    """
+
+    name: str
+    why: str = ""
+    trips: int = 0
+
+
 class Renew(Message, tag="renew", frozen=True):
     """A node asks for its light lease, or to keep it; ``asked_at`` comes back untouched."""
 
@@ -186,6 +200,8 @@ class Renew(Message, tag="renew", frozen=True):
     acknowledged one."""
     cores: tuple[Core, ...] = ()
     """Its real-time cores, without those that are not ready."""
+    watched: tuple[Watched, ...] = ()
+    """What it watches for memory links, as far as it has looked at it."""
 
 
 class Register(Message, tag="register", frozen=True):
@@ -202,6 +218,8 @@ class Register(Message, tag="register", frozen=True):
     fault: str = ""
     """As in ``Renew``."""
     cores: tuple[Core, ...] = ()
+    """As in ``Renew``."""
+    watched: tuple[Watched, ...] = ()
     """As in ``Renew``."""
 
 

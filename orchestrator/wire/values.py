@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 DTYPES = frozenset(["|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16"])
 """Plain numbers, little-endian; dtypes that could hold Python objects are not among them."""
 
-KNOWN = frozenset(["Recording", "TagBlock", "ClockMap", "Identity", "Held"])
+KNOWN = frozenset(["Recording", "TagBlock", "ClockMap", "Identity", "Held", "Counted"])
 """Names of the dataclasses that may travel; they are in drivers/interfaces."""
 
 ARRAY, DATACLASS = 1, 2

@@ -29,6 +29,21 @@ def said(name, **body):
         ("child_dark", {"text": "", "instruments": ["a.x"]}, (GOOD, "confirmed dark: a.x")),
         ("child_dark", {"text": "a.x: lit", "instruments": ["a.x"]}, (WRONG, "NOT CONFIRMED DARK: a.x: lit")),
         ("batch", {"what": "batch stopped", "batch": 7, "reason": "x"}, (NOTE, "batch stopped: batch 7, reason x")),
+        (
+            "suspended",
+            {"links": ["a-b"], "condition": "interlocks of a", "why": "interlock 'door' is open"},
+            (WRONG, "link a-b suspended by 'interlocks of a': interlock 'door' is open"),
+        ),
+        (
+            "suspended",
+            {"links": ["a-b", "b-c"], "condition": "clock of b", "why": ""},
+            (WRONG, "links a-b, b-c suspended by 'clock of b': it went wrong, and well again"),
+        ),
+        (
+            "distrusted",
+            {"what": "contradicting results", "from": "alice", "batch": 7},
+            (WRONG, "contradicting results from alice: batch 7"),
+        ),
         ("turned_away", {"denied": 2}, (NOTE, "refused: 2 connections with a key that is not enrolled")),
         ("novelty_seen", {"where": "here", "empty": ""}, (PLAIN, "novelty seen: where here")),
         ("fault", {"cause": "another version"}, (PLAIN, "fault: cause another version")),

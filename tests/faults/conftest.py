@@ -8,7 +8,6 @@ import contextlib
 import functools
 import os
 import subprocess
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,9 +25,10 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.errors import BellringerError
 from bellringer.testbed.loader import load
 
-from .memory_site import MemorySite
+from .door import DOOR, behind_a_door
+from .memory_site import FILE, MemorySite
 from .network import Net
-from .service_process import PATIENCE_S, Process, free_ports
+from .service_process import PATIENCE_S, Process, free_ports, install
 
 PUMP = "charlie.pump"
 ROLES = {"anna": "operator", "otto": "observer", "root": "admin"}
@@ -299,6 +299,20 @@ def memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
         site.close()
 
 
+@pytest.fixture(scope="module")
+def guarded_memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
+    """The same, where Alice's room has a door, ``door``: her interlock. Links wait for 2 s once all is well again."""
+    folder = tmp_path_factory.mktemp("guarded")
+    environment = install(folder / "packages", "door", DOOR, "Door")
+    site = MemorySite(folder / "site", free_ports(6), behind_a_door(folder, FILE), environment)
+    site.door = folder / "door"
+    try:
+        site.start()
+        yield site
+    finally:
+        site.close()
+
+
 @pytest.fixture
 def cold_site(tmp_path: Path):
     """The site with nothing started."""
@@ -325,16 +339,6 @@ def site(cold_site: Site) -> Site:
     """The site, running, dark, allowed to emit light."""
     cold_site.start()
     return cold_site
-
-
-def install(folder: Path, name: str, text: str, class_name: str) -> dict[str, str]:
-    """Install a driver as another package would; return the environment of a process that finds it."""
-    about = folder / f"{name}_driver-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / f"{name}_driver.py").write_text(textwrap.dedent(text))
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-driver\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[bellringer.drivers]\n{name} = {name}_driver:{class_name}\n")
-    return {"PYTHONPATH": str(folder)}
 
 
 @pytest.fixture

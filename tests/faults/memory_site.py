@@ -69,10 +69,15 @@ class _OnlyRead(FolderDisk):
 
 
 class MemorySite:
-    """The processes and the lab; ``start`` starts all."""
+    """The processes and the lab; ``start`` starts all.
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
-        self.folder = folder
+    ``file`` is what they are told; the lab is that of ``FILE``, whatever else stands there.
+    """
+
+    def __init__(
+        self, folder: Path, ports: list[int], file: Path = FILE, environment: dict[str, str] | None = None
+    ) -> None:
+        self.folder, self.file, self.environment = folder, file, environment
         folder.mkdir(parents=True, exist_ok=True)
         self.lab = build_lab(load(FILE).testbed, 1)
         self._orders: list[Callable[[], object]] = []
@@ -229,7 +234,7 @@ class MemorySite:
             str(self.folder / "coordinator"),
             (people, *((self.keys[name].public, name, "node") for name in CORES)),
             *(f"tcp://127.0.0.1:{self.ports[name]}" for name in ("control", "estop", "events")),
-            testbed=str(FILE),
+            testbed=str(self.file),
             leave_at_end=True,
         )
 
@@ -238,7 +243,7 @@ class MemorySite:
         control, events = (f"tcp://127.0.0.1:{self.ports[port]}" for port in ("control", "events"))
         return AgentSetup(
             node=name,
-            testbed=str(FILE),
+            testbed=str(self.file),
             keys=self.keys[name].parts,
             coordinator=CoordinatorAddress(control, events, self.keys["coordinator"].public),
             state=str(self.folder / name),

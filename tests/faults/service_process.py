@@ -1,4 +1,4 @@
-"""``Process``: a service as a child process of a test; and ports for it."""
+"""``Process``: a service as a child process of a test, ports for it, and drivers that it finds (``install``)."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,3 +81,13 @@ class Process:
             self.popen.kill()
             self.popen.wait()
             self.popen.stdout.close()
+
+
+def install(folder: Path, name: str, text: str, class_name: str) -> dict[str, str]:
+    """Install a driver as another package would; return the environment of a process that finds it."""
+    about = folder / f"{name}_driver-1.0.dist-info"
+    about.mkdir(parents=True)
+    (folder / f"{name}_driver.py").write_text(textwrap.dedent(text))
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-driver\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[bellringer.drivers]\n{name} = {name}_driver:{class_name}\n")
+    return {"PYTHONPATH": str(folder)}

@@ -4,6 +4,7 @@ Drivers on a simulated lab in step with the wall. Dark counts are the signal: 20
 """
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +167,25 @@ def test_row_24_latched_detectors_and_saturation_show_in_the_count_rates(lab):
         assert detectors.count_rates() == [0.0, 0.0], "latched wires count nothing, not even dark counts"
         lab.bias(20e-6)
         assert all(rate > RATE / 2 for rate in detectors.count_rates())
+
+
+def test_row_24_counts_add_up_without_waiting_and_stand_still_when_detectors_latch(lab):
+    """Of what was counted in half a second and more; seed 1, 6 sigma of Poisson at most."""
+    with lab.opened("websq", "alice.detectors") as detectors:
+        detectors.measurement_period = 0.1
+        detectors.enable()
+
+        def counted(seconds):
+            """Look often, until so much more was counted, and return how much it was."""
+            before = detectors.counted()
+            while (now := detectors.counted()).live_s < before.live_s + seconds:
+                time.sleep(0.01)
+            assert now.enabled
+            return now.live_s - before.live_s, [b - a for a, b in zip(before.clicks, now.clicks)]
+
+        live_s, clicks = counted(0.5)
+        assert all(abs(each - RATE * live_s) < SIGMAS * (RATE * live_s) ** 0.5 for each in clicks), (live_s, clicks)
+        lab.bias(35e-6)
+        counted(0.3)
+        assert counted(0.5)[1] == [0, 0]
+        lab.bias(20e-6)

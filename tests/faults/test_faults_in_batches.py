@@ -34,6 +34,16 @@ def void(asked):
     return {reason for reason in asked.counts if reason.startswith("batch VOID")}
 
 
+def test_row_17_an_overflow_of_the_stations_input_costs_one_herald_and_is_counted_for_the_client(
+    memories, request_under_way
+):
+    asked, pairs, taken = request_under_way
+    memories.fault("charlie", "overflow")
+    ends_well(memories, asked, pairs, taken)
+    assert asked.counts["overflow"] == 1
+    assert asked.counts["delivered"] >= PAIRS
+
+
 def test_row_20_a_clock_that_unlocks_in_a_batch_makes_dark_and_is_used_again_by_itself(memories, request_under_way):
     asked, pairs, taken = request_under_way
     until(lambda: memories.lit("alice"), "no batch runs")

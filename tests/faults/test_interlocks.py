@@ -11,40 +11,13 @@ import pytest
 from bellringer.orchestrator.wire.messages import Ack, Call, Do, Get, Set
 from bellringer.testbed.errors import InstrumentError
 
+from .door import DOOR
+
 pytestmark = pytest.mark.process
 
 DARK_S = 1.0
 """From an interlock that opens to the command that switches off, at most: one reading and one command, and patience."""
 GRACE_S = 5.0
-
-DOOR = """
-    from pathlib import Path
-    from bellringer.drivers.interfaces import Identity, Instrument, Reading
-
-    class Door(Instrument):
-        "Reports the text of a file; some texts are more than that."
-
-        verified, model_name = "manual", "door contact"
-        door = Reading(lambda contact: contact.look(), kind=str, doc="Whether the door is closed.")
-
-        def _connect(self):
-            pass
-
-        def _disconnect(self):
-            pass
-
-        def identify(self):
-            return Identity("tests", "door contact")
-
-        def safe_state(self):
-            self.identify()
-
-        def look(self):
-            text = Path(self.resource.removeprefix("serial://")).read_text()
-            if text == "silent":
-                self.clock.sleep(3.0)
-            return {"None": None, "True": True, "object": ["closed"], "wrapper": Reading}.get(text, text)
-"""
 
 FILE = """
 bellringer: 1

@@ -13,6 +13,7 @@ from bellringer.drivers.interfaces import (
     Applied,
     BatchReport,
     ClockMap,
+    Counted,
     Held,
     HeraldRecord,
     Outcome,
@@ -26,7 +27,7 @@ from bellringer.drivers.registry import driver_class, names
 
 UNITS = {"W": "W", "°C": "degC", "degrees": "deg", "s": "s", "1/s": "1/s", "ps": "ps", "K": "K"}
 """Units as the docs spell them, and as declarations do."""
-DATA = (ClockMap, Recording, TagBlock, Traits, HeraldRecord, Applied, BatchReport, Held, Outcome)
+DATA = (Counted, ClockMap, Recording, TagBlock, Traits, HeraldRecord, Applied, BatchReport, Held, Outcome)
 STATED = re.compile(r"(?:(?<=[\s(,])|^)(?:W|°C|degrees|s|1/s|ps|K|dimensionless)(?=[\s).,:;]|$)")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from bellringer.console.files import load_checked
-from bellringer.testbed import models, testbed
+from bellringer.testbed import memory_models, models, testbed
 from bellringer.testbed.units import parse
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
@@ -20,13 +20,14 @@ HEADINGS = {
     "Limits": "Limits",
     "MemoryLink": "Memory links",
     "Interlock": "Interlocks",
+    "Suspension": "Suspending a link",
 }
 """Where models without a kind are described; Link and LinkEnd share a section."""
 
 
 def all_models() -> dict[str, type[models.Model]]:
     """Return every model of a testbed file by name, the bases left out."""
-    found = {**vars(models), **vars(testbed)}
+    found = {**vars(models), **vars(memory_models), **vars(testbed)}
     return {name: each for name, each in found.items() if inspect.isclass(each) and issubclass(each, models.Model)
             and each not in (models.Model, models.CoreModel)}  # fmt: skip
 
@@ -84,7 +85,9 @@ def test_what_to_write_is_accepted_and_the_default_is_the_models(manual, name):
         elif number:
             assert parse(row["default"], unit) == pytest.approx(field.default), f"{name}.{key}"
         else:
-            assert row["default"].strip("`") == (field.get_default(call_default_factory=True) or ""), f"{name}.{key}"
+            default = field.get_default(call_default_factory=True)
+            told = "" if isinstance(default, models.Model) else default or ""
+            assert row["default"].strip("`") == told, f"{name}.{key}"
 
 
 def test_every_kind_has_a_section_and_no_other_has(manual):

@@ -41,11 +41,13 @@ class DetectorLimits:
         dark_hz: its dark counts, as calibrated with light off.
         dead_time_s: after each click; clicks come at most every so often.
         most_lost: largest share of clicks that dead time may swallow.
+        most_dark: so many times ``dark_hz`` are still no jump: it drifts a little from day to day.
     """
 
     dark_hz: float
     dead_time_s: float
     most_lost: float = 0.1
+    most_dark: float = 1.0
 
 
 def detector_unfit(limits: DetectorLimits, count: int | None, live_s: float | None, *, lit: bool) -> str:
@@ -54,7 +56,8 @@ def detector_unfit(limits: DetectorLimits, count: int | None, live_s: float | No
     Latched or blind: no click where dark counts alone would have left some but for ``BY_CHANCE``; a look must be long
     enough for 21 of them. Saturated: a share of more than ``most_lost`` of the clicks falls into dead time, which for a
     non-paralysable detector is the counted rate times the dead time (Knoll, Radiation Detection and Measurement).
-    Dark-count jump: more clicks in the dark than the baseline's Poisson statistics give but for ``BY_CHANCE``.
+    Dark-count jump: more clicks in the dark than Poisson statistics give but for ``BY_CHANCE``, were the baseline the
+    largest that is none.
     """
     if count is None or live_s is None or not _finite(live_s) or live_s <= 0 or count < 0:
         return f"the detector's clicks cannot be read ({count} in {live_s} s)"
@@ -64,7 +67,7 @@ def detector_unfit(limits: DetectorLimits, count: int | None, live_s: float | No
     lost = count / live_s * limits.dead_time_s
     if lost > limits.most_lost:
         return f"the detector is saturated: dead time swallows {lost:.0%} of its clicks"
-    if not lit and at_least(count, expected) < BY_CHANCE:
+    if not lit and at_least(count, limits.most_dark * expected) < BY_CHANCE:
         return f"dark counts jumped: {count} in {live_s:g} s, {expected:.0f} were expected"
     return ""
 

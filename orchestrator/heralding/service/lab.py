@@ -84,6 +84,12 @@ class Lab:
         found = self.suspenders.blocking(link, now_s, calibrating=calibrating)
         return f"'{found[0].name}': {found[1]}" if found else ""
 
+    def _suspended_s(self, link: str, now_s: float) -> float | None:
+        """Return for how long a link is suspended yet, s; None as long as something is wrong."""
+        found = self.suspenders.blocking(link, now_s)
+        left_s = 0.0 if found is None else found[2]
+        return left_s if left_s < float("inf") else None
+
     def unfit(self, link: Link, request: Request, now_s: float) -> str:
         """Return why no batch may begin for a request on its link, "" if one may."""
         if why := self.suspended(link.name, now_s):
@@ -103,6 +109,7 @@ class Lab:
         return {
             "nodes": list(self.links[link].nodes),
             "suspended": self.suspended(link, now_s),
+            "suspended_s": self._suspended_s(link, now_s),
             "out_of_spec": self.calibrations.out_of_spec(link, now_s),
             "forecasts": {
                 kind: {

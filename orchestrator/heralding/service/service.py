@@ -113,14 +113,19 @@ class EntanglementService:
         """Take how much room a party has; see ``Credits.report``."""
         self._lab.credits.report(party, batches, memories, newest_order)
 
-    def condition(self, name: str, reason: str, trips: int, now_s: float) -> None:
+    def condition(self, name: str, reason: str, trips: int, now_s: float) -> bool:
         """Take a look at a condition: what is wrong with it now, and how often it has tripped since it is watched.
+
+        Returns:
+            Whether it tripped: ``tick`` now, batches are to be ended.
 
         Raises:
             BellringerError: there is no such condition.
         """
-        if self._lab.suspenders.report(name, reason, trips, now_s):
+        tripped = self._lab.suspenders.report(name, reason, trips, now_s)
+        if tripped:
             self._tripped(name, reason or "it tripped and went well again between two looks")
+        return tripped
 
     def drifted(self, calibration: str, why: str) -> None:
         """Take that a drift estimator tripped: no batch begins on its links until it is calibrated again.
@@ -174,7 +179,7 @@ class EntanglementService:
         for job in [job for job in self._jobs.values() if job.open]:
             self._expire(job, now_s)
             if job.open and (why := hopeless(self._lab, job, now_s)):
-                self._finish(job, State.TIMEOUT, why)
+                self._finish(job, State.TIMEOUT, _because(job, why))
         working = {id(job): job for job in (*self._by_order.values(), *self._jobs.values()) if job.open or job.batches}
         begun, over = self._dispatch.run(list(working.values()), now_s, now_ps)
         self._actions += begun
@@ -184,6 +189,11 @@ class EntanglementService:
             self._finish(job, state, why)
         actions, self._actions = self._actions, []
         return actions
+
+    def held_up(self, request: str) -> str:
+        """Return why no batch can begin for an open request just now, "" if one can."""
+        job = self._jobs.get(request)
+        return job.held_up if job is not None and job.open else ""
 
     def status(self, now_s: float) -> dict[str, Any]:
         """Return everything, in plain values."""
@@ -213,7 +223,8 @@ class EntanglementService:
     def _expire(self, job: Job, now_s: float) -> None:
         over = job.progress.over(now_s) if job.open else None
         if over is not None:
-            self._finish(job, *over)
+            state, why = over
+            self._finish(job, state, why if state is State.OK else _because(job, why))
 
     def _finish(self, job: Job, state: State, why: str) -> Ended:
         end = job.progress.finish(state, why)
@@ -249,3 +260,8 @@ class EntanglementService:
 
     def _tell(self, job: Job, events: list[Event]) -> None:
         self._actions += [Tell(job.progress.who, event) for event in events]
+
+
+def _because(job: Job, why: str) -> str:
+    """Return why a request ends, and what has held it up at last."""
+    return f"{why}; {job.held_up}" if job.held_up else why

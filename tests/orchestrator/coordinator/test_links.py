@@ -16,11 +16,11 @@ def expected_heralds(lab, kind, seconds):
 
 
 def test_a_batch_is_a_second_at_most_on_a_testbed():
-    lab = lab_of(TESTBED, 0.0)
+    lab = lab_of(TESTBED, (), 0.0)
     assert lab.links["alice-bob"].longest_batch_s == 1.0
     assert expected_heralds(lab, "measure", 1.0) == pytest.approx(24, abs=2), "what makes 900 pairs 38 batches"
 
 
 def test_in_lockstep_it_is_as_long_as_two_hundred_heralds_take():
-    lab = lab_of(TESTBED, 0.0, lockstep=True)
+    lab = lab_of(TESTBED, (), 0.0, lockstep=True)
     assert expected_heralds(lab, "measure", lab.links["alice-bob"].longest_batch_s) == pytest.approx(REHEARSED_HERALDS)

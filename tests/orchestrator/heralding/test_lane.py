@@ -1,6 +1,7 @@
-"""The way of corrections measured over real sockets: one process that is station and node, with a core that counts."""
+"""A core's end of its link over real sockets: the way of corrections measured, what is left behind, and the lease."""
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,14 @@ from bellringer.drivers.interfaces import BatchReport, Held
 from bellringer.orchestrator.heralding import lane as lane_module
 from bellringer.orchestrator.heralding.entries import Opened
 from bellringer.orchestrator.heralding.feedforward import Peer
-from bellringer.orchestrator.heralding.lane import LEFT_PS, NO_BATCH, Lane
+from bellringer.orchestrator.heralding.lane import LEASE_OUT, LEFT_PS, NO_BATCH, Lane
+from bellringer.orchestrator.wire.nonces import elapsed_s
+from bellringer.testbed.attempts.terms import Terms
 from bellringer.testbed.clock import WallClock
 from bellringer.testbed.errors import Aborted, InstrumentError
+from bellringer.testbed.loader import load
+from bellringer.testbed.memory_programs import attempt_program
+from bellringer.testbed.wiring import Wiring
 
 from .simulated_world import PROGRAM, TEXT
 
@@ -71,7 +77,7 @@ def shared():
 
 @pytest.fixture
 def lane(shared, core, clock):
-    shared._core, shared._clock = core, clock
+    shared._core, shared._clock, shared.permitted_s = core, clock, float("inf")
     return shared
 
 
@@ -152,10 +158,95 @@ def test_a_core_is_asked_what_it_did_as_soon_as_it_says_that_it_has_ended(shared
     monkeypatch.setattr(lane_module, "REPORT_S", float("inf"))
     monkeypatch.setattr(lane_module, "GRACE_PS", 0)
     core = RunningCore(looks=50)
-    shared._core, shared._clock = core, clock
+    shared._core, shared._clock, shared.permitted_s = core, clock, float("inf")
     shared.look()
     shared.begin(7)
     grant = Opened("run", 7, 1, 0, PROGRAM.digest)
     told = SimpleNamespace(armed=lambda: None, records=lambda records: None, seen=lambda lane: None)
     report = shared.run(grant, TEXT, (), told)
     assert (report.attempts, core.asked) == (100, 1)
+
+
+# --- the lease --------------------------------------------------------------------------------------------------------
+
+
+class EndlessCore(Core):
+    """A core whose batch goes on until it is told to end."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = ""
+
+    def load(self, program):
+        self.told.append("load")
+
+    def arm(self, batch, epoch, start_ps, digest):
+        self.told.append("arm")
+
+    def commit(self, batch):
+        self.told.append("commit")
+
+    def abort(self, batch, reason):
+        self.ended = reason
+
+    def read_outcomes(self, wait_s):
+        return []
+
+    def heard_end(self, batch):
+        return False
+
+    def report(self, batch):
+        state = "DARK" if self.ended else "RUNNING"
+        return BatchReport(batch, state, 5, 0, 0, (), 0, 0, self.ended)
+
+
+@pytest.fixture
+def batch():
+    testbed = load(Path(__file__).parents[2] / "data" / "memory_link.yaml").testbed
+    terms = Terms(most_attempts=10**9, most_s=1.0, keep="measure", target=None)
+    program = attempt_program(testbed, Wiring(testbed), "alice-bob", terms)
+    return Opened("run", 7, 1, 2 * 10**15, program.digest), program.canonical()
+
+
+class Told:
+    def __init__(self, lane, until_s):
+        self.lane, self.until_s = lane, until_s
+
+    def armed(self):
+        self.lane.permitted_s = self.until_s()
+        self.lane.begin(7)
+
+    def records(self, records):
+        raise AssertionError("nothing was heralded")
+
+    def seen(self, lane):
+        pass
+
+
+@pytest.mark.parametrize("left_s", [0.2, 0.0])
+def test_row_02_a_batch_ends_with_the_lease_though_nobody_ends_it(lane, batch, left_s):
+    core = lane._core = EndlessCore()
+    permitted = []
+
+    def until_s():
+        permitted.append(elapsed_s() + left_s)
+        return permitted[0]
+
+    report = lane.run(*batch, (), Told(lane, until_s))
+    assert (core.ended, report.stopped_by) == (LEASE_OUT, LEASE_OUT)
+    assert elapsed_s() >= permitted[0]
+    assert core.told == ["load", "arm", "commit"]
+
+
+def test_with_a_lease_a_batch_goes_on_until_somebody_ends_it(lane, batch):
+    core = lane._core = EndlessCore()
+    looks = iter(range(20))
+
+    def read_applied(wait_s):
+        if next(looks, None) is None:
+            lane.end(7, "that is enough")
+        return []
+
+    core.read_applied = read_applied
+    lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert core.ended == "that is enough"

@@ -122,6 +122,13 @@ def test_row_04_an_interlock_that_opens_in_a_batch_latches_the_node_until_it_is_
     assert bench.state == "IDLE"
 
 
+def test_a_fault_that_names_the_interlock_is_kept():
+    bench = Bench().running()
+    bench.authority.latch("interlock 'door' is open")
+    interlock_open(bench)
+    assert bench.authority.fault == "1: interlock 'door' is open"
+
+
 def test_an_interlock_that_opens_while_nothing_is_armed_latches_nothing():
     bench = Bench()
     interlock_open(bench)

@@ -6,8 +6,6 @@ import pytest
 from bellringer.orchestrator.heralding.entries import Opened
 from bellringer.orchestrator.heralding.station import Arbiter
 from bellringer.testbed.attempts import program
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .simulated_world import MS, PROGRAM
 
@@ -102,18 +100,9 @@ def test_calibrating_attempts_herald_nothing():
     assert arbiter(calibrating).take(clicks(k=10)).reason == "calibration"
 
 
-@given(st.integers(-5 * MS, 5 * MS), st.integers(0, 3 * MS))
-def test_row_17_an_overflow_voids_exactly_the_attempts_whose_period_it_touches(begin_ps, length_ps):
+def test_row_17_clicks_whose_input_overflowed_herald_nothing_and_those_after_them_do():
     there = arbiter()
-    record = clicks()
-    period_ps = T_PS + (10 + PROGRAM.shift) * PROGRAM.period_ps
-    there.overflowed(period_ps + begin_ps, period_ps + begin_ps + length_ps)
-    touched = begin_ps <= PROGRAM.period_ps and begin_ps + length_ps >= 0
-    assert there.take(record).reason == ("overflow" if touched else "")
-
-
-def test_row_17_an_overflow_of_an_earlier_batch_says_nothing_about_this_one():
-    there = arbiter()
-    there.overflowed(0, 2**62)
-    there.begin(GRANT, PROGRAM)
-    assert there.take(clicks()).reason == ""
+    verdict = there.take(clicks(1, k=10, reason="overflow"))
+    assert (verdict.kept.reason, verdict.kept.label, verdict.sends) == ("overflow", "", ())
+    verdict = there.take(clicks(2, k=11))
+    assert (verdict.reason, len(verdict.sends)) == ("", 2)

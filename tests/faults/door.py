@@ -1,0 +1,54 @@
+"""A door contact for interlocks: a driver of the tests' own, which reports what a test writes into a file."""
+
+from pathlib import Path
+
+DOOR = """
+    from pathlib import Path
+    from bellringer.drivers.interfaces import Identity, Instrument, Reading
+
+    class Door(Instrument):
+        "Reports the text of a file; some texts are more than that."
+
+        verified, model_name = "manual", "door contact"
+        door = Reading(lambda contact: contact.look(), kind=str, doc="Whether the door is closed.")
+
+        def _connect(self):
+            pass
+
+        def _disconnect(self):
+            pass
+
+        def identify(self):
+            return Identity("tests", "door contact")
+
+        def safe_state(self):
+            self.identify()
+
+        def look(self):
+            text = Path(self.resource.removeprefix("serial://")).read_text()
+            if text == "silent":
+                self.clock.sleep(3.0)
+            return {"None": None, "True": True, "object": ["closed"], "wrapper": Reading}.get(text, text)
+"""
+
+INTERLOCK = """  alice:
+    interlocks:
+      door: {{reading: contact.door, closed: "closed", patience: "1 s"}}
+    instruments:
+      contact: {{driver: door, resource: "serial://{door}"}}
+"""
+
+
+def behind_a_door(folder: Path, file: Path) -> Path:
+    """Write the testbed file ``file`` anew, Alice with a closed ``door`` as her interlock, and a hold-off of 2 s."""
+    text = file.read_text(encoding="utf-8")
+    for before, after in (
+        ("  alice:\n    instruments:\n", INTERLOCK.format(door=folder / "door")),
+        ('window: "50 ns"}', 'window: "50 ns", suspend: {hold_off: "2 s"}}'),
+    ):
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    (folder / "door").write_text("closed")
+    written = folder / "lab.yaml"
+    written.write_text(text, encoding="utf-8")
+    return written
