@@ -11,6 +11,7 @@ from ...testbed.wiring import Wiring
 from ..heralding.service import Forecast, Lab, Link
 from ..heralding.service.links import LONGEST_BATCH_S
 from ..heralding.service.suspenders import Condition
+from .calibrating import calibrations, visibilities
 
 KEPT_S = 1.0
 """Longest memory cut-off that may be asked for, s; a request has its own."""
@@ -37,15 +38,15 @@ def lab_of(testbed: Testbed, now_s: float) -> Lab:
             attempt_program(testbed, wiring, name, kept),
         )
         first, second = (memory.partition(".")[0] for memory in link.memories)
-        links.append(
-            Link(name, (first, second), programs, forecast_max_age_s=float("inf"), memories=tuple(link.memories))
-        )
+        holds_s = link.calibration.every if link.calibration else float("inf")
+        links.append(Link(name, (first, second), programs, forecast_max_age_s=holds_s, memories=tuple(link.memories)))
         expected = predict_memory_link(testbed, wiring, name)
         for kind in ("measure", "keep"):
             forecasts[name, kind] = Forecast(
                 dict(expected.probability), RATE_ERROR, expected.mean_fidelity, FIDELITY_ERROR, now_s
             )
-    lab = Lab(links, conditions=_clocks(links))
+    tasks = calibrations(testbed, links, forecasts)
+    lab = Lab(links, calibrations=tasks, conditions=(*_clocks(links), *visibilities(testbed)))
     lab.forecasts.update(forecasts)
     return lab
 

@@ -48,10 +48,10 @@ def until(what: Callable[[], Any], message: str) -> Any:
 class MemorySite:
     """The processes and the lab; ``start`` starts all."""
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, ports: list[int], file: Path = FILE) -> None:
+        self.folder, self._file, self.testbed = folder, file, load(file).testbed
         folder.mkdir(parents=True, exist_ok=True)
-        self.lab = build_lab(load(FILE).testbed, 1)
+        self.lab = build_lab(self.testbed, 1)
         self._orders: list[Callable[[], object]] = []
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self.lab.watch(self._wake, self._carry_out)
@@ -195,7 +195,7 @@ class MemorySite:
             str(self.folder / "coordinator"),
             (people, *((self.keys[name].public, name, "node") for name in CORES)),
             *(f"tcp://127.0.0.1:{self.ports[name]}" for name in ("control", "estop", "events")),
-            testbed=str(FILE),
+            testbed=str(self._file),
             leave_at_end=True,
         )
 
@@ -204,7 +204,7 @@ class MemorySite:
         control, events = (f"tcp://127.0.0.1:{self.ports[port]}" for port in ("control", "events"))
         return AgentSetup(
             node=name,
-            testbed=str(FILE),
+            testbed=str(self._file),
             keys=self.keys[name].parts,
             coordinator=CoordinatorAddress(control, events, self.keys["coordinator"].public),
             state=str(self.folder / name),

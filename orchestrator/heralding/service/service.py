@@ -130,13 +130,13 @@ class EntanglementService:
         """
         self._lab.calibrations.spoil(calibration, why)
 
-    def calibrated(self, calibration: str, problem: str, now_s: float) -> None:
-        """Take that a calibration that was asked for has ended: well, or with a problem.
+    def calibrated(self, calibration: str, problem: str, now_s: float, *, inconclusive: bool = False) -> None:
+        """Take that a calibration that was asked for has ended: well, or with a problem; see ``Calibrations.ended``.
 
         Raises:
             BellringerError: it was not asked for.
         """
-        self._lab.calibrations.ended(calibration, problem, now_s)
+        self._lab.calibrations.ended(calibration, problem, now_s, inconclusive=inconclusive)
         self._dispatch.calibrated(calibration)
 
     # --- batches --------------------------------------------------------------------------------------------------
@@ -213,7 +213,8 @@ class EntanglementService:
     def _expire(self, job: Job, now_s: float) -> None:
         over = job.progress.over(now_s) if job.open else None
         if over is not None:
-            self._finish(job, *over)
+            state, why = over
+            self._finish(job, state, f"{why}; it was held up: {job.held_up}" if job.held_up else why)
 
     def _finish(self, job: Job, state: State, why: str) -> Ended:
         end = job.progress.finish(state, why)
