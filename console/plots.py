@@ -1,6 +1,7 @@
 """Figures as SVG for reports."""
 
 import io
+import math
 from typing import Any
 
 import matplotlib as mpl
@@ -32,8 +33,8 @@ def svg(figure: dict[str, Any]) -> str:
             else:
                 axes.errorbar(
                     curve["x"],
-                    curve["y"],
-                    yerr=curve["error"],
+                    _with_gaps(curve["y"]),
+                    yerr=_with_gaps(curve["error"]),
                     fmt="o",
                     ms=4,
                     lw=1,
@@ -60,3 +61,8 @@ def svg(figure: dict[str, Any]) -> str:
         page.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def _with_gaps(values: list[float | None] | None) -> list[float] | None:
+    """Return values with NaN for what was not measured, which leaves a gap."""
+    return None if values is None else [math.nan if value is None else value for value in values]

@@ -219,8 +219,9 @@ class Batches:
     def _rehearse(self, rehearsal: Rehearsal, now_s: float) -> None:
         under_way = bool(self._book.states())
         ended = self._told.ended(rehearsal.request) and not self._calibrating.busy
-        rest_s = self._lab.calibrations.rest_s(self._served, self._service_s(now_s))
-        due = rehearsal.next(now_s, under_way, self._book.draining, ended, rest_s)
+        if failed := self._lab.calibrations.failed(self._served):  # and nothing gets better by itself in lockstep
+            self._service.give_up(self._served, f"calibration {failed}")
+        due = rehearsal.next(now_s, under_way, self._book.draining, ended)
         if due is Next.LOOK:
             rehearsal.look()
         elif due is Next.ORDER:

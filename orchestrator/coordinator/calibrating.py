@@ -233,7 +233,7 @@ class Calibrating:
         if not problem and window.lost >= MOST_LOST:
             problem = f"{window.lost} batches in a row came to nothing: {window.why}"
         elif not problem and len(window.pairs) < wanted:
-            heralds = ", ".join(f"{number} {what}" for what, number in window.heralds.items())
+            heralds = ", ".join(f"{number} {what}" for what, number in window.heralds.items() if number)
             problem = (
                 f"{len(window.pairs)} of {wanted} pairs came in {window.attempts} attempts, where "
                 f"{self._expected(window):.0f} were expected (heralds: {heralds or 'none, are the detectors on?'})"

@@ -23,8 +23,6 @@ GIVE_UP_S = 60.0
 """How long the calls of a step are waited for, s of wall time: a fault has kept one from being carried out."""
 NAP_S = 0.01
 """Lab time goes on in such steps when nothing but time is waited for."""
-REST_S = 1.0
-"""Longest step until a calibration that failed is tried again."""
 
 
 class Next(enum.Enum):
@@ -65,15 +63,14 @@ class Rehearsal:
         self._unasked.clear()
         self._lab_time.begin(ticket)
 
-    def next(self, now_s: float, under_way: bool, draining: bool, ended: bool, rest_s: float = 0.0) -> Next:
+    def next(self, now_s: float, under_way: bool, draining: bool, ended: bool) -> Next:
         """Begin a step if one is due, and return what has to be done before the next one; call it in every turn.
 
         Args:
             now_s: wall time.
             under_way: whether a batch has no end yet.
             draining: whether parties have not answered that one is void.
-            ended: whether the request has, and whatever else was begun.
-            rest_s: for how long nothing can be done for it.
+            ended: whether the request has.
         """
         lab_time = self._lab_time
         if not lab_time.at_work:
@@ -95,9 +92,7 @@ class Rehearsal:
             lab_time.end()
         elif not self._looked:
             self._looked, self._since_s = True, now_s
-            if rest_s <= 0:
-                return Next.LOOK
-            lab_time.sleep(min(rest_s, REST_S))
+            return Next.LOOK
         else:
             self._looked, self._since_s = False, now_s
             return Next.ORDER

@@ -190,11 +190,6 @@ class Calibrations:
         records = [each for each in self._records.values() if link in each.task.links]
         return sum(each.task.duration_s for each in records if each.running or self._stale(each, now_s, oldest_s))
 
-    def rest_s(self, link: str, now_s: float) -> float:
-        """Return for how long nothing can be done about a link, because what failed is tried again only then (s)."""
-        records = [each for each in self._records.values() if link in each.task.links and not each.running]
-        return max((each.retry_s - now_s for each in records if each.failures), default=0.0)
-
     def described(self, now_s: float) -> dict[str, dict[str, Any]]:
         """Return every calibration, for people."""
         return {

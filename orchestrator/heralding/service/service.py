@@ -139,6 +139,11 @@ class EntanglementService:
         self._lab.calibrations.ended(calibration, problem, now_s, inconclusive=inconclusive)
         self._dispatch.calibrated(calibration)
 
+    def give_up(self, link: str, why: str) -> None:
+        """End the requests on a link that nobody expects to become usable any more."""
+        for job in [job for job in self._jobs.values() if job.open and job.link.name == link]:
+            self._finish(job, State.PARTIAL if job.progress.delivered else State.EXPIRED, why)
+
     # --- batches --------------------------------------------------------------------------------------------------
 
     def pair(self, herald: Herald, now_s: float) -> None:
@@ -174,7 +179,7 @@ class EntanglementService:
         for job in [job for job in self._jobs.values() if job.open]:
             self._expire(job, now_s)
             if job.open and (why := hopeless(self._lab, job, now_s)):
-                self._finish(job, State.TIMEOUT, why)
+                self._finish(job, State.TIMEOUT, _with_cause(job, why))
         working = {id(job): job for job in (*self._by_order.values(), *self._jobs.values()) if job.open or job.batches}
         begun, over = self._dispatch.run(list(working.values()), now_s, now_ps)
         self._actions += begun
@@ -214,7 +219,7 @@ class EntanglementService:
         over = job.progress.over(now_s) if job.open else None
         if over is not None:
             state, why = over
-            self._finish(job, state, f"{why}; it was held up: {job.held_up}" if job.held_up else why)
+            self._finish(job, state, _with_cause(job, why))
 
     def _finish(self, job: Job, state: State, why: str) -> Ended:
         end = job.progress.finish(state, why)
@@ -250,3 +255,8 @@ class EntanglementService:
 
     def _tell(self, job: Job, events: list[Event]) -> None:
         self._actions += [Tell(job.progress.who, event) for event in events]
+
+
+def _with_cause(job: Job, why: str) -> str:
+    """Return why a request ends, and what held it up at last."""
+    return f"{why}; it was held up: {job.held_up}" if job.held_up else why
