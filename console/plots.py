@@ -63,6 +63,6 @@ def svg(figure: dict[str, Any]) -> str:
     return text[text.index("<svg") :]
 
 
-def _with_gaps(values: list[float | None] | None) -> list[float] | None:
+def _with_gaps(values: Any) -> Any:
     """Return values with NaN for what was not measured, which leaves a gap."""
     return None if values is None else [math.nan if value is None else value for value in values]
