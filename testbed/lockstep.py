@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from .errors import BellringerError
 _SLICE_S = 0.001
 _WAKE_MS = 50
 """How often a wait looks up, to see whether the run was aborted or the lab has gone."""
+_STILL_S = 1.0
+"""How often a call that waits says that it still does: what it said of its connections holds then."""
 _HANG_S = 120.0
 _GONE_S = 10.0
 """A lab that does not even say what time it is for this long has gone."""
@@ -169,7 +172,7 @@ class LockstepClock(AbortFlag):
         request = self._send("read", self._me.number, *counts, until, self._unsaid())
         self._local.now = None  # time may move from here on
         pollable = line.pollable()
-        poller = zmq.Poller()
+        poller, still_s = zmq.Poller(), time.monotonic() + _STILL_S
         poller.register(self._socket, zmq.POLLIN)
         if pollable is not None:
             poller.register(pollable, zmq.POLLIN)
@@ -182,6 +185,9 @@ class LockstepClock(AbortFlag):
                 return True
             if self._socket in ready and self._take_answer(request) is not None:
                 return line.has_input(0.0)
+            if time.monotonic() >= still_s:
+                self._send("still", self._me.number)
+                still_s = time.monotonic() + _STILL_S
 
     # --- for tests and tools ----------------------------------------------------------------------------------
 
@@ -253,7 +259,7 @@ class LockstepClock(AbortFlag):
         self, verb: str, *args: Any, meanwhile: Callable[[], object] | None = None, hang_s: float = _HANG_S
     ) -> Any:
         request = self._send(verb, *args)
-        waited = 0.0
+        waited, still_s = 0.0, _STILL_S
         while True:
             if self._socket.poll(_WAKE_MS):
                 answer = self._take_answer(request)
@@ -266,6 +272,9 @@ class LockstepClock(AbortFlag):
             if meanwhile is not None or verb == "sleep":
                 self.check_aborted()
             waited += _WAKE_MS / 1000
+            if waited >= still_s and verb in ("done", "sleep"):
+                self._send("still", *args[:1])
+                still_s = waited + _STILL_S
             if waited >= hang_s and verb not in ("wait", "sleep", "begin"):
                 raise BellringerError(
                     f"the simulated lab did not answer '{verb}' for {waited:g} s",

@@ -20,7 +20,8 @@ class SerialTransport(ByteTransport):
 
     def _open_port(self) -> str:
         url = self.resource.removeprefix("serial://")
-        self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, **self.options)
+        options = {"exclusive": True} | self.options  # two programs on one port would take each other's replies
+        self._port = serial.serial_for_url(url, timeout=0, write_timeout=2.0, **options)
         self._news = select.poll()
         self._news.register(self._port.fileno(), select.POLLIN)
         return f"pty:{url}"

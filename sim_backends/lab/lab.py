@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zmq
 
-from .participants import Participants
+from .participants import Participant, Participants
 from .ports import BytePort, Client, Fault, PtyPort, ReplyPort, Request, StreamPort, TcpPort
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 HOST_CLOCK_BOUND_PS = 5_000_000_000
 _HANG_S = 60.0
+_LOST_TIMES = 5
+"""How often all who wait say that they still do, one a second, before bytes on their way count as lost."""
 _LATE_PUSH_S = 5.0
 
 
@@ -234,12 +236,33 @@ class Lab:
         running = self.participants.running()
         if not running:
             self._running_since, self._warned = time.monotonic(), False
+        elif stranded := self.participants.stranded(_LOST_TIMES):
+            self._agree(stranded)
         elif time.monotonic() - self._running_since > _HANG_S and not self._warned:
             self._warned = True
             names = ", ".join(participant.name for participant in running)
             sys.stderr.write(f"lab time stands still: running for over a minute: {names}\n")
         self._drop_dead_processes()
         return 50.0
+
+    def _agree(self, running: list[Participant]) -> None:
+        """Take the counts of the calls' side where bytes were lost on the way, so that what waits for them times out.
+
+        Nothing between the two ends loses any; but somebody else may have opened the port.
+        """
+        for participant in running:
+            for key, sent, received in participant.claims():
+                consumed, delivered = self._counts(key)
+                if (consumed, delivered) == (sent, delivered if received is None else received):
+                    continue
+                sys.stderr.write(
+                    f"bytes were lost at {key}, for {participant.name}: {sent} were sent there and {received} came, "
+                    f"the lab got {consumed} and sent {delivered}; does another program use this port?\n"
+                )
+                self.participants.foreign.add(key)  # in case it is no port's any more
+                for port in self._ports:
+                    if port.counts(key) is not None:
+                        port.agree(key, sent, delivered if received is None else received)
 
     def _drop_dead_processes(self) -> None:
         """A process that was killed cannot end its calls; lab time must not wait for it."""
@@ -253,22 +276,13 @@ class Lab:
     # --- the clock socket -------------------------------------------------------------------------------------
 
     def _counts(self, key: str) -> tuple[int, int]:
-        for port in self._ports:
-            if isinstance(port, BytePort) and key in port.streams:
-                stream = port.streams[key]
-                return stream.consumed, stream.delivered
-            if isinstance(port, ReplyPort) and key in port.counts:
-                consumed, delivered = port.counts[key]
-                return consumed, delivered
-            if isinstance(port, StreamPort) and key == port.key:
-                return 0, port.delivered
-        return -1, -1
+        return next((counts for port in self._ports if (counts := port.counts(key)) is not None), (-1, -1))
 
     def _clock_readable(self) -> bool:
         assert self._clock is not None
         peer, body = self._clock.recv_multipart()
         verb, request, number, *args = json.loads(body)
-        if number:  # else somebody only asks what time it is
+        if number and verb != "still":  # else somebody only asks what time it is
             self._running_since = time.monotonic()
 
         def answer(now_ps: int, value: Any = None) -> None:
@@ -280,7 +294,9 @@ class Lab:
 
     def _serve(self, verb: str, number: str, args: list[Any], answer: Callable[..., None]) -> None:
         who = self.participants
-        if verb == "begin":
+        if verb == "still":
+            who.still(number)
+        elif verb == "begin":
             who.begin(number, answer, self._now_ps)
         elif verb in ("sleep", "read", "wait", "done"):
             getattr(who, verb)(number, *args, answer)

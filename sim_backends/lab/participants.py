@@ -28,6 +28,13 @@ class Participant:
     answer: Callable[[int], None] | None = None
     begun: bool = False
     """Whether the thread that carries it out is there."""
+    still: int = 0
+    """How often it has said that it still waits, since it said anything else."""
+
+    def claims(self) -> list[tuple[str, int, int | None]]:
+        """Return what it says of its connections: key, sent, and received if it reads there."""
+        said: list[tuple[str, int, int | None]] = [(line, sent, None) for line, sent in self.unsaid.items()]
+        return [*said, (self.line, self.sent, self.received)] if self.state == READING else said
 
 
 class Participants:
@@ -92,7 +99,7 @@ class Participants:
     def awake(self, number: str) -> None:
         """Any other message from a participant shows that it runs; an announced read is void."""
         if number in self._all:
-            self._all[number].state = RUNNING
+            self._all[number].state, self._all[number].still = RUNNING, 0
 
     def processes(self) -> set[str]:
         """Return the processes that have participants; a participant's number begins with its process's."""
@@ -127,6 +134,16 @@ class Participants:
         """Return those that run, or count as running because bytes are on their way."""
         return [p for p in self._all.values() if not self._waits(p)]
 
+    def still(self, number: str) -> None:
+        """Note that somebody who waits has said so again: what it says of its connections holds now."""
+        if number in self._all:
+            self._all[number].still += 1
+
+    def stranded(self, times: int) -> list[Participant]:
+        """Return those that run, if all of them wait and have said so ``times`` times: bytes were lost on the way."""
+        running = self.running()
+        return running if all(p.still >= times for p in running) else []
+
     def next_wake_ps(self) -> int | None:
         """Return the earliest lab time somebody sleeps or reads until."""
         return min((p.until_ps for p in self._all.values() if p.state in (SLEEPING, READING)), default=None)
@@ -155,11 +172,11 @@ class Participants:
         self, number: str, state: str, unsaid: dict[str, int], answer: Callable[[int], None] | None
     ) -> Participant:
         participant = self._all.setdefault(number, Participant(number, number))
-        participant.state, participant.unsaid, participant.answer = state, unsaid, answer
+        participant.state, participant.unsaid, participant.answer, participant.still = state, unsaid, answer, 0
         return participant
 
     def _wake(self, participant: Participant, now_ps: int) -> None:
-        participant.state = RUNNING
+        participant.state, participant.still = RUNNING, 0
         answer, participant.answer = participant.answer, None
         if answer is not None:
             answer(now_ps)

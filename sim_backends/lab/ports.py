@@ -9,6 +9,7 @@ import functools
 import os
 import pty
 import socket
+import tempfile
 import tty
 from abc import ABC, abstractmethod
 from collections import deque
@@ -122,6 +123,15 @@ class BytePort(ABC):
     def close(self) -> None:
         """Close the port and all its connections."""
 
+    def counts(self, key: str) -> tuple[int, int] | None:
+        """Return what was consumed and delivered on a connection, None for one that is not this port's."""
+        stream = self.streams.get(key)
+        return None if stream is None else (stream.consumed, stream.delivered)
+
+    def agree(self, key: str, sent: int, received: int) -> None:
+        """Take the far end's counts of a connection of this port."""
+        self.streams[key].consumed, self.streams[key].delivered = sent, received
+
     def drop(self, stream: _Stream) -> None:
         """Break one connection."""
         stream.close()
@@ -198,14 +208,20 @@ class _TcpStream(_Stream):
 
 
 class PtyPort(BytePort):
-    """A pseudo-terminal: to the driver a serial port like any other (baud rate and parity are not enforced)."""
+    """A pseudo-terminal: to the driver a serial port like any other (baud rate and parity are not enforced).
+
+    It is reached by a name of its own: the system gives a terminal's number to somebody else as soon as it is free, and
+    who still has this lab's must not find another lab's instrument there.
+    """
 
     def __init__(self, lab: "Lab", name: str, on_bytes: Callable[[bytes, Client], None]) -> None:
         super().__init__(lab, name, on_bytes)
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
+        self._folder = tempfile.mkdtemp(prefix="bellringer-port-")
+        self.path = os.path.join(self._folder, name)
+        os.symlink(os.ttyname(self._slave), self.path)
         self.resource = f"serial://{self.path}"
         self._stream = _PtyStream(self, f"pty:{self.path}", self._master)
         self.streams[self._stream.key] = self._stream
@@ -224,6 +240,8 @@ class PtyPort(BytePort):
         self.lab.unwatch(self._master)
         os.close(self._master)
         os.close(self._slave)
+        os.unlink(self.path)
+        os.rmdir(self._folder)
 
 
 class _PtyStream(_Stream):
@@ -272,7 +290,8 @@ class ReplyPort:
         self.number = self._socket.bind_to_random_port("tcp://127.0.0.1")
         self.resource = f"zmq://127.0.0.1:{self.number}"
         self.faults: deque[Fault] = deque()
-        self.counts: dict[str, list[int]] = {}
+        self.connections: dict[str, list[int]] = {}
+        """By key: requests consumed, replies delivered."""
         self._previous = ""
         lab.watch(self._socket, self._readable)
 
@@ -282,7 +301,7 @@ class ReplyPort:
         except zmq.Again:
             return False
         key = f"zmq:{self.number}:{frames[0].decode(errors='replace')}"
-        self.counts.setdefault(key, [0, 0])[0] += 1
+        self.connections.setdefault(key, [0, 0])[0] += 1
         self.on_request(Request(frames[-1].decode(errors="replace"), self, frames[:-1], key))
         return True
 
@@ -310,10 +329,19 @@ class ReplyPort:
 
     def _deliver(self, frames: list[bytes], key: str) -> None:
         self._socket.send_multipart(frames)
-        self.counts[key][1] += 1
+        self.connections[key][1] += 1
 
     def opened(self, key: str) -> None:
-        self.counts[key] = [0, 0]
+        self.connections[key] = [0, 0]
+
+    def counts(self, key: str) -> tuple[int, int] | None:
+        """Return how many requests of a connection came, and how many were answered; None for another port's."""
+        found = self.connections.get(key)
+        return None if found is None else (found[0], found[1])
+
+    def agree(self, key: str, sent: int, received: int) -> None:
+        """Take the far end's counts of a connection of this port."""
+        self.connections[key] = [sent, received]
 
     def close(self) -> None:
         self.lab.unwatch(self._socket)
@@ -373,6 +401,14 @@ class StreamPort:
 
     def opened(self, key: str) -> None:
         self.delivered = 0
+
+    def counts(self, key: str) -> tuple[int, int] | None:
+        """Return 0 and how many messages were delivered; None for another port's connection."""
+        return (0, self.delivered) if key == self.key else None
+
+    def agree(self, key: str, sent: int, received: int) -> None:
+        """Take the far end's count."""
+        self.delivered = received
 
     def close(self) -> None:
         self._socket.close()

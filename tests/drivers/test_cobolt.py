@@ -131,7 +131,14 @@ def test_serial_parameters_are_115200_8n1_without_handshake(mocker):
     with pytest.raises(TransportError, match="stop here"):
         Cobolt06("serial:///dev/ttyUSB7").open()
     constructor.assert_called_once_with(
-        "/dev/ttyUSB7", timeout=0, write_timeout=2.0, baudrate=115200, bytesize=8, parity="N", stopbits=1
+        "/dev/ttyUSB7",
+        timeout=0,
+        write_timeout=2.0,
+        exclusive=True,
+        baudrate=115200,
+        bytesize=8,
+        parity="N",
+        stopbits=1,
     )
 
 

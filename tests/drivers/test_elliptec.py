@@ -123,7 +123,7 @@ def test_serial_parameters_are_9600_8n1_without_handshake(mocker):
     with pytest.raises(TransportError, match="stop here"):
         ElliptecEll14("serial:///dev/ttyUSB7").open()
     constructor.assert_called_once_with(
-        "/dev/ttyUSB7", timeout=0, write_timeout=2.0, baudrate=9600, bytesize=8, parity="N", stopbits=1
+        "/dev/ttyUSB7", timeout=0, write_timeout=2.0, exclusive=True, baudrate=9600, bytesize=8, parity="N", stopbits=1
     )
 
 

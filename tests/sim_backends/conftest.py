@@ -145,10 +145,10 @@ class RequestWire:
 
     def waiting(self) -> bool:
         """Return whether the twin still owes a reply."""
-        return sum(consumed - delivered for consumed, delivered in self._port.counts.values()) > 0
+        return sum(consumed - delivered for consumed, delivered in self._port.connections.values()) > 0
 
     def _consumed(self) -> int:
-        return sum(consumed for consumed, _ in self._port.counts.values())
+        return sum(consumed for consumed, _ in self._port.connections.values())
 
     def close(self) -> None:
         self._socket.close()

@@ -1,6 +1,7 @@
 """Lockstep time over real TCP, pseudo-terminals, PyVISA and ZeroMQ: same trace every time, no time invented."""
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import time
 import pytest
 from bellringer.drivers.transports import ZmqRequester, ZmqStream, byte_transport
 from bellringer.sim_backends.lab.lab import Lab
-from bellringer.testbed.errors import Aborted, BellringerError, TransportTimeout
+from bellringer.testbed.errors import Aborted, BellringerError, TransportError, TransportTimeout
 from bellringer.testbed.lockstep import LockstepClock
 
 ANSWERS_AFTER_S = {b"fast\n": 0.0, b"slow\n": 0.25, b"home\n": 7.0}
@@ -306,3 +307,36 @@ def test_an_abort_interrupts_a_sleep_that_lab_time_never_ends(lab):
     thread.join(10)
     assert seen == ["aborted"]
     clock.close()
+
+
+def test_a_stranger_on_a_serial_port_costs_a_timeout_and_never_stops_lab_time(lab, monkeypatch, capsys):
+    monkeypatch.setattr("bellringer.testbed.lockstep._STILL_S", 0.1)
+    clock, pty = LockstepClock(lab.endpoint, "test"), lab.parts[1].port
+    line = byte_transport(pty.resource, clock)
+    line.open()
+    stranger = os.open(pty.path, os.O_RDWR | os.O_NOCTTY)
+    os.write(stranger, b"no business of mine: ")
+    os.close(stranger)
+    line.write(b"fast\n")
+    with pytest.raises(TransportTimeout):
+        line.read_until(b"\n", 3.0)
+    line.write(b"fast\n")
+    assert line.read_until(b"\n", 3.0) == b"FAST\n"
+    assert clock.monotonic_s() == 3.0
+    line.close()
+    clock.close()
+    assert f"bytes were lost at pty:{pty.path}" in capsys.readouterr().err
+
+
+def test_a_serial_port_is_one_programs_and_its_name_goes_with_the_lab(tmp_path):
+    with running_lab(tmp_path) as lab:
+        clock, pty = LockstepClock(lab.endpoint, "test"), lab.parts[1].port
+        one, other = (byte_transport(pty.resource, clock) for _ in range(2))
+        one.open()
+        with pytest.raises(TransportError, match="lock"):
+            other.open()
+        one.close()
+        other.open()
+        other.close()
+        clock.close()
+    assert not os.path.lexists(pty.path)
