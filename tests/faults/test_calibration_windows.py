@@ -44,7 +44,7 @@ def calibration(site: MemorySite):
     return told(site)["service"]["calibrations"]["alice-bob"]
 
 
-def test_a_link_whose_visibility_is_lost_is_suspended_and_admitted_again_when_it_is_good(site):
+def test_row_24_a_link_that_lost_its_visibility_is_suspended_and_admitted_again_when_it_is_good(site):
     asked = site.entangle(kind="measure", pairs=20)
     assert len(list(asked)) == 20
     assert calibration(site)["in_spec"], "the request had a window made first"
