@@ -18,14 +18,15 @@ from bellringer.testbed.loader import load
 
 FILE = Path(__file__).parents[2] / "data" / "memory_link.yaml"
 LINK = "alice-bob"
-READ_0, READ_1 = (1.0, 0.95), (1.0, 0.98)
-"""Readout of both nodes, as in the file."""
+READ_0, READ_1 = (1.0, 0.85), (1.0, 0.98)
+"""Readout of both nodes, as in the file but for bob's 0."""
 
 
 def link_with(plan, folder):
     """Return the testbed with more in its memory link."""
     path = folder / "lab.yaml"
-    path.write_text(FILE.read_text().replace('window: "50 ns"}', f'window: "50 ns", {plan}}}'))
+    text = FILE.read_text().replace('window: "50 ns"}', f'window: "50 ns", {plan}}}')
+    path.write_text(text.replace("readout_fidelity_0: 0.95", f"readout_fidelity_0: {READ_0[1]}"))
     return load(path).testbed
 
 
@@ -83,15 +84,12 @@ class CalibratedLink:
         self.due.append((self.now_s + took_s, action.order, action.program))
 
     def end(self, order, program):
-        if self.void:
-            self.calibrating.ended(order, self.void, 0, {})
-            return
         ks = np.cumsum(self.rng.geometric(self.chance, 4 * program.stop.count)) if self.chance else np.array([], int)
         ks = ks[ks < program.most_attempts][: program.stop.count]
         for k in ks:
             self.calibrating.pair(order, self.pair(program, int(k)))
         made = int(ks[-1]) + 1 if len(ks) == program.stop.count else program.most_attempts
-        self.calibrating.ended(order, "", made, {"delivered": len(ks)})
+        self.calibrating.ended(order, self.void, made, {"delivered": len(ks)})
 
     def pair(self, program, k):
         """Return a pair whose XX and YY correlations are ``visibility``, ZZ those of its Bell state."""

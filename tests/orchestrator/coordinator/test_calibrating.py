@@ -53,6 +53,7 @@ def test_a_window_tells_visibility_fidelity_and_rate_and_the_forecasts_follow_it
     assert measure.rate_error == pytest.approx(600**-0.5)
     assert 0.25 < keep.fidelity < measure.fidelity, "storage takes something"
     assert keep.fidelity_error > 0.01
+    assert link.lab.links[LINK].forecast_max_age_s == 3600.0, "it ages"
     assert before.made_s < keep.made_s == measure.made_s <= link.now_s
 
 
