@@ -13,7 +13,13 @@ from .clocks import ClockOffset, NoPeak, clock_offset
 from .coincidences import CoincidenceCounter, coincidences
 from .correlation import CorrelationHistogram, Histogram, correlogram
 from .estimates import Estimate, rate
-from .fidelity import conditional_fidelity, fidelity_from_correlators, selected_fraction
+from .fidelity import (
+    conditional_fidelity,
+    conditional_visibility,
+    fidelity_from_correlators,
+    selected_fraction,
+    visibility_from_correlators,
+)
 from .g2 import Correlation, g2, heralded_g2
 from .pair_figures import PairFigures, pair_figures
 from .sifting import Sifted, Tuples, coincident, heralded, in_slots
@@ -48,6 +54,7 @@ __all__ = [
     "coincidences",
     "coincident",
     "conditional_fidelity",
+    "conditional_visibility",
     "correlogram",
     "delayed",
     "fidelity_from_correlators",
@@ -67,4 +74,5 @@ __all__ = [
     "to_second_clock",
     "tomography",
     "visibility",
+    "visibility_from_correlators",
 ]

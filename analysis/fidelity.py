@@ -7,7 +7,7 @@ input that are no counts.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,31 @@ def fidelity_from_correlators(
     return Estimate(value / 4, math.hypot(*(estimate.error or 0.0 for estimate in found)) / 4)
 
 
+def visibility_from_correlators(
+    counts: npt.ArrayLike, label: str, readout_a: Readout = (1, 1), readout_b: Readout = (1, 1)
+) -> Estimate:
+    """Return V = (s_X E_XX + s_Y E_YY) / 2 of pairs heralded as ``label``; see ``fidelity_from_correlators``.
+
+    It is twice the real part of the coherence between the two terms of the Bell state, 2 Re <01|rho|10> for psi+ and
+    -2 Re <01|rho|10> for psi-: 1 for the state itself, 0 for any mixture of its terms. What dephases (an unstable
+    phase, photons that can be told apart) shows here and not in E_ZZ: F = (1 + s_Z E_ZZ) / 4 + V / 2.
+    """
+    signs, tables = _signs(label), whole_counts(counts, (3, 2, 2))
+    found = [corrected_correlation(each, readout_a, readout_b) for each in tables[:2]]
+    empty = [name for name, estimate in zip(BASES, found) if estimate.value is None]
+    if empty:
+        return Estimate(None, None, "", f"no pairs measured in {' and '.join(empty)}")
+    value = sum(sign * (estimate.value or 0.0) for sign, estimate in zip(signs, found))
+    return Estimate(value / 2, math.hypot(*(estimate.error or 0.0 for estimate in found)) / 2)
+
+
+def conditional_visibility(
+    counts: Mapping[str, npt.ArrayLike], readout_a: Readout = (1, 1), readout_b: Readout = (1, 1)
+) -> Estimate:
+    """Return ``visibility_from_correlators`` of all labels, weighed by their pairs; see ``conditional_fidelity``."""
+    return _mean_over_labels(visibility_from_correlators, counts, readout_a, readout_b)
+
+
 def conditional_fidelity(
     counts: Mapping[str, npt.ArrayLike], readout_a: Readout = (1, 1), readout_b: Readout = (1, 1)
 ) -> Estimate:
@@ -89,9 +114,18 @@ def conditional_fidelity(
     Args:
         counts: int[3, 2, 2] by label, in the order of ``BASES``. Labels without any pair are left out.
     """
+    return _mean_over_labels(fidelity_from_correlators, counts, readout_a, readout_b)
+
+
+def _mean_over_labels(
+    estimate_of: Callable[[npt.ArrayLike, str, Readout, Readout], Estimate],
+    counts: Mapping[str, npt.ArrayLike],
+    readout_a: Readout,
+    readout_b: Readout,
+) -> Estimate:
     tables = {label: whole_counts(each, (3, 2, 2)) for label, each in counts.items()}
     weights = {label: int(table.sum()) for label, table in tables.items() if table.any()}
-    found = {label: fidelity_from_correlators(tables[label], label, readout_a, readout_b) for label in weights}
+    found = {label: estimate_of(tables[label], label, readout_a, readout_b) for label in weights}
     for label, estimate in found.items():
         if estimate.value is None:
             return Estimate(None, None, "", f"{label}: {estimate.reason}")

@@ -43,7 +43,10 @@ def measured_with_progress(connections: Connections, link: str, samples: int, pr
 def measured_if_never(network: Network, progress: Bars, link: str) -> bool:
     """Measure a link that never was; return whether it was measured now."""
     with contextlib.closing(Connections(network)) as connections:
-        station = memory_links(connections).get(link, {}).get("station", "").partition(".")[0]
+        links = memory_links(connections)
+        if link not in links:  # what is wrong is something else: a condition, say
+            return False
+        station = links[link]["station"].partition(".")[0]
         known = (stored(connections) or {}).get("measurements", ())
         if any(each["station"] == station for each in known):
             return False

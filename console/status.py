@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..analysis import Estimate
 from ..orchestrator.client import Network
 from ..orchestrator.client.overview import overview, silent
 from .main import emit_json
@@ -48,6 +49,8 @@ def _print(body: dict[str, Any], where: str) -> None:
             style="dim" if node["stale"] else None,
         )
     out.print(table)
+    for line in calibration_lines(body.get("entanglement") or {}):
+        out.print(line, soft_wrap=True)
     for run in body["runs"]:
         if run["seconds_left"] > 0:
             out.print(f"run {run['run']} of {run['who']}: {run['state']}, since {run['since_utc']}", soft_wrap=True)
@@ -55,3 +58,17 @@ def _print(body: dict[str, Any], where: str) -> None:
         out.print("no node has registered yet")
     for problem in body["problems"]:
         out.print(f"wrong: {problem}", style="bold red", soft_wrap=True)
+
+
+def calibration_lines(entanglement: dict[str, Any]) -> list[str]:
+    """Return a line for each calibration of a memory link: whether it is in spec, how old, what was found last."""
+    lines = []
+    for name, each in entanglement.get("service", {}).get("calibrations", {}).items():
+        good = each["in_spec"]
+        spec = f"in spec, made {each['age_s'] / 60:.1f} min ago" if good else f"needed: {each['why']}"
+        found = entanglement["calibrated"].get(name)
+        if found is not None:
+            visibility, fidelity = (Estimate(**found[figure]) for figure in ("visibility", "fidelity"))
+            spec += f"; last found: visibility {visibility}, fidelity {fidelity} ({found['pairs']} pairs)"
+        lines.append(f"calibration of {name}: {spec}" + (" (being made)" if each["running"] else ""))
+    return lines

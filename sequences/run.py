@@ -119,6 +119,7 @@ class Run:
         max_age_s: float = 0.0,
         miss_budget: float | None = None,
         bases: tuple[str, str] | None = None,
+        calibration_max_age_s: float | None = None,
     ) -> Entanglement:
         """Ask the coordinator for heralded pairs of two nodes, and return what became of the request.
 
@@ -126,7 +127,8 @@ class Run:
         "XZ")``: attempt after attempt in X and X, then in Z and Z), or kept (``keep``) up to
         ``max_age_s`` (s). Until ``deadline_s`` (s) pairs are delivered; ``min_fidelity`` is what the link must promise.
         Corrections of kept qubits must come in time on the link as it was measured (``bellringer link measure``), but
-        for a share of ``miss_budget``: 0.1 % if it is not given, and then none within 20 ms by software.
+        for a share of ``miss_budget``: 0.1 % if it is not given, and then none within 20 ms by software. A link whose
+        calibration is older than ``calibration_max_age_s`` (s) is calibrated first; None: older than its file allows.
 
         Raises:
             BellringerError: the request was refused; nothing was tried then.
@@ -139,6 +141,7 @@ class Run:
         }
         asked |= {} if miss_budget is None else {"miss_budget": miss_budget}
         asked |= {} if bases is None else {"bases": list(bases)}
+        asked |= {} if calibration_max_age_s is None else {"calibration_max_age_s": calibration_max_age_s}
         self._event("entangle", nodes=(a, b), keep=keep, **asked)
         found = entangle(self._host, (a, b), {"kind": "keep" if keep else "measure", **asked}, self.progress)
         self._event(

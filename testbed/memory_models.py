@@ -67,6 +67,26 @@ class Suspension(Model):
     )
 
 
+class LinkCalibration(Model):
+    """How a memory link is calibrated: by pairs that both nodes measure, which nobody else gets."""
+
+    every: Annotated[float, quantity("s", minimum=1, example="30 min")] = Field(
+        description="how long a calibration holds; an idle link is calibrated anew a tenth of it before that"
+    )
+    pairs: int = Field(default=300, ge=60, le=100_000, description="pairs it takes, a third each in XX, YY and ZZ")
+    visibility: Annotated[float, quantity("", minimum=0, maximum=1, example="0.6")] = Field(
+        description="least visibility of the pairs in XX and YY, one standard deviation taken off; below it the link "
+        "is suspended, and calibrated again and again until it is good"
+    )
+
+
+class Interleaving(Model):
+    """Calibration by the cores themselves within every batch; clicks in these periods herald nothing."""
+
+    every: int = Field(ge=1, le=2**40, description="attempts after which the cores calibrate")
+    length: int = Field(ge=1, le=2**40, description="periods that takes")
+
+
 class MemoryLink(Model):
     """Two memories that share entanglement heralded by one station."""
 
@@ -108,3 +128,7 @@ class MemoryLink(Model):
     suspend: Suspension = Field(
         default_factory=Suspension, description="what stops arming on the link, and for how long"
     )
+    calibration: LinkCalibration | None = Field(
+        default=None, description="when and how the coordinator calibrates it; without it, never"
+    )
+    interleaved: Interleaving | None = Field(default=None, description="what its cores calibrate between attempts")

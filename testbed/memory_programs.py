@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ..physics.formulas import fibre_delay
 from .attempts import AttemptProgram, builders
+from .attempts.program import Calibration
 from .attempts.terms import Arm, Terms
 from .memory_links import Paths, find_paths
 from .memory_models import MemoryLink
@@ -25,7 +26,9 @@ def attempt_program(testbed: Testbed, wiring: Wiring, link_name: str, terms: Ter
     link, instruments = testbed.memory_links[link_name], testbed.instruments()
     cores = [instruments[core].model for core in (*link.memories, link.station)]
     grid_s = max(core.resolution for core in cores if isinstance(core, CoreModel))
-    terms = replace(terms, grid_s=max(terms.grid_s, grid_s))
+    between = link.interleaved
+    interleaved = None if between is None else Calibration(every=between.every, length=between.length)
+    terms = replace(terms, grid_s=max(terms.grid_s, grid_s), calibration=terms.calibration or interleaved)
     arms = photon_arms(link, find_paths(testbed, wiring, link))
     station = link.station.partition(".")[0]
     if link.scheme == "single_click":

@@ -44,6 +44,7 @@ class Cores:
         self._node, self._links, self._lab_time = node, links, lab_time
         self.children = {name: children[name] for name in cores_of(links, node)}
         self._seen: dict[str, Seen] = {}
+        self._traits: dict[str, tuple[tuple[str, ...], int]] = {}
         self._unlocks = Counter[str]()
         self._looking: set[str] = set()
         self._look_s = 0.0
@@ -114,7 +115,7 @@ class Cores:
         """Take in what was seen of a core, if anything was."""
         if progress.seen is not None:
             self._unlocks[name] += name in self._seen and self._seen[name][2] and not progress.seen[2]
-            self._seen[name] = progress.seen
+            self._seen[name], self._traits[name] = progress.seen, progress.traits
 
     def free_slots(self, name: str) -> int:
         """Return how many qubits a core had room for when it was last looked at."""
@@ -135,7 +136,10 @@ class Cores:
     def described(self, now_ps: int, calibration: str) -> tuple[Core, ...]:
         """Return what the coordinator must know of those that are ready."""
         return tuple(
-            Core(name, now_ps, seen[4], seen[5], calibration, seen[3], AT_ONCE, seen[2], self._unlocks[name])
+            Core(
+                *(name, now_ps, seen[4], seen[5], calibration, seen[3], AT_ONCE, seen[2], self._unlocks[name]),
+                *self._traits[name],
+            )
             for name, seen in self._seen.items()
             if self._lately(seen)
         )

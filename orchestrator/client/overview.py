@@ -19,6 +19,7 @@ def overview(network: Network) -> dict[str, Any]:
     if body["estop"]["latched"]:
         press = body["estop"]["presses"][0]
         problems.append(f"e-stop pressed by {press['who']} at {press['utc']}: {press['reason'] or 'no reason given'}")
+    problems += _failed(body["entanglement"])
     for name, answer in answers.items():
         node = nodes[name]
         node["stale"] = node["state"] != "here" or node["silent_s"] > STALE_S
@@ -48,6 +49,12 @@ def suspended(status: dict[str, Any]) -> list[str]:
 def silent(node: dict[str, Any]) -> str:
     """Return for how long a node was not heard, in words."""
     return f"silent for {node['silent_s']:.0f} s"
+
+
+def _failed(entanglement: dict[str, Any]) -> list[str]:
+    """Return which calibrations of memory links failed, and why."""
+    calibrations: dict[str, Any] = entanglement.get("service", {}).get("calibrations", {})
+    return [f"calibration of {name}: {each['why']}" for name, each in calibrations.items() if each["failures"]]
 
 
 def _wrong(node: dict[str, Any], answer: Any) -> list[str]:

@@ -6,8 +6,9 @@ when to order and when to look, never what counts.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import zmq
@@ -21,7 +22,7 @@ from ..heralding.entries import result_of
 from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
-from ..heralding.service.actions import AbortBatch, StartBatch, Tell
+from ..heralding.service.actions import AbortBatch, Action, Calibrate, StartBatch, Tell
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Report, Send
 from ..wire.client import Answered, Client
@@ -29,6 +30,8 @@ from ..wire.errors import LinkError, NotAllowed, WireError
 from ..wire.history import utc_now
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Measured, Message, Refusal, Register, Renew, Unwanted
+from .calibrating import Calibrating
+from .capable import Capable
 from .conditions import ESTOP, LinkConditions, Look, contradicted, estop
 from .estop import Latch
 from .lab_time import LabTime
@@ -43,6 +46,7 @@ FROM_PARTIES = (Armed, NotArmed, Aborted, Confirm, Result)
 FROM_CLIENTS = (Entangle, Entangled, Unwanted, Measured)
 LATENCY_FILE = "latency.json"
 """In the coordinator's folder: how long corrections take."""
+NOTHING: Mapping[str, int] = MappingProxyType({})
 SAY_S = 0.1
 """How long a party that has just fallen silent may hold the loop up."""
 TICK_S = 0.05
@@ -98,14 +102,21 @@ class Batches:
         self._estop: Look = (ESTOP, "", 0)
         """As it was last seen."""
         self._conditions = LinkConditions(testbed, watched=lab_time is None)
-        lab = lab_of(testbed, self._conditions.all, self._service_s(now_s), lockstep=lab_time is not None)
+        lab = self._lab = lab_of(testbed, self._conditions.all, self._service_s(now_s), lockstep=lab_time is not None)
         if lab_time is None:  # in lockstep messages take no lab time: it says nothing of latencies
             lab.check_timing = self._timing.check
+        self._capable = Capable(testbed.memory_links)
+        lab.check_cores = self._capable.check
         self._service = EntanglementService(lab)
+        self._calibrating = Calibrating(testbed, lab, self._service)
+        lab.at_leisure = self._calibrating.at_leisure if lab_time is None else _never
         self._told = Told(self._store)
         self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
-        """Batch -> the service's number of it, whose request it serves, and its attempts' period, ps."""
+        """Batch -> the service's number of it, negative for a calibration's; whose request it serves; and its attempts'
+        period, ps."""
+        self._served = ""
+        """The link of the request that is served in lockstep."""
         self._newest: dict[str, int] = {}
         """Party -> the newest order it was told of, whose room its next word counts."""
         self._waiting: list[StartBatch] = []
@@ -174,11 +185,14 @@ class Batches:
         else:
             link = self._testbed.memory_links[reply.link]
             rehearsal.serve(reply.request, message.ticket, (*link.memories, link.station), now_s)
+            self._served = reply.link
             self._told.keep()
         return plain(reply)
 
     def heard(self, message: Register | Renew, now_s: float) -> None:
         """A node was heard: whether its process is a new one, how well it is, and how much room it has."""
+        for core in message.cores:
+            self._capable.heard(core)
         cores = message.cores if self.lab_time is None else ()
         for core in cores:
             self._offset_ps = core.hw_ps - round(now_s * PS_PER_S)
@@ -210,7 +224,9 @@ class Batches:
         for name, why, trips in looks:
             if self._service.condition(name, why, trips, self._service_s(now_s)):
                 tripped = True
-                self._happened("suspended", {"links": self._conditions.links[name], "condition": name, "why": why})
+                links = self._conditions.links[name]
+                self._calibrating.tripped(links, f"'{name}' tripped: {why}")
+                self._happened("suspended", {"links": links, "condition": name, "why": why})
         if tripped:
             self._turn_service(now_s)
 
@@ -227,7 +243,10 @@ class Batches:
         self._service.room(core, batches, slots, self._newest.get(node, 0))
 
     def _rehearse(self, rehearsal: Rehearsal, now_s: float) -> None:
-        under_way, ended = bool(self._book.states()), self._told.ended(rehearsal.request)
+        under_way = bool(self._book.states())
+        ended = self._told.ended(rehearsal.request) and not self._calibrating.busy
+        if failed := self._lab.calibrations.failed(self._served):  # and nothing gets better by itself in lockstep
+            self._service.give_up(self._served, f"calibration {failed}")
         due = rehearsal.next(now_s, under_way, self._book.draining, ended)
         if due is Next.LOOK:
             rehearsal.look()
@@ -263,6 +282,7 @@ class Batches:
                 for name, link in self._testbed.memory_links.items()
             },
             "latency": None if self._timing.measured is None else self._timing.measured.model_dump(mode="json"),
+            "calibrated": self._calibrating.described(),
             "service": self._service.status(self._service_s(now_s)),
         }
 
@@ -270,23 +290,36 @@ class Batches:
 
     def _turn_service(self, now_s: float) -> None:
         self._tick_s = now_s + TICK_S
-        for action in self._service.tick(self._service_s(now_s), self._now(now_s).hw_ps):
+        self._carry_out(self._service.tick(self._service_s(now_s), self._now(now_s).hw_ps), now_s)
+        self._carry_out(self._calibrating.turn(self._service_s(now_s)), now_s)
+        self._told.keep()
+        for waiting in list(self._waiting):
+            if not self._book.busy() & set(waiting.parties):
+                self._waiting.remove(waiting)
+                self._start(waiting, now_s)
+
+    def _carry_out(self, actions: Iterable[Action], now_s: float) -> None:
+        for action in actions:
             match action:
                 case StartBatch():
                     self._waiting.append(action)
                 case AbortBatch(order, reason):
                     if order in {each.order for each in self._waiting}:
                         self._waiting = [each for each in self._waiting if each.order != order]
-                        self._service.batch_ended(order, 0, self._service_s(now_s))
+                        self._over(order, reason, 0, now_s)
                     for batch in [batch for batch, known in self._orders.items() if known[0] == order]:
                         self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
+                case Calibrate():
+                    self._calibrating.begin(action)
                 case Tell(_, event):
                     self._told.tell(event)
-        self._told.keep()
-        for waiting in list(self._waiting):
-            if not self._book.busy() & set(waiting.parties):
-                self._waiting.remove(waiting)
-                self._start(waiting, now_s)
+
+    def _over(self, order: int, problem: str, attempts: int, now_s: float, counts: Mapping[str, int] = NOTHING) -> None:
+        """Tell whoever ordered a batch that it is over."""
+        if order < 0:
+            self._calibrating.ended(order, problem, attempts, counts)
+        else:
+            self._service.batch_ended(order, attempts, self._service_s(now_s))
 
     def _start(self, action: StartBatch, now_s: float) -> None:
         calibrations = {party: self._testbed.fingerprint(party) for party in action.parties}
@@ -296,11 +329,12 @@ class Batches:
             batch, effects = self._book.allocate(action.request, action.program, start_ps, calibrations, now)
         except Ending:
             raise
-        except BellringerError:
-            self._service.batch_ended(action.order, 0, self._service_s(now_s))
+        except BellringerError as error:
+            self._over(action.order, error.what, 0, now_s)
             return
         self._orders[batch] = (action.order, action.request, action.program.period_ps)
-        self._newest |= dict.fromkeys(action.parties, action.order)
+        if action.order > 0:
+            self._newest |= dict.fromkeys(action.parties, action.order)
         self._do(effects, now_s)
 
     def _do(self, effects: Iterable[BookEffect], now_s: float) -> None:
@@ -323,7 +357,9 @@ class Batches:
     def _delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
         for pair in pairs:
             order, request, _ = self._orders.get(pair.batch, (0, "", 0))
-            if order:  # else of a batch from before a restart, whose end is about to be told
+            if order < 0:
+                self._calibrating.pair(order, pair)
+            elif order:  # else of a batch from before a restart, whose end is about to be told
                 self._told.confirmed(request, order, pair)
                 herald = Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps)
                 self._service.pair(herald, self._service_s(now_s))
@@ -339,7 +375,8 @@ class Batches:
             results = self._store.results(effect.run, effect.batch).values()
             attempts = max((result_of(body).attempts for body in results), default=0)
             self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
-            self._service.batch_ended(order, attempts, self._service_s(now_s))
+            recorded = effect.state == BatchState.RECORDED
+            self._over(order, "" if recorded else effect.reason or "void", attempts, now_s, effect.counts)
         else:
             self._told.take_up(effect.run)
 
@@ -374,3 +411,8 @@ class Batches:
                 self._looked = Now(now_s, self.lab_time.now_ps())
             return self._looked
         return Now(now_s, round(now_s * PS_PER_S) + self._offset_ps)
+
+
+def _never(link: str) -> bool:
+    """Let no link be calibrated that nobody has asked for: in lockstep there is lab time for requests only."""
+    return False

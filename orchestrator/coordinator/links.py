@@ -12,6 +12,7 @@ from ..heralding.service import Forecast, Lab, Link
 from ..heralding.service.links import LONGEST_BATCH_S
 from ..heralding.service.suspenders import Condition
 from ..heralding.terms import PS_PER_S
+from .calibrating import calibrations, visibilities
 
 KEPT_S = 1.0
 """Longest memory cut-off that may be asked for, s; a request has its own."""
@@ -55,12 +56,13 @@ def lab_of(testbed: Testbed, conditions: Sequence[Condition], now_s: float, lock
         links.append(
             Link(
                 *(name, (first, second), programs),
-                forecast_max_age_s=float("inf"),
+                forecast_max_age_s=link.calibration.every if link.calibration else float("inf"),
                 memories=tuple(link.memories),
                 longest_batch_s=longest_s,
             )
         )
-    lab = Lab(links, conditions=conditions, now_s=now_s)
+    tasks = calibrations(testbed, links, forecasts)
+    lab = Lab(links, calibrations=tasks, conditions=(*conditions, *visibilities(testbed)), now_s=now_s)
     lab.forecasts.update(forecasts)
     return lab
 

@@ -133,6 +133,11 @@ class Lane:
                 left += 1
         return left
 
+    def traits(self) -> tuple[tuple[str, ...], int]:
+        """Return the traits that the core declares, and its resolution in ps."""
+        has = self._core.traits()
+        return tuple(name for name in has.flags() if getattr(has, name)), has.resolution_ps
+
     def meet(self, others: tuple[Peer, ...]) -> None:
         """Take in who the other parties are: any may be a batch's station or node, as its program says."""
         for peer in others:

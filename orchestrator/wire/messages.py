@@ -160,6 +160,8 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         batches: so many more it has room for.
         locked: whether its clock is locked to the reference.
         unlocks: how often it was seen to lose it, since this agent started.
+        traits: those flags of ``testbed.attempts.traits`` that it has.
+        resolution_ps: period and pulses of its programs are multiples of this, ps; 0 if it was not heard of.
     """
 
     instrument: str
@@ -171,6 +173,8 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     batches: int = 0
     locked: bool = True
     unlocks: int = 0
+    traits: tuple[str, ...] = ()
+    resolution_ps: int = 0
 
 
 class Watched(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -79,6 +79,16 @@ def compile_program(
     return Plan(program, program.digest, triggered, placements)
 
 
+def check_cores(program: AttemptProgram, traits: Mapping[str, Traits]) -> None:
+    """Return if every core has the traits that a program needs of it.
+
+    Raises:
+        ProgramError: lists every trait that is missing where.
+    """
+    if found := list(_lacking(program, traits)):
+        raise error_of(found)
+
+
 def place_corrections(
     program: AttemptProgram, latency: MeasuredLatency | None, miss_budget: float | None = None
 ) -> tuple[Placement, ...]:

@@ -77,9 +77,9 @@ class MemorySite:
     def __init__(
         self, folder: Path, ports: list[int], file: Path = FILE, environment: dict[str, str] | None = None
     ) -> None:
-        self.folder, self.file, self.environment = folder, file, environment
+        self.folder, self.file, self.testbed = folder, file, load(FILE).testbed
         folder.mkdir(parents=True, exist_ok=True)
-        self.lab = build_lab(load(FILE).testbed, 1)
+        self.lab = build_lab(self.testbed, 1)
         self._orders: list[Callable[[], object]] = []
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self.lab.watch(self._wake, self._carry_out)
@@ -87,7 +87,7 @@ class MemorySite:
         self._thread.start()
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "anna", *CORES)}
         self.ports = dict(zip(("control", "estop", "events", *CORES), ports))
-        self.environment: dict[str, str] = {}
+        self.environment = dict(environment or {})
         """Of processes that are started, beside the test's own."""
         self.processes: dict[str, Process] = {}
         self._clients: dict[str, Client] = {}

@@ -108,3 +108,34 @@ def test_a_link_without_light_and_dark_counts_has_a_rate_of_zero_and_no_fidelity
     assert (found.rate_hz, found.fidelity) == (0.0, {})
     with pytest.raises(ValueError, match="never heralds"):
         assert found.mean_fidelity
+
+
+def test_what_cores_calibrate_between_attempts_is_in_the_programs_of_the_link(tmp_path):
+    testbed = lab(tmp_path, ('window: "50 ns"}', 'window: "50 ns", interleaved: {every: 1000, length: 24}}'))
+    made = attempt_program(testbed, Wiring(testbed), "alice-bob", TERMS)
+    assert (made.calibration.every, made.calibration.length) == (1000, 24)
+    assert [made.calibrates(k) for k in (0, 999, 1000, 1023, 1024)] == [False, False, True, True, False]
+    plain = lab(tmp_path)
+    assert attempt_program(plain, Wiring(plain), "alice-bob", TERMS).calibration is None
+
+
+def test_a_link_says_how_it_is_calibrated_with_units(tmp_path):
+    plan = 'calibration: {every: "30 min", pairs: 90, visibility: 0.6}'
+    found = lab(tmp_path, ('window: "50 ns"}', f'window: "50 ns", {plan}}}')).memory_links["alice-bob"].calibration
+    assert (found.every, found.pairs, found.visibility) == (1800.0, 90, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        ("{every: 1800, visibility: 0.6}", "unit"),
+        ('{every: "30 min"}', "visibility"),
+        ('{every: "30 min", visibility: 1.2}', "1"),
+        ('{every: "30 min", visibility: 0.6, pairs: 9}', "60"),
+        ('{every: "30 min", visibility: 0.6, pair: 90}', "pairs"),
+    ],
+)
+def test_a_calibration_that_makes_no_sense_is_refused_with_its_place(tmp_path, plan, words):
+    with pytest.raises(TestbedFileError, match=words) as caught:
+        lab(tmp_path, ('window: "50 ns"}', f'window: "50 ns", calibration: {plan}}}'))
+    assert "calibration" in str(caught.value)

@@ -56,14 +56,25 @@ def oldest_forecast_s(link: Link, request: Request) -> float:
 
 
 def promise(
-    link: Link, program: AttemptProgram, forecast: Forecast | None, request: Request, wait_s: float, now_s: float
+    link: Link,
+    program: AttemptProgram,
+    forecast: Forecast | None,
+    request: Request,
+    wait_s: float,
+    now_s: float,
+    *,
+    renewed: bool = False,
 ) -> Promise | Rejected:
-    """Return how the link would do it after ``wait_s`` of other work, or why it cannot."""
+    """Return how the link would do it after ``wait_s`` of other work, or why it cannot.
+
+    ``renewed``: whether the link is calibrated before it is used if its forecast is too old; then the old one serves to
+    estimate, and what the new one says is looked at before each batch.
+    """
     if forecast is None:
         what = f"nothing is known yet about how good link '{link.name}' is"
         return Rejected(request.id, Code.UNCAL, what, link.name, "calibrate the link, or measure its rate and fidelity")
     oldest_s = oldest_forecast_s(link, request)
-    if now_s - forecast.made_s > oldest_s:
+    if now_s - forecast.made_s > oldest_s and not renewed:
         what = f"the forecast of link '{link.name}' is {now_s - forecast.made_s:.0f} s old, more than {oldest_s:g} s"
         return Rejected(request.id, Code.UNCAL, what, link.name, "calibrate the link, then ask again")
     if forecast.fidelity < request.min_fidelity:

@@ -2,7 +2,9 @@
 
 A calibration goes stale with age, with a drift estimator's trip, with a trip of a condition that spoils it, and when
 one it builds on was made anew. While one of a link's calibrations is stale the link is out of spec: no batch begins on
-it. What builds on no stale one is due first. No I/O; times are seconds on the service's clock.
+it. What builds on no stale one is due first. One that was begun for nobody and shows nothing (the link may be switched
+off) is no failure: it is put off until somebody asks for the link, or for 5 s, 10 s, ... 300 s. No I/O; times are
+seconds on the service's clock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,6 +50,11 @@ class _Record:
     spoilt_meanwhile: str = ""
     failures: int = 0
     retry_s: float = 0.0
+    for_nobody: bool = False
+    """Whether it was begun while its links were idle."""
+    put_offs: int = 0
+    put_off_s: float = 0.0
+    """Until when it is not made for nobody."""
 
 
 class Calibrations:
@@ -96,13 +103,19 @@ class Calibrations:
             if link in record.task.links:
                 self.spoil(name, why)
 
-    def began(self, name: str) -> None:
-        """Note that it is being made."""
+    def began(self, name: str, for_nobody: bool = False) -> None:
+        """Note that it is being made; ``for_nobody``: while its links are idle."""
         record = self._find(name)
-        record.running, record.spoilt_meanwhile = True, ""
+        record.running, record.spoilt_meanwhile, record.for_nobody = True, "", for_nobody
 
-    def ended(self, name: str, problem: str, now_s: float) -> None:
+    def ended(self, name: str, problem: str, now_s: float, *, inconclusive: bool = False) -> None:
         """Note that it was made, or why it failed; after a failure it is due again after 5 s, 10 s, ... 300 s.
+
+        Args:
+            name: which.
+            problem: why it was not made, "" if it was.
+            now_s: now.
+            inconclusive: whether the problem says nothing of the links: they may just be switched off.
 
         Raises:
             BellringerError: it was not being made.
@@ -111,9 +124,15 @@ class Calibrations:
         if not record.running:
             raise BellringerError(f"calibration '{name}' is not being made", hint="it was not asked for")
         record.running = False
+        if problem and inconclusive and record.for_nobody:
+            record.made_s, record.why = None, f"it was put off: {problem}"
+            record.failures, record.retry_s = 0, 0.0
+            record.put_off_s, record.put_offs = now_s + _pause_s(record.put_offs), record.put_offs + 1
+            return
+        record.put_offs, record.put_off_s = 0, 0.0
         if problem:
             record.made_s, record.why = None, f"it failed: {problem}"
-            record.retry_s = now_s + min(SHORTEST_RETRY_S * 2**record.failures, LONGEST_RETRY_S)
+            record.retry_s = now_s + _pause_s(record.failures)
             record.failures += 1
             return
         record.failures = 0
@@ -155,7 +174,9 @@ class Calibrations:
                 wanting.add(name)
             ready = wanting.isdisjoint(task.builds_on) and not record.running and now_s >= record.retry_s
             age_s = now_s - (record.made_s or 0.0)
-            early = spare.issuperset(task.links) and age_s >= task.max_age_s - task.early_s
+            for_nobody = spare.issuperset(task.links)
+            ready = ready and not (for_nobody and now_s < record.put_off_s)
+            early = for_nobody and age_s >= task.max_age_s - task.early_s
             if ready and (stale or early):
                 found.append(task)
         return found
@@ -164,10 +185,10 @@ class Calibrations:
         """Return how long all calibrations of a link take, one after another (s)."""
         return sum(each.task.duration_s for each in self._records.values() if link in each.task.links)
 
-    def left_s(self, link: str, now_s: float) -> float:
-        """Return how long the stale calibrations of a link take, all after one another (s)."""
+    def left_s(self, link: str, now_s: float, oldest_s: float | None = None) -> float:
+        """Return how long the stale calibrations of a link take, all after one another (s); see ``out_of_spec``."""
         records = [each for each in self._records.values() if link in each.task.links]
-        return sum(each.task.duration_s for each in records if each.running or self._stale(each, now_s, None))
+        return sum(each.task.duration_s for each in records if each.running or self._stale(each, now_s, oldest_s))
 
     def described(self, now_s: float) -> dict[str, dict[str, Any]]:
         """Return every calibration, for people."""
@@ -193,3 +214,9 @@ class Calibrations:
         if name not in self._records:
             raise BellringerError(f"there is no calibration '{name}'", hint=nearest(name, self._records))
         return self._records[name]
+
+
+def _pause_s(times: int) -> float:
+    """Return how long it is left alone after it came to nothing, ``times`` before not counted."""
+    pause_s: float = min(SHORTEST_RETRY_S * 2**times, LONGEST_RETRY_S)
+    return pause_s

@@ -39,6 +39,10 @@ class Credits:
         known.ordered = {order: need for order, need in known.ordered.items() if order not in counted}
         known.ended.clear()
 
+    def unheard(self, parties: Iterable[str]) -> list[str]:
+        """Return which of these have never said how much room they have."""
+        return [name for name in parties if name not in self._parties]
+
     def batches(self, parties: Iterable[str]) -> int:
         """Return for how many more batches all of these have room."""
         return min((max(each.batches - len(each.ordered), 0) for each in self._of(parties)), default=0)

@@ -34,9 +34,10 @@ class Dispatch:
         wanters = [*self._calibrations(tasks, now_s), *self._requests(jobs, now_s)]
         turns = take_turns(self._lab.ledger, wanters, now_s)
         actions: list[Action] = []
+        used = {job.link.name for job in jobs}
         for owner, task in tasks.items():
             if owner in turns.granted:
-                actions.append(self._calibrate(task))
+                actions.append(self._calibrate(task, for_nobody=used.isdisjoint(task.links)))
         over: list[tuple[Job, State, str]] = []
         for job in sorted(jobs, key=lambda each: each.rank):
             job.settled_s = turns.granted.get(job.name, job.settled_s)
@@ -64,25 +65,23 @@ class Dispatch:
             limit_s = job.progress.request.calibration_max_age_s
             if job.open and limit_s is not None:
                 oldest_s[job.link.name] = min(limit_s, oldest_s.get(job.link.name, limit_s))
-        idle = set(self._lab.links) - {job.link.name for job in jobs}
-        return self._lab.calibrations.due(now_s, oldest_s, idle)
+        used = {job.link.name for job in jobs}
+        idle = {name for name in set(self._lab.links) - used if self._lab.at_leisure(name)}
+        due = self._lab.calibrations.due(now_s, oldest_s, idle)
+        return [task for task in due if (used | idle).issuperset(task.links)]
 
     def _calibrations(self, tasks: dict[str, Calibration], now_s: float) -> list[Wanter]:
         running = [
             Wanter(_owner(each), self._lab.wants_of_calibration(each), True, True)
             for each in self._calibrating.values()
         ]
-        suspended = {
-            owner: any(self._lab.suspended(link, now_s, calibrating=True) for link in task.links)
-            for owner, task in tasks.items()
-        }
         return running + [
-            Wanter(owner, self._lab.wants_of_calibration(task), not suspended[owner], False)
+            Wanter(owner, self._lab.wants_of_calibration(task), not self._lab.barred(task, now_s), False)
             for owner, task in tasks.items()
         ]
 
-    def _calibrate(self, task: Calibration) -> Calibrate:
-        self._lab.calibrations.began(task.name)
+    def _calibrate(self, task: Calibration, for_nobody: bool) -> Calibrate:
+        self._lab.calibrations.began(task.name, for_nobody)
         self._calibrating[task.name] = task
         resources = tuple(want.name for want in self._lab.wants_of_calibration(task))
         return Calibrate(task.name, task.links, resources)

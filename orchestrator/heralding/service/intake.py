@@ -79,6 +79,10 @@ def _on(
     if isinstance(program, Rejected):
         return program
     try:
+        lab.check_cores(link.name, program)
+    except ProgramError as error:
+        return Rejected(request.id, Code.UNSUPP, error.what, link.name, error.hint)
+    try:
         lab.check_timing(link.name, program, request.miss_budget)
     except Unmeasured as error:
         return Rejected(request.id, Code.UNCAL, error.what, link.name, error.hint)
@@ -89,8 +93,8 @@ def _on(
     names = {want.name for want in wants}
     mine = rank(request.priority, now_s, number)
     ahead = [job for job in open_jobs if job.rank < mine and not names.isdisjoint(want.name for want in job.wants)]
-    wait_s = sum(_left_s(lab, job, now_s) for job in ahead) + lab.calibrations.left_s(link.name, now_s)
-    found = promise(link, program, lab.forecast(link, request), request, wait_s, now_s)
+    wait_s = sum(_left_s(lab, job, now_s) for job in ahead) + lab.calibrations.left_s(link.name, now_s, oldest_s)
+    found = promise(link, program, lab.forecast(link, request), request, wait_s, now_s, renewed=takes_s > 0)
     if not isinstance(found, Promise):
         return found
     return Job(number, progress, link, program, wants, Accepted(request.id, link.name, found.estimate))

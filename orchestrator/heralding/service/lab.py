@@ -16,6 +16,8 @@ from .suspenders import Condition, Suspenders
 CheckTiming = Callable[[str, AttemptProgram, float | None], object]
 """Called with the name of a link, a program and the share of corrections that may be late; raises ``Unmeasured`` if
 nothing is known of how long corrections take, ``ProgramError`` if they take too long."""
+CheckCores = Callable[[str, AttemptProgram], object]
+"""Called with the name of a link and a program; raises ``ProgramError`` if a core cannot run it."""
 
 
 class Unmeasured(BellringerError):
@@ -24,6 +26,15 @@ class Unmeasured(BellringerError):
 
 def _in_time(link: str, program: AttemptProgram, miss_budget: float | None) -> None:
     """Take every program: whoever holds the service did not say how to judge."""
+
+
+def _able(link: str, program: AttemptProgram) -> None:
+    """Take every program: whoever holds the service did not say what its cores can do."""
+
+
+def _idle_means_free(link: str) -> bool:
+    """Let every link be calibrated that nobody has asked for."""
+    return True
 
 
 class Lab:
@@ -59,6 +70,9 @@ class Lab:
         self.calibrations, self.suspenders = Calibrations(tasks), Suspenders(watched, now_s)
         self.credits = Credits()
         self.check_timing: CheckTiming = _in_time
+        self.check_cores: CheckCores = _able
+        self.at_leisure: Callable[[str], bool] = _idle_means_free
+        """Whether a link that nobody has asked for may be calibrated now: attempts would disturb nobody."""
         self.forecasts: dict[tuple[str, str], Forecast] = {}
         for wants in (*map(self.wants, given), *map(self.wants_of_calibration, tasks)):
             self.ledger.check(wants)
@@ -89,6 +103,15 @@ class Lab:
         found = self.suspenders.blocking(link, now_s)
         left_s = 0.0 if found is None else found[2]
         return left_s if left_s < float("inf") else None
+
+    def barred(self, task: Calibration, now_s: float) -> str:
+        """Return why a calibration cannot be made now, "" if it can."""
+        for name in task.links:
+            if why := self.suspended(name, now_s, calibrating=True):
+                return f"link '{name}' is suspended by {why}"
+            if unheard := self.credits.unheard(self.links[name].parties):
+                return f"nothing was heard of {' and '.join(unheard)} yet"
+        return ""
 
     def unfit(self, link: Link, request: Request, now_s: float) -> str:
         """Return why no batch may begin for a request on its link, "" if one may."""

@@ -135,14 +135,19 @@ class EntanglementService:
         """
         self._lab.calibrations.spoil(calibration, why)
 
-    def calibrated(self, calibration: str, problem: str, now_s: float) -> None:
-        """Take that a calibration that was asked for has ended: well, or with a problem.
+    def calibrated(self, calibration: str, problem: str, now_s: float, *, inconclusive: bool = False) -> None:
+        """Take that a calibration that was asked for has ended: well, or with a problem; see ``Calibrations.ended``.
 
         Raises:
             BellringerError: it was not asked for.
         """
-        self._lab.calibrations.ended(calibration, problem, now_s)
+        self._lab.calibrations.ended(calibration, problem, now_s, inconclusive=inconclusive)
         self._dispatch.calibrated(calibration)
+
+    def give_up(self, link: str, why: str) -> None:
+        """End the requests on a link that nobody expects to become usable any more."""
+        for job in [job for job in self._jobs.values() if job.open and job.link.name == link]:
+            self._finish(job, State.PARTIAL if job.progress.delivered else State.EXPIRED, why)
 
     # --- batches --------------------------------------------------------------------------------------------------
 
@@ -264,4 +269,4 @@ class EntanglementService:
 
 def _because(job: Job, why: str) -> str:
     """Return why a request ends, and what has held it up at last."""
-    return f"{why}; {job.held_up}" if job.held_up else why
+    return f"{why}; it was held up: {job.held_up}" if job.held_up else why

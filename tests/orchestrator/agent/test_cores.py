@@ -23,12 +23,12 @@ class Child:
 
     darkening = False
 
-    def __init__(self, seen):
-        self.seen, self.jobs = seen, []
+    def __init__(self, seen, traits=(("absolute_start",), 100)):
+        self.seen, self.traits, self.jobs = seen, traits, []
 
     def submit(self, job, answer, hear):
         self.jobs.append(job)
-        hear(Progress(1, seen=self.seen))
+        hear(Progress(1, seen=self.seen, traits=self.traits))
         answer(Reply(1))
 
 
@@ -113,3 +113,13 @@ def test_hardware_time_is_always_that_of_the_same_core():
     bob.look(0.0)
     bob.look_at("bob.right", lambda answer: None)
     assert bob.offset_ps == 7
+
+
+def test_the_coordinator_hears_what_each_core_declares_of_itself():
+    bob = cores("bob", left=Child(seen()), right=Child(seen(), (("absolute_start", "branching"), 1)))
+    bob.look(0.0)
+    declared = {core.instrument: (core.traits, core.resolution_ps) for core in bob.described(0, "cal")}
+    assert declared == {
+        "bob.left": (("absolute_start",), 100),
+        "bob.right": (("absolute_start", "branching"), 1),
+    }

@@ -119,3 +119,39 @@ def test_nobody_ends_what_was_not_begun():
         one.ended("phase", "", 0.0)
     with pytest.raises(BellringerError, match="did you mean 'phase'"):
         one.spoil("phse", "typing")
+
+
+def test_what_shows_nothing_to_nobody_is_put_off_less_and_less_often_but_not_for_who_asks():
+    one, now, gaps = Calibrations((phases(),)), 0.0, []
+    for _ in range(8):
+        began = now
+        one.began("phase", for_nobody=True)
+        one.ended("phase", "no light", now, inconclusive=True)
+        assert names(one.due(now, {})) == ["phase"], "its link is asked for"
+        while not one.due(now, {}, idle=("ab",)):
+            now += 1.0
+        gaps.append(now - began)
+    assert gaps == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
+    assert one.failed("ab") == "", "it may just be switched off"
+    assert one.out_of_spec("ab", now) == "calibration 'phase' is needed: it was put off: no light"
+
+
+def test_what_shows_nothing_to_who_waits_has_failed_and_a_result_ends_what_was_put_off():
+    one = Calibrations((phases(),))
+    for _ in range(2):  # put off until 10 s
+        one.began("phase", for_nobody=True)
+        one.ended("phase", "no light", 0.0, inconclusive=True)
+    one.began("phase")
+    one.ended("phase", "no light", 1.0, inconclusive=True)
+    assert one.failed("ab") == "'phase': it failed: no light"
+    assert one.due(5.0, {}, idle=("ab",)) == []
+    assert names(one.due(6.0, {}, idle=("ab",))) == ["phase"]
+    one.began("phase", for_nobody=True)
+    one.ended("phase", "the phase runs away", 6.0)
+    assert one.failed("ab") == "'phase': it failed: the phase runs away"
+
+
+def test_the_time_it_takes_counts_for_who_wants_it_younger():
+    one = Calibrations((phases(),))
+    done(one, "phase")
+    assert (one.left_s("ab", 30.0), one.left_s("ab", 30.0, 20.0)) == (0.0, 1.0)

@@ -223,3 +223,59 @@ def test_kept_pairs_are_refused_where_corrections_were_never_measured_or_come_to
     assert (late.code, late.what, late.hint) == (Code.UNSUPP, "17 ps too late", "give it more")
     assert asked == [("ab", "keep", 5 * 10**11, 0.01), ("ab", "keep", 5 * 10**11, None)]
     assert field.started == []
+
+
+def test_a_forecast_too_old_for_a_request_is_made_anew_where_the_link_is_calibrated(make):
+    field = make.field(make.link(forecast_max_age_s=60.0), calibrations=(PHASE,))
+    field.tick()
+    field.service.calibrated("phase", "", field.now_s)
+    field.run(10.0)
+    reply = field.submit(calibration_max_age_s=5.0)
+    assert (reply.link, reply.estimate.wait_s) == ("ab", 1.0)
+    field.tick()
+    assert len(field.calibrations) == 2
+    field.service.forecast("ab", "measure", make.forecast(made_s=field.now_s))
+    field.service.calibrated("phase", "", field.now_s)
+    field.run(5.0)
+    assert field.ends["r1"].state is State.OK
+    bare = make.field(make.link(forecast_max_age_s=60.0))
+    bare.run(10.0)
+    assert bare.submit(calibration_max_age_s=5.0).code is Code.UNCAL, "nobody would make it anew"
+
+
+def test_a_link_is_not_calibrated_for_nobody_while_that_would_disturb_somebody(make):
+    field = make.field(calibrations=(PHASE,))
+    field.lab.at_leisure = lambda link: False
+    field.run(1.0)
+    assert field.calibrations == []
+    field.submit()
+    field.tick()
+    assert len(field.calibrations) == 1
+
+
+def test_a_program_that_a_core_cannot_run_is_refused_at_once(make):
+    def unable(link, program):
+        raise ProgramError(f"bob cannot {program.keep}", hint="use another core")
+
+    field = make.field()
+    field.lab.check_cores = unable
+    refused = field.submit()
+    assert (refused.code, refused.what, refused.where) == (Code.UNSUPP, "bob cannot measure", "ab")
+    field.run(1.0)
+    assert field.started == []
+
+
+def test_a_request_that_ends_at_its_deadline_says_what_held_it_up(make):
+    field = make.field(calibrations=(PHASE,))
+    field.submit(deadline_s=5.0)
+    field.run(6.0)
+    assert field.ends["r1"].state is State.TIMEOUT
+    assert "it was held up: calibration 'phase' is needed: it was never made" in field.ends["r1"].why
+
+
+def test_requests_on_a_link_that_is_given_up_end_with_the_reason(make):
+    field = make.field(calibrations=(PHASE,))
+    field.submit()
+    field.service.give_up("ab", "it is hopeless")
+    field.tick()
+    assert (field.ends["r1"].state, field.ends["r1"].why) == (State.EXPIRED, "it is hopeless")

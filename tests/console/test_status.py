@@ -1,0 +1,31 @@
+"""What ``bellringer status`` says of calibrations of memory links."""
+
+from bellringer.console.status import calibration_lines
+
+FOUND = {
+    "visibility": {"value": 0.873, "error": 0.041, "unit": "", "reason": ""},
+    "fidelity": {"value": 0.912, "error": 0.022, "unit": "", "reason": ""},
+    "pairs": 300,
+}
+
+
+def lines(found=None, **calibration):
+    body = {"in_spec": True, "why": "", "age_s": 150.0, "running": False, "failures": 0, **calibration}
+    return calibration_lines({"calibrated": {"ab": found} if found else {}, "service": {"calibrations": {"ab": body}}})
+
+
+def test_a_calibration_is_told_with_its_age_and_what_was_found():
+    assert lines(FOUND) == [
+        "calibration of ab: in spec, made 2.5 min ago; last found: visibility 0.873 ± 0.041, fidelity 0.912 ± 0.022 "
+        "(300 pairs)"
+    ]
+
+
+def test_one_that_is_needed_is_told_with_the_reason():
+    never = {"in_spec": False, "why": "it was never made", "age_s": None}
+    assert lines(**never) == ["calibration of ab: needed: it was never made"]
+    assert lines(**never, running=True) == ["calibration of ab: needed: it was never made (being made)"]
+
+
+def test_a_testbed_without_memory_links_has_none():
+    assert calibration_lines({}) == []
