@@ -20,6 +20,8 @@ HEADINGS = {
     "Limits": "Limits",
     "MemoryLink": "Memory links",
     "Interlock": "Interlocks",
+    "LinkCalibration": "Calibrating a link",
+    "Interleaving": "Calibrating between attempts",
     "Suspension": "Suspending a link",
 }
 """Where models without a kind are described; Link and LinkEnd share a section."""

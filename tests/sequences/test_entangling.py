@@ -43,7 +43,14 @@ class Coordinator:
         self.made = min(self.made + 3, self.pairs)
         end = {"state": "OK", "why": "all pairs delivered"} if self.made == self.pairs else None
         told = [pair(number) for number in range(message.since + 1, self.made + 1)]
-        return {"pairs": told, "end": end, "counts": {"delivered": self.made}, "attempts": 100, "seconds": 1.0}
+        return {
+            "pairs": told,
+            "end": end,
+            "counts": {"delivered": self.made},
+            "attempts": 100,
+            "seconds": 1.0,
+            "held_up": "",
+        }
 
 
 class Noted:

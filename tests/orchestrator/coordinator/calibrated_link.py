@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from bellringer.orchestrator.coordinator.calibrating import Calibrating
+from bellringer.orchestrator.coordinator.conditions import LinkConditions
 from bellringer.orchestrator.coordinator.links import lab_of
 from bellringer.orchestrator.heralding.delivery import Pair
 from bellringer.orchestrator.heralding.entries import Corrected
@@ -44,7 +45,7 @@ class CalibratedLink:
     def __init__(self, testbed, seed=1):
         self.now_s, self.visibility, self.chance, self.void = 0.0, 0.9, 0.01, ""
         self.rng, self.hseq = np.random.default_rng(seed), itertools.count(1)
-        self.lab = lab_of(testbed, self.now_s)
+        self.lab = lab_of(testbed, LinkConditions(testbed, watched=False).all, self.now_s)
         self.service = EntanglementService(self.lab)
         self.calibrating = Calibrating(testbed, self.lab, self.service)
         self.lab.at_leisure = self.calibrating.at_leisure

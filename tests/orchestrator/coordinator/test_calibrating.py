@@ -19,7 +19,7 @@ def link(tmp_path):
 
 
 def test_a_link_without_calibration_in_its_file_is_never_calibrated(tmp_path):
-    lab = lab_of(link_with("target: psi+", tmp_path), 0.0)
+    lab = lab_of(link_with("target: psi+", tmp_path), (), 0.0)
     assert (lab.calibrations.described(0.0), lab.calibrations.out_of_spec(LINK, 1e9)) == ({}, "")
     assert "visibility of alice-bob" not in lab.suspenders.described(0.0)
 
@@ -148,6 +148,20 @@ def test_an_unlocked_clock_ends_the_batch_of_a_window_at_once(link):
     link.run(1.0)
     assert not link.calibrating.busy
     assert len(link.started) == 1
+
+
+def test_a_trip_that_a_window_may_make_good_ends_the_one_that_is_open_all_the_same(link):
+    link.run(0.2)
+    link.calibrating.tripped(["carol-dave"], "not this one")
+    link.run(0.1)
+    assert link.aborted == []
+    link.calibrating.tripped([LINK], "'detectors of alice-bob' tripped: latched")
+    link.run(0.1)
+    (aborted,) = link.aborted
+    assert "latched" in aborted.reason
+    link.run(1.0)
+    assert not link.calibrating.busy
+    assert "latched" in link.calibration["why"]
 
 
 def test_an_idle_link_is_not_calibrated_while_a_qubit_is_kept(link):
