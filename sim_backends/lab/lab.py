@@ -86,9 +86,12 @@ class Lab:
         return self._now_ps
 
     def at(self, when_ps: int, action: Callable[[], Any], owner: str = "") -> Event:
-        """Do ``action`` at a lab time; events of one time happen in order of owner, then of scheduling."""
+        """Do ``action`` at a lab time; events of one time happen in order of owner, then of scheduling.
+
+        What was due before now comes first, and in its order: in step with the wall a busy machine may be late.
+        """
         event = Event(action)
-        heapq.heappush(self._queue, (max(when_ps, self._now_ps), owner, next(self._order), event))
+        heapq.heappush(self._queue, (when_ps, owner, next(self._order), event))
         return event
 
     def after(self, seconds: float, action: Callable[[], Any], owner: str = "") -> Event:
@@ -164,7 +167,9 @@ class Lab:
         if self._take_in(0):
             return
         if self.lockstep:
-            if not self._progress_lockstep():
+            if self._progress_lockstep():
+                self.participants.moved()
+            else:
                 self._take_in(self._watchdog_ms())
         else:
             self._now_ps = round((time.monotonic() - self._wall_start) * 1e12)

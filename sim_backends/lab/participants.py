@@ -4,6 +4,7 @@ Pure bookkeeping over messages and counts; no sockets. Time may advance only whe
 beyond ``next_wake_ps()``. See ``testbed/lockstep.py`` for the wire.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,8 +29,6 @@ class Participant:
     answer: Callable[[int], None] | None = None
     process: int = 0
     """That carries it out, as soon as it has begun."""
-    still: int = 0
-    """How often it has said that it still waits, since it said anything else."""
 
     @property
     def belongs_to(self) -> int:
@@ -50,6 +49,8 @@ class Participants:
         self.foreign: set[str] = set()
         """Connections to somewhere else than the lab: what comes there, nobody here can know."""
         self._all: dict[str, Participant] = {}
+        self._still: Counter[str] = Counter()
+        """How often each has said that it still waits, since it said anything else and since the lab moved."""
 
     def register(self, number: str, name: str, after: str | None, running: bool) -> None:
         """Add a participant: a caller runs at once; a call is queued behind ``after``, or running if that has ended."""
@@ -104,7 +105,8 @@ class Participants:
     def awake(self, number: str) -> None:
         """Any other message from a participant shows that it runs; an announced read is void."""
         if number in self._all:
-            self._all[number].state, self._all[number].still = RUNNING, 0
+            self._all[number].state = RUNNING
+            del self._still[number]
 
     def processes(self) -> set[int]:
         """Return the processes that participants belong to."""
@@ -141,13 +143,16 @@ class Participants:
 
     def still(self, number: str) -> None:
         """Note that somebody who waits has said so again: what it says of its connections holds now."""
-        if number in self._all:
-            self._all[number].still += 1
+        self._still[number] += 1
+
+    def moved(self) -> None:
+        """Note that the lab did something: what it delivered may be on its way, however long was waited before."""
+        self._still.clear()
 
     def stranded(self, times: int) -> list[Participant]:
         """Return those that run, if all of them wait and have said so ``times`` times: bytes were lost on the way."""
         running = self.running()
-        return running if all(p.still >= times for p in running) else []
+        return running if all(self._still[p.number] >= times for p in running) else []
 
     def next_wake_ps(self) -> int | None:
         """Return the earliest lab time somebody sleeps or reads until."""
@@ -177,11 +182,13 @@ class Participants:
         self, number: str, state: str, unsaid: dict[str, int], answer: Callable[[int], None] | None
     ) -> Participant:
         participant = self._all.setdefault(number, Participant(number, number))
-        participant.state, participant.unsaid, participant.answer, participant.still = state, unsaid, answer, 0
+        participant.state, participant.unsaid, participant.answer = state, unsaid, answer
+        del self._still[number]
         return participant
 
     def _wake(self, participant: Participant, now_ps: int) -> None:
-        participant.state, participant.still = RUNNING, 0
+        participant.state = RUNNING
+        del self._still[participant.number]
         answer, participant.answer = participant.answer, None
         if answer is not None:
             answer(now_ps)

@@ -319,3 +319,33 @@ def test_a_serial_port_is_one_programs_and_its_name_goes_with_the_lab(tmp_path):
         other.close()
         clock.close()
     assert not os.path.lexists(pty.path)
+
+
+def test_who_has_waited_long_for_lab_time_gets_what_is_delivered_then(lab, monkeypatch, capsys):
+    """Bytes that have just been sent are on their way, and not lost."""
+    monkeypatch.setattr("bellringer.testbed.lockstep._STILL_S", 0.02)
+    clock, answers = LockstepClock(lab.endpoint, "test"), []
+    tcp, _, teller, _ = lab.parts
+
+    def bytes_work():
+        line = byte_transport(tcp.port.resource, clock)
+        line.open()
+        for _ in range(3):
+            line.write(b"slow\n")
+            answers.append(line.read_until(b"\n", 3.0))
+        line.close()
+
+    def zmq_work():
+        requester = ZmqRequester(teller.port.resource, clock)
+        requester.open()
+        answers.extend(requester.request("hello").encode() for _ in range(3))
+        requester.close()
+
+    calls = [call(clock, "a", bytes_work), call(clock, "c", zmq_work)]
+    time.sleep(1.0)  # the caller is at work, and lab time stands still
+    clock.wait_for([ticket for ticket, _ in calls])
+    for _, thread in calls:
+        thread.join(10)
+    clock.close()
+    assert sorted(answers) == [b"HELLO"] * 3 + [b"SLOW\n"] * 3
+    assert capsys.readouterr().err == ""

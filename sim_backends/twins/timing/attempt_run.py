@@ -122,7 +122,7 @@ class Run:
             self.records += 1
             if not reason:
                 self.heralds += 1
-                self.core.link.announce(self.core.core_name, self.batch, k, hseq)
+                self.core.link.announce(self.core.core_name, self.batch, k, hseq, t_ps)
         if not self._enough():
             self._listen()
 

@@ -112,9 +112,9 @@ class HeraldLink:
         ends = [self._batches[run.key].runs_until.get(node) for node in run.program.nodes]
         return all(end is None or end <= run.start_ps or end > begin_ps for end in ends)
 
-    def announce(self, station: str, batch: int, k: int, hseq: int) -> None:
-        """Send a herald that station ``station`` just found along the lines to the nodes' cores."""
+    def announce(self, station: str, batch: int, k: int, hseq: int, t_ps: int) -> None:
+        """Send a herald that station ``station`` found at ``t_ps`` along the lines to the nodes' cores."""
         for name, core in self.cores.items():
             delay_ps = self.line_ps.get(name)
             if name != station and delay_ps is not None:
-                core.lab.at(core.lab.now_ps + delay_ps, functools.partial(core.heard, batch, k, hseq), owner=core.name)
+                core.lab.at(t_ps + delay_ps, functools.partial(core.heard, batch, k, hseq), owner=core.name)

@@ -28,6 +28,18 @@ def test_a_batch_runs_at_its_time_and_its_heralds_are_recorded(three, all_three,
     assert three.source.asked == [(7, 1000, ("alice", "bob"))]
 
 
+def test_a_lab_that_is_late_misses_no_herald(three, all_three, talk, lab, started):
+    """In step with the wall on a busy machine: a whole batch is due before the lab looks again."""
+    records = talk(three.charlie, "records", "0")
+    started(all_three.values(), three.program(keep="measure"))
+    lab._now_ps = S + 1000 * P + 10**10
+    lab.advance_to(lab.now_ps)
+    assert [line.split(" ")[:4] for line in records.said(0.1)] == [
+        *(["H", str(n), str(n), "7"] for n in (1, 2, 3)),
+        ["E", "4", "7", "DONE"],
+    ]
+
+
 def test_numbers_go_on_from_batch_to_batch(three, all_three, talk, lab, started):
     records = talk(three.charlie, "records", "0")
     for batch in (7, 8):
