@@ -113,8 +113,8 @@ def test_a_killed_lab_is_a_clear_error_and_not_a_hang(bellringer, started):
     assert (code, record["status"]) == (1, "failed")
     assert started.dark() == [False]  # nobody is left who could confirm it
     said = " ".join(bellringer.stderr().split())
-    assert "not every instrument could be confirmed dark" in said
-    assert "the simulated lab has stopped" in said
+    assert "error: the simulated lab has stopped" in said
+    assert "not every instrument could be confirmed dark" not in said  # there is no light without it
     assert "Traceback" not in said
 
 
