@@ -12,8 +12,8 @@ demo: .venv/.installed
 test: .venv/.installed
 	@# Loops are compiled once here, and not by every process of the tests at the same time.
 	$(BIN)/python -c 'from bellringer.orchestrator.correlator.warm import warm_up; warm_up(print)'
-	@# Twice as many as there are cores, usually: half of the time they wait for processes.
-	$(BIN)/pytest -n 4 --dist worksteal
+	@# More than there are cores, usually: most of the time they wait for processes.
+	$(BIN)/pytest -n 5 --dist worksteal
 
 soak: .venv/.installed
 	$(BIN)/pytest -m soak --timeout=3600 -n 4 --dist worksteal

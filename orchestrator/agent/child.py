@@ -74,6 +74,8 @@ class DriverProcess:
         self._darkening = False
         self._strangers = 0
         """Orders to go dark that wait or are being carried out, and were not registered with the simulated lab."""
+        self._at_work = False
+        """Whether a job is being carried out, which may need lab time to its end."""
         self._queues = threading.Lock()
         self._sending = threading.Lock()
         self._host = next(iter(desk.entries)).partition(".")[0]
@@ -150,12 +152,12 @@ class DriverProcess:
                 self._jobs.append(job)
 
     def _without_ticket_if_late(self, order: Dark) -> Dark:
-        """Return the order, to be registered here when its turn comes if it has to wait for one that is no caller's.
+        """Return the order, to be registered here when its turn comes if it has to wait for something else.
 
         A dry run's lab time stands still for a call that was registered and has not begun; the order before it, an
-        e-stop's say, needs lab time.
+        e-stop's say, needs lab time, and so does a job that is on its own way to the dark, as a batch that was ended.
         """
-        if order.ticket and self._strangers:
+        if order.ticket and (self._strangers or self._at_work):
             self._clock.forget(self._ticket(order.ticket, order.instrument))
             order = msgspec.structs.replace(order, ticket="")
         self._strangers += not order.ticket
@@ -164,7 +166,9 @@ class DriverProcess:
     # --- main thread ------------------------------------------------------------------------------------------
 
     def _carry_out(self, job: Job) -> None:
+        self._at_work = True
         answer = self._answer(job) if self._in_real_time else self._answer_in_lab_time(job)
+        self._at_work = False
         try:
             self._send(answer)
         except WireError as error:  # a driver's value that is no plain one
