@@ -34,6 +34,10 @@ _GONE_S = 10.0
 """A lab that does not even say what time it is for this long has gone."""
 
 
+_NUMBERS = itertools.count(1)
+"""Of the participants that this process registers, whichever of its clocks does."""
+
+
 class LabStopped(BellringerError):
     """The simulated lab has gone: there is nothing any more to wait for, to ask or to make dark."""
 
@@ -56,7 +60,6 @@ class LockstepClock(AbortFlag):
         self.endpoint = endpoint
         self._alive = alive
         self._local = threading.local()
-        self._numbers = itertools.count(1)
         self._sockets: list[zmq.Socket[bytes]] = []
         self._gone, self._looked_ps = False, 0
         self._lab = 0
@@ -246,7 +249,7 @@ class LockstepClock(AbortFlag):
         return found
 
     def _new(self, name: str, host: str) -> _Participant:
-        return _Participant(f"{os.getpid()}-{next(self._numbers)}", name, host)
+        return _Participant(f"{os.getpid()}-{next(_NUMBERS)}", name, host)
 
     def _lab_time(self) -> int:
         self._socket  # noqa: B018 - makes the thread's state on first use

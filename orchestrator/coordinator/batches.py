@@ -117,6 +117,8 @@ class Batches:
         period, ps."""
         self._served = ""
         """The link of the request that is served in lockstep."""
+        self._ordered = False
+        """Whether the service was asked in this turn; if it had no answer but an end, that is told in the next one."""
         self._newest: dict[str, int] = {}
         """Party -> the newest order it was told of, whose room its next word counts."""
         self._waiting: list[StartBatch] = []
@@ -248,6 +250,7 @@ class Batches:
         if failed := self._lab.calibrations.failed(self._served):  # and nothing gets better by itself in lockstep
             self._service.give_up(self._served, f"calibration {failed}")
         due = rehearsal.next(now_s, under_way, self._book.draining, ended)
+        self._ordered = due is Next.ORDER
         if due is Next.LOOK:
             rehearsal.look()
         elif due is Next.ORDER:
@@ -260,6 +263,8 @@ class Batches:
 
     def wait_s(self, most_s: float, now_s: float) -> float:
         """Return how long the loop may wait if nothing happens."""
+        if self.lab_time is not None and (self._ordered or self.lab_time.step_due):
+            return 0.0
         if self._rehearsal is not None:
             due_s = self._book.due_s(Now(now_s, self._looked.hw_ps))
             return max(0.0, min(AGAIN_S if self._rehearsal.unasked() else most_s, due_s - now_s))

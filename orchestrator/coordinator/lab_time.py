@@ -54,6 +54,11 @@ class LabTime:
         """Return whether a request is served and no step is being made: lab time stands still."""
         return self.serving and self._over.is_set()
 
+    @property
+    def step_due(self) -> bool:
+        """Return whether calls were registered that cannot be carried out before the next step has begun."""
+        return self.at_work and bool(self._fresh)
+
     def begin(self, ticket: str) -> None:
         """Serve the request with this ticket."""
         self.serving = True
