@@ -170,10 +170,11 @@ RECORDER = """
         low = n * 10**9
         times, ones = np.arange(low, low + size), np.ones(size, np.uint8)
         block = TagBlock(low, low + 10**9, times, ones, np.array([[low + 10**8, low + 10**8 + 7]]))
-        stream.append(block, lambda error: print("block", stream.number, n, flush=True))
+        told = []
+        stream.append(block, lambda error: (told.append(error), print("block", stream.number, n, flush=True)))
         if n % 5 == 0:
-            recorder.keep("alice.tagger", Recording(times, ones, 10**12, clock), lambda error: None)
-        for _ in range(1 + (n % 5 == 0)):
+            recorder.keep("alice.tagger", Recording(times, ones, 10**12, clock), told.append)
+        while len(told) < 1 + (n % 5 == 0):  # one look may find both
             select.select([recorder.wake], [], [])
             recorder.turn()
         assert "numba" not in sys.modules, "an agent compiles nothing"
