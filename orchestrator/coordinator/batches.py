@@ -25,8 +25,8 @@ from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, Action, Calibrate, StartBatch, Tell
 from ..heralding.store import Store
 from ..heralding.terms import PS_PER_S, Now, Report, Send
-from ..wire.client import Answered, Client
-from ..wire.errors import LinkError, NotAllowed, WireError
+from ..wire.client import Answered
+from ..wire.errors import LinkError, NotAllowed
 from ..wire.history import utc_now
 from ..wire.keys import KeyPair
 from ..wire.messages import Entangle, Entangled, Measured, Message, Refusal, Register, Renew, Unwanted
@@ -36,7 +36,8 @@ from .conditions import ESTOP, LinkConditions, Look, contradicted, estop
 from .estop import Latch
 from .lab_time import LabTime
 from .links import lab_of
-from .nodes import Node, Nodes
+from .nodes import Nodes
+from .party_lines import PartyLines
 from .rehearsal import Next, Rehearsal
 from .terms import Caller, Ending
 from .timing import Timing
@@ -47,8 +48,6 @@ FROM_CLIENTS = (Entangle, Entangled, Unwanted, Measured)
 LATENCY_FILE = "latency.json"
 """In the coordinator's folder: how long corrections take."""
 NOTHING: Mapping[str, int] = MappingProxyType({})
-SAY_S = 0.1
-"""How long a party that has just fallen silent may hold the loop up."""
 TICK_S = 0.05
 """How often the service looks for what it can begin."""
 AGAIN_S = 0.002
@@ -90,7 +89,8 @@ class Batches:
     ) -> None:
         self.accepts: tuple[type[Message], ...] = (*FROM_PARTIES, *FROM_CLIENTS)
         """Messages for ``answer``."""
-        self._testbed, self._keys, self._nodes = testbed, keys, nodes
+        self._testbed, self._nodes = testbed, nodes
+        self._lines = PartyLines(keys, nodes.table)
         self._store = Store(folder / "batches.sqlite", epoch)
         self._book = Book(epoch, boot, self._store, from_json)
         self._timing = Timing(latency or folder / LATENCY_FILE, testbed.name, utc_now)
@@ -111,7 +111,6 @@ class Batches:
         self._calibrating = Calibrating(testbed, lab, self._service)
         lab.at_leisure = self._calibrating.at_leisure if lab_time is None else _never
         self._told = Told(self._store)
-        self._clients: dict[str, tuple[tuple[str, str], Client]] = {}
         self._orders: dict[int, tuple[int, str, int]] = {}
         """Batch -> the service's number of it, negative for a calibration's; whose request it serves; and its attempts'
         period, ps."""
@@ -126,13 +125,11 @@ class Batches:
         self._offset_ps = 0
         self._tick_s = 0.0
         self._lead_ps = LEAST_LEAD_PS
-        self._undelivered = 0
         self._do(self._book.start(self._now(now_s)), now_s)
 
     def close(self) -> None:
         """Let go of the store and the connections."""
-        for _, client in self._clients.values():
-            client.close()
+        self._lines.close()
         self._store.close()
         if self.lab_time is not None:
             self.lab_time.close()
@@ -205,10 +202,8 @@ class Batches:
 
     def turn(self, now_s: float) -> None:
         """Do what is due; call it in every turn of the loop."""
-        for name in list(self._clients):
-            client = self._clients[name][1]
-            while (answered := client.receive()) is not None:
-                self._answered(name, answered)
+        for name, answered in self._lines.answers():
+            self._answered(name, answered)
         if self._book.open or self._rehearsal is None:
             self._do(self._book.tick(self._now(now_s)), now_s)
         if self._latch is not None and (look := estop(self._latch)) != self._estop:
@@ -257,9 +252,9 @@ class Batches:
             self._looked = Now(-1.0, 0)  # lab time may have moved until the step was over
             self._turn_service(now_s)
         for message in rehearsal.unasked():
-            node = self._nodes.table[message.instrument.partition(".")[0]]
+            node = message.instrument.partition(".")[0]
             with contextlib.suppress(LinkError):  # it is being connected; asked again in the next turn
-                rehearsal.asked(node.name, self._client(node).send(message), message)
+                rehearsal.asked(node, self._lines.ask(node, message), message)
 
     def wait_s(self, most_s: float, now_s: float) -> float:
         """Return how long the loop may wait if nothing happens."""
@@ -273,7 +268,7 @@ class Batches:
 
     def sockets(self) -> set[zmq.Socket[bytes]]:
         """Return what to poll beside the control port: where the parties' answers come in."""
-        return {client.socket for _, client in self._clients.values()}
+        return self._lines.sockets()
 
     def described(self, now_s: float) -> dict[str, Any]:
         """Return how it is, for people."""
@@ -281,7 +276,7 @@ class Batches:
             "batches": {str(number): str(state) for number, state in self._book.states().items()},
             "stopped": dict(self._book.stopped),
             "messages": dict(self._book.traffic.counters),
-            "undelivered": self._undelivered,
+            "undelivered": self._lines.undelivered,
             "memory_links": {
                 name: {"station": link.station, "memories": list(link.memories)}
                 for name, link in self._testbed.memory_links.items()
@@ -346,7 +341,9 @@ class Batches:
         for effect in effects:
             match effect:
                 case Send(to, message):
-                    self._say(to, message)
+                    if self._rehearsal is not None and to in self._nodes.table:
+                        message = self._rehearsal.ticketed(to, message)
+                    self._lines.say(to, message)
                 case Delivered(pairs) if self._rehearsal is not None:
                     self._rehearsal.hold(pairs)
                 case Delivered(pairs):
@@ -384,27 +381,6 @@ class Batches:
             self._over(order, "" if recorded else effect.reason or "void", attempts, now_s, effect.counts)
         else:
             self._told.take_up(effect.run)
-
-    def _say(self, party: str, message: Message) -> None:
-        node = self._nodes.table.get(party)
-        if node is None:
-            self._undelivered += 1
-            return
-        try:
-            self._client(node).send(message if self._rehearsal is None else self._rehearsal.ticketed(party, message))
-        except (LinkError, WireError):  # not now, or too large for ever: then its batch ends without it
-            self._undelivered += 1  # what matters is said again
-
-    def _client(self, node: Node) -> Client:
-        where = (node.control, node.key)
-        known = self._clients.get(node.name)
-        if known is not None and known[0] == where:
-            return known[1]
-        if known is not None:
-            known[1].close()
-        client = Client(*where, self._keys, name="coordinator", timeout_s=SAY_S)
-        self._clients[node.name] = (where, client)
-        return client
 
     def _service_s(self, now_s: float) -> float:
         """Return the time of the service's clock."""

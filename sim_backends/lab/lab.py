@@ -19,8 +19,9 @@ import numpy as np
 import zmq
 
 from ...testbed.lockstep import process_lives
+from .byte_ports import BytePort, Client, Fault, PtyPort, TcpPort
+from .message_ports import ReplyPort, Request, StreamPort
 from .participants import Participant, Participants
-from .ports import BytePort, Client, Fault, PtyPort, ReplyPort, Request, StreamPort, TcpPort
 
 if TYPE_CHECKING:
     from ..twins.twin import Twin

@@ -6,7 +6,7 @@ import pytest
 from bellringer.console.doctor_file import file_ports
 from bellringer.drivers import serial_ports
 from bellringer.orchestrator.wire.messages import Ack, Get, Set
-from bellringer.sim_backends.lab.ports import Fault
+from bellringer.sim_backends.lab.byte_ports import Fault
 from bellringer.testbed.errors import InstrumentError, LimitError
 
 pytestmark = pytest.mark.process

@@ -33,8 +33,12 @@ def asked(site):
 
 def void(site, asked, words):
     """Wait until a batch is void for a reason with these words."""
-    counts = lambda: site.ask("coordinator", Entangled(0, asked.request["id"]))["counts"]  # noqa: E731
-    until(lambda: any("VOID" in each and words in each for each in counts()), f"no batch is void because of: {words}")
+
+    def found():
+        counts = site.ask("coordinator", Entangled(0, asked.request["id"]))["counts"]
+        return any("VOID" in each and words in each for each in counts)
+
+    until(found, f"no batch is void because of: {words}")
 
 
 def refused(site):

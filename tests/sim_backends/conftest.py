@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zmq
 from bellringer.sim_backends.lab.lab import Lab
-from bellringer.sim_backends.lab.ports import StreamPort
+from bellringer.sim_backends.lab.message_ports import StreamPort
 
 _PATIENCE_S = 10.0
 """Wall time after which something that the kernel or ZeroMQ carries has not arrived and never will."""

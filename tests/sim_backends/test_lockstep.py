@@ -9,7 +9,7 @@ import time
 
 import pytest
 from bellringer.drivers.transports import ZmqRequester, ZmqStream, byte_transport
-from bellringer.sim_backends.lab.lab import Lab
+from bellringer.sim_backends.lab.lab import _LOST_TIMES, Lab
 from bellringer.testbed.errors import Aborted, BellringerError, TransportError, TransportTimeout
 from bellringer.testbed.lockstep import LockstepClock
 
@@ -342,7 +342,11 @@ def test_who_has_waited_long_for_lab_time_gets_what_is_delivered_then(lab, monke
         requester.close()
 
     calls = [call(clock, "a", bytes_work), call(clock, "c", zmq_work)]
-    time.sleep(1.0)  # the caller is at work, and lab time stands still
+    waiting = {ticket.number for ticket, _ in calls}
+    end_s = time.monotonic() + 20
+    while any(lab.participants._still[number] < 2 * _LOST_TIMES for number in waiting):  # the caller is at work
+        assert time.monotonic() < end_s, "they do not say that they wait"
+        time.sleep(0.001)
     clock.wait_for([ticket for ticket, _ in calls])
     for _, thread in calls:
         thread.join(10)

@@ -7,8 +7,8 @@ import threading
 import pytest
 from bellringer.drivers import open_instrument
 from bellringer.drivers.interfaces import AttemptController, BatchReport, PulseGenerator, Refused
+from bellringer.sim_backends.lab.byte_ports import Fault
 from bellringer.sim_backends.lab.lab import Lab
-from bellringer.sim_backends.lab.ports import Fault
 from bellringer.sim_backends.twins.timing.pulse_streamer import PulseStreamerTwin
 from bellringer.testbed.attempts import program
 from bellringer.testbed.attempts.compile import compile_program

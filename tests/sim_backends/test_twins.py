@@ -1,7 +1,7 @@
 """What holds for all twins, and lab time moved by hand."""
 
 import pytest
-from bellringer.sim_backends.lab.ports import _Stream
+from bellringer.sim_backends.lab.byte_ports import _Stream
 from bellringer.sim_backends.twins import TWINS
 from bellringer.testbed.models import (
     AttemptCoreModel,

@@ -14,8 +14,8 @@ from ..twin import Twin
 from .websq_counts import CountsServer
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Lab
-    from ...lab.ports import Client
 
 _LATENCY_S = 0.02
 _AUTO_BIAS_S = 120.0

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Event, Lab
-    from ...lab.ports import Client
 
 _EPOCH_UNIX_S = 1_800_000_000
 """Unix time the unit shows at lab time zero."""

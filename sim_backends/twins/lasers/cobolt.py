@@ -15,8 +15,8 @@ from ...lab.traces import Trace
 from ..twin import Twin
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Lab
-    from ...lab.ports import Client
 
 _PROCESSING_S = 0.02
 _SPACING_PS = 100_000_000_000

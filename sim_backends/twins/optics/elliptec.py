@@ -17,8 +17,8 @@ from ..twin import Twin
 from .elliptec_bus import ElliptecBus
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Event, Lab
-    from ...lab.ports import Client
 
 _LATENCY_S = 0.015
 _PULSES_PER_TURN = 143_360

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...lab.lab import Event
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Lab
-    from ...lab.ports import Client
 
     Handler = Callable[[str, str, Client], None]
 

@@ -14,8 +14,8 @@ from ...lab.traces import Trace
 from ..twin import Twin
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Lab
-    from ...lab.ports import Client
 
 _LATENCY_S = 0.02
 _READING_NOISE_K = 0.01

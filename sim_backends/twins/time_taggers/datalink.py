@@ -16,7 +16,7 @@ import zmq
 
 if TYPE_CHECKING:
     from ...lab.lab import Lab
-    from ...lab.ports import Request, StreamPort
+    from ...lab.message_ports import Request, StreamPort
 
 Times = npt.NDArray[np.int64]
 

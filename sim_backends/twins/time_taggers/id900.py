@@ -20,7 +20,7 @@ from .scpi import Dialogue, NotYet, Refused, Tree
 
 if TYPE_CHECKING:
     from ...lab.lab import Lab
-    from ...lab.ports import Request
+    from ...lab.message_ports import Request
 
 _LATENCY_S = 1e-3
 _CALIBRATION_S = 3.0

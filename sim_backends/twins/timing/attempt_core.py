@@ -20,8 +20,8 @@ from .attempt_wire import Session
 from .herald_link import HeraldLink
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Event, Lab
-    from ...lab.ports import Client
 
 _REMEMBERED_RUNS = 16
 _REMEMBERED_RECORDS = 4096

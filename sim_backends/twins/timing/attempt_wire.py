@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...lab.ports import Client
+    from ...lab.byte_ports import Client
 
 LONGEST_LINE = 480
 BODY_S = 1.0

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ...lab.byte_ports import Client
     from ...lab.lab import Lab
-    from ...lab.ports import Client
 
 _MOST_BYTES = 1 << 26
 _REQUEST = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.[01]\r\n")

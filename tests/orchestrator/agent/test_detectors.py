@@ -11,6 +11,8 @@ from bellringer.orchestrator.heralding.watched import detectors_of
 from bellringer.orchestrator.wire.messages import Refusal, Reply
 from bellringer.testbed.loader import load
 
+from .answering import Child
+
 FILE = Path(__file__).parents[2] / "data" / "memory_link.yaml"
 LIMITS = DetectorLimits(dark_hz=10.0, dead_time_s=50e-9, most_lost=0.1, most_dark=2.0)
 NAMES = ("detector charlie.detectors.1", "detector charlie.detectors.2")
@@ -102,18 +104,6 @@ def test_what_cannot_be_read_is_unfit_until_it_is_read_and_a_trip_every_time():
 
 
 # --- asking ---------------------------------------------------------------------------------------------------------
-
-
-class Child:
-    """A driver process that answers when the test lets it."""
-
-    darkening = False
-
-    def __init__(self):
-        self.asked = []
-
-    def submit(self, job, answer):
-        self.asked.append(answer)
 
 
 class Node:

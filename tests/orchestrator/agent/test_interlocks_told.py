@@ -5,19 +5,9 @@ from bellringer.orchestrator.agent.interlocks import LIT_S, UNLIT_S, Interlocks
 from bellringer.orchestrator.wire.messages import Refusal, Reply
 from bellringer.testbed.testbed import Interlock
 
+from .answering import Child
+
 PATIENCE_S = 1.0
-
-
-class Child:
-    """A driver process that answers when the test lets it."""
-
-    darkening = False
-
-    def __init__(self):
-        self.asked = []
-
-    def submit(self, job, answer):
-        self.asked.append(answer)
 
 
 class Room:

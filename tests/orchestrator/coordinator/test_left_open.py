@@ -3,7 +3,6 @@
 The coordinator's part in batches is the real one; nodes and station are doubles that answer at once and keep results.
 """
 
-import contextlib
 import itertools
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from bellringer.orchestrator.coordinator import batches as module
 from bellringer.orchestrator.coordinator.batches import Batches
 from bellringer.orchestrator.coordinator.nodes import Nodes
+from bellringer.orchestrator.coordinator.party_lines import PartyLines
 from bellringer.orchestrator.coordinator.terms import Caller
 from bellringer.orchestrator.coordinator.told import RESTARTED
 from bellringer.orchestrator.heralding.entries import Corrected, Ended, Heralded, records_to_bytes, to_bytes
@@ -19,6 +19,8 @@ from bellringer.orchestrator.heralding.store import Store
 from bellringer.orchestrator.wire.messages import Core, Entangle, Entangled, Register, Unwanted
 from bellringer.testbed.attempts import from_json
 from bellringer.testbed.loader import load
+
+from ..dying import Dying
 
 TESTBED = load(Path(__file__).parents[2] / "data" / "memory_link.yaml").testbed
 PARTIES = {name: Caller(name[0] * 40, name) for name in ("alice", "bob", "charlie")}
@@ -35,22 +37,10 @@ class Killed(BaseException):
     """The process ends this instant."""
 
 
-class Fragile(Store):
-    """Its process dies before or after the ``dies_at``-th transaction of one history."""
+class Fragile(Dying, Store):
+    """See ``Dying``."""
 
-    dies_at, after, done = None, False, 0
-
-    @contextlib.contextmanager
-    def _writing(self):
-        counted = type(self)
-        counted.done += 1
-        dies = counted.done == counted.dies_at
-        if dies and not self.after:
-            raise Killed
-        with super()._writing() as database:
-            yield database
-        if dies:
-            raise Killed
+    killed = Killed
 
 
 class Party:
@@ -106,6 +96,7 @@ class Coordinators:
         self.asked = {"id": "r", "nodes": ["alice", "bob"], "kind": "measure", "pairs": PAIRS, "deadline_s": 600.0}
         self.asked |= request
         self.Store = type("Dying", (Fragile,), {"dies_at": dies_at, "after": after, "done": 0})
+        self._monkeypatch = monkeypatch
         monkeypatch.setattr(module, "Store", self.Store)
 
     def live(self):
@@ -125,14 +116,15 @@ class Coordinators:
         return died
 
     def begin(self, heard):
-        class Deaf(Batches):
-            def _say(self, party, message):
+        class Lines(PartyLines):
+            def say(self, party, message):
                 heard.append((party, message))
 
+        self._monkeypatch.setattr(module, "PartyLines", Lines)
         self.epoch += 1
         nodes = Nodes(lambda change: None, lambda key: True)
         folder = self.folder
-        batches = Deaf(TESTBED, self.epoch, f"boot {self.epoch}", folder, None, nodes, self.now_s)
+        batches = Batches(TESTBED, self.epoch, f"boot {self.epoch}", folder, None, nodes, self.now_s)
         for name, caller in PARTIES.items():
             core = Core(CORES[name], round(self.now_s * 1e12), "", "", "", slots=2, batches=1)
             here = Register(0, name, "b", "tcp://x:1", "tcp://x:2", caller.key, (CORES[name],), cores=(core,))

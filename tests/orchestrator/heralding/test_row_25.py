@@ -4,10 +4,9 @@ All points of a history without other faults are tried, one history each: afterw
 number was used twice, no acknowledged result is lost, and every other rule of ``simulated_rules`` holds too.
 """
 
-import contextlib
-
 import pytest
 
+from ..dying import Dying
 from .simulated_parties import Coordinator, Killed, SharedStore
 from .simulated_world import Schedule, World
 
@@ -15,22 +14,10 @@ SCHEDULE = Schedule(5, length_s=3.6)
 """Some five batches; the clocks are steady after 2 s. Points are counted up to this length."""
 
 
-class Fragile(SharedStore):
-    """Its process dies before or after the ``dies_at``-th transaction of all of one history."""
+class Fragile(Dying, SharedStore):
+    """See ``Dying``."""
 
-    dies_at, after, done = None, False, 0
-
-    @contextlib.contextmanager
-    def _writing(self):
-        counted = type(self)
-        counted.done += 1
-        dies = counted.done == counted.dies_at
-        if dies and not self.after:
-            raise Killed
-        with super()._writing() as database:
-            yield database
-        if dies:
-            raise Killed
+    killed = Killed
 
 
 def history(dies_at=None, after=False):

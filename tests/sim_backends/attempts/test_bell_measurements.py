@@ -2,7 +2,7 @@
 
 import pytest
 from bellringer.drivers.interfaces import Refused
-from bellringer.sim_backends.lab.ports import Fault
+from bellringer.sim_backends.lab.byte_ports import Fault
 from bellringer.testbed.errors import LimitError
 
 S = 10**12

@@ -3,7 +3,7 @@
 import pytest
 from bellringer.drivers import open_instrument
 from bellringer.drivers.interfaces import Refused
-from bellringer.sim_backends.lab.ports import Fault
+from bellringer.sim_backends.lab.byte_ports import Fault
 from bellringer.testbed.errors import IdentityError, InstrumentError
 
 S = 10**12

@@ -11,7 +11,7 @@ from bellringer.drivers.interfaces import (
     QuantumMemory,
     Refused,
 )
-from bellringer.sim_backends.lab.ports import Fault
+from bellringer.sim_backends.lab.byte_ports import Fault
 from bellringer.testbed.errors import InstrumentError, LimitError, ProgramError
 
 S = 10**12
