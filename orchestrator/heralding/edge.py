@@ -5,7 +5,7 @@ the correction is written to the core, then the record of it goes to the journal
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -17,7 +17,7 @@ from .terms import Reason
 NO_DEADLINE = 2**63 - 1
 
 
-class Apply(NamedTuple):
+class Apply(msgspec.Struct, frozen=True):
     """Write this correction to the core, now; what became of it goes to ``Edge.applied``."""
 
     batch: int
@@ -123,15 +123,26 @@ class Edge:
             known = hseq == self._last or hseq in self._asked
             return Dropped(batch, hseq, Reason.DOUBLE if known else Reason.GAP)
         self._last = hseq
-        reason = self._refusal(message, hw_ps)
-        operation, deadline_ps = self._owed.get(message.label, ("I", 0))
-        oldest_ps = not_after_ps = self._oldest_ps(k)
-        if operation != "I":
+        begin_ps = self._start_ps + k * self._period_ps
+        oldest_ps = not_after_ps = begin_ps + self._max_age_ps if self._max_age_ps else NO_DEADLINE
+        operation, deadline_ps = self._owed.get(message.label, ("", 0))
+        if operation and operation != "I":
             not_after_ps = min(oldest_ps, message.t_ps + deadline_ps)
-        if not reason and hw_ps > not_after_ps:
-            reason = Reason.TOO_OLD if hw_ps > oldest_ps else Reason.LATE_CORRECTION
+        reason: str = ""
+        if k >= self._most:
+            reason = Reason.LATE
+        elif message.t_ps < self._start_ps or hw_ps < self._start_ps:
+            reason = Reason.EARLY
+        elif not operation:
+            reason = Reason.UNKNOWN_PATTERN
+        elif k in self._attempts:
+            reason = Reason.DOUBLE
+        else:
+            self._attempts.add(k)
+            if hw_ps > not_after_ps:
+                reason = Reason.TOO_OLD if hw_ps > oldest_ps else Reason.LATE_CORRECTION
         if reason or operation == "I":
-            return self._record(message, operation, 0 if reason else hw_ps, reason)
+            return self._record(message, operation or "I", 0 if reason else hw_ps, reason)
         apply = Apply(batch, k, hseq, operation, not_after_ps)
         self._asked[hseq] = message, apply
         if not self._by_line:
@@ -162,18 +173,6 @@ class Edge:
             return self._measured(self._unmeasured.pop(outcome.k), outcome)
         self._outcomes[outcome.k] = outcome
         return None
-
-    def _refusal(self, message: Feedforward, hw_ps: int) -> str:
-        if message.k >= self._most:
-            return Reason.LATE
-        if message.t_ps < self._start_ps or hw_ps < self._start_ps:
-            return Reason.EARLY
-        if message.label not in self._owed:
-            return Reason.UNKNOWN_PATTERN
-        if message.k in self._attempts:
-            return Reason.DOUBLE
-        self._attempts.add(message.k)
-        return ""
 
     def _begin_ps(self, k: int) -> int:
         return self._start_ps + k * self._period_ps

@@ -112,7 +112,8 @@ class Lane:
         self._elapsed_s = elapsed_s if self._lab_clock is None else self._lab_clock.monotonic_s
         self._read_s = READ_S
         self._out = FeedforwardOut(self.keys, ())
-        self._in = FeedforwardIn(node, self.keys, Zap(), self._heralded, bind_to)
+        take = self._heralded if self._lab_clock is None else self._heralded_in_lab_time
+        self._in = FeedforwardIn(node, self.keys, Zap(), take, bind_to)
         self.endpoint = self._in.endpoint
 
     def look(self) -> None:
@@ -160,26 +161,21 @@ class Lane:
         self._news.set()
 
     def _heralded(self, station: str, message: Feedforward) -> None:
-        """The station tells of a herald, or measures the way.
-
-        Lab time, if there is one, stands still until the core has its correction.
-        """
-        if message.batch == NO_BATCH:
-            self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
-            return
-        if self._lab_clock is None:
-            self._decide(station, message)
-            return
-        with self._lab_clock.running(self._lab_clock.adopt(message.ticket, f"herald for {self.node}", self.node)):
-            self._decide(station, message)
-
-    def _decide(self, station: str, message: Feedforward) -> None:
+        """The station tells of a herald, or measures the way."""
         with self._lock:
             decision = self._edge.take(station, message, self.time.now_ps(self._elapsed_s()))
             if isinstance(decision, Apply):
-                self._core.apply(*decision)
+                self._core.apply(decision.batch, decision.k, decision.hseq, decision.operation, decision.not_after_ps)
             elif isinstance(decision, Corrected):
                 self._fresh.append(decision)
+            elif message.batch == NO_BATCH:
+                self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
+
+    def _heralded_in_lab_time(self, station: str, message: Feedforward) -> None:
+        """As ``_heralded``; lab time stands still until the core has its correction."""
+        assert self._lab_clock is not None
+        with self._lab_clock.running(self._lab_clock.adopt(message.ticket, f"herald for {self.node}", self.node)):
+            self._heralded(station, message)
 
     # --- the thread that carries out calls --------------------------------------------------------------------
 

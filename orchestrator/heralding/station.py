@@ -5,7 +5,9 @@ one found here. Only heralds are fed forward; what follows from a label is the n
 have loaded.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from ...testbed.attempts import AttemptProgram
 from .entries import Heralded, Opened
@@ -30,7 +32,7 @@ class Clicks(Protocol):
     def reason(self) -> str: ...
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """What follows from one record.
 
     Attributes:
@@ -93,8 +95,8 @@ class Arbiter:
         if grant is None or program is None or clicks.batch != grant.batch:
             older = grant is not None and clicks.batch // NUMBERS < grant.epoch
             return Verdict(None, Reason.WRONG_EPOCH if older else Reason.UNKNOWN_BATCH, missing)
-        reason = clicks.reason or self._refusal(clicks, program)
         hseq, k, t_ps = clicks.hseq, clicks.k, clicks.t_ps
+        reason = clicks.reason or self._refusal(k, clicks.pattern, t_ps, program)
         label = "" if reason else self._table[clicks.pattern]
         kept = Heralded(grant.run, grant.batch, hseq, k, clicks.pattern, t_ps, label, reason)
         if reason:
@@ -107,9 +109,9 @@ class Arbiter:
             sends.append(Send(node, message))
         return Verdict(kept, "", missing, tuple(sends))
 
-    def _refusal(self, clicks: Clicks, program: AttemptProgram) -> str:
-        k, t_ps = clicks.k, clicks.t_ps
-        if k < 0 or t_ps < self._first_ps:
+    def _refusal(self, k: int, pattern: int, t_ps: int, program: AttemptProgram) -> str:
+        inside = t_ps - self._first_ps
+        if k < 0 or inside < 0:
             return Reason.EARLY
         if k >= self._most:
             return Reason.LATE
@@ -117,16 +119,15 @@ class Arbiter:
             return Reason.DOUBLE
         if program.calibration is not None and program.calibrates(k):
             return Reason.CALIBRATION
-        begin_ps = self._first_ps + k * self._period_ps
-        inside = t_ps - begin_ps
+        inside -= k * self._period_ps
         for begin, end in self._windows:
             if begin <= inside < end:
                 break
         else:
             return Reason.OUTSIDE
-        if clicks.pattern in self._table:
+        if pattern in self._table:
             return ""
-        return Reason.TWO_CLICKS if _twice_in_a_window(clicks.pattern, program) else Reason.UNKNOWN_PATTERN
+        return Reason.TWO_CLICKS if _twice_in_a_window(pattern, program) else Reason.UNKNOWN_PATTERN
 
 
 def _twice_in_a_window(pattern: int, program: AttemptProgram) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from ...testbed.attempts import AttemptProgram
 from ..wire.messages import Message
 from .entries import Entry
@@ -93,7 +95,7 @@ def end_ps(program: AttemptProgram, start_ps: int) -> int:
 # --- effects -------------------------------------------------------------------------------------------------------
 
 
-class Send(NamedTuple):
+class Send(msgspec.Struct, frozen=True):
     """Send a message to a party by its name; "" is the coordinator. It may get lost."""
 
     to: str

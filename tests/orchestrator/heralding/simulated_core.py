@@ -7,6 +7,7 @@ it does is told to the invariants (``simulated_rules``) in true time, which nobo
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import msgspec
 from bellringer.orchestrator.heralding.terms import CoreReport
 
 ARMING_S = 0.0005
@@ -103,7 +104,7 @@ class Core:
         late = t_ps > apply.not_after_ps
         if not late:
             self.world.rules.applied(self.name, apply.batch, apply.k)
-        word = SimpleNamespace(**apply._asdict(), t_ps=t_ps, reason="late correction" if late else "")
+        word = SimpleNamespace(**msgspec.structs.asdict(apply), t_ps=t_ps, reason="late correction" if late else "")
         self.world.after(ANSWER_S, lambda: heard(word))
 
     # --- what it does ----------------------------------------------------------------------------------------------
