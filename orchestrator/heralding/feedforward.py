@@ -21,7 +21,7 @@ from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
 from ..wire.nonces import elapsed_s
-from ..wire.sockets import NOBLOCK, bind, call_curve, serve_curve
+from ..wire.sockets import NOBLOCK, SEND, USER_ID, bind, call_curve, serve_curve
 from ..wire.zap import Zap
 from .messages import Feedforward
 from .terms import Send
@@ -114,7 +114,7 @@ class FeedforwardOut:
         undelivered = 0
         for each in sends:
             try:
-                self._sockets[each.to].send(_encode(each.message), NOBLOCK)
+                SEND(self._sockets[each.to], _encode(each.message), NOBLOCK)
             except zmq.Again:
                 undelivered += 1
         self.counters["undelivered"] += undelivered
@@ -228,11 +228,12 @@ class FeedforwardIn:
             except zmq.Again:
                 continue
             # From here to ``take`` every line costs microseconds: the processor has just been woken for it.
+            data: bytes | memoryview
             if station := self._only:
-                data, frame = recv(), None
+                data = recv()
             else:
                 frame = recv(copy=False)
-                data, station = frame.buffer, self._names.get(str(frame.get("User-Id")), "")
+                data, station = frame.buffer, self._names.get(str(frame.get(USER_ID)), "")
             try:
                 message = _decode(data)
                 if station:

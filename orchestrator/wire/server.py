@@ -25,7 +25,7 @@ from .gate import Gate, Incoming
 from .keys import KeyPair
 from .messages import EStop, Hello, Keys, Message, Reply
 from .nonces import elapsed_s
-from .sockets import NOBLOCK, bind, close, receive, serve_curve
+from .sockets import NOBLOCK, SEND, USER_ID, bind, close, receive, serve_curve
 from .trail import Trail
 from .values import Array
 from .zap import Knock, Zap
@@ -82,6 +82,7 @@ class Server:
         self._knocks: deque[Knock] = deque(maxlen=1000)
         zap.add(name, enrolled, self._knocks.append)
         self.socket = serve_curve(zap.context.socket(zmq.ROUTER), keys, name)
+        self._requests = [(self.socket, POLLIN)]
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         largest = max(
             max(each.header_bytes, each.array_bytes) for each in (limits, limits if of_nodes is None else of_nodes)
@@ -141,7 +142,7 @@ class Server:
     @property
     def waiting(self) -> bool:
         """Return whether a request is there. ZeroMQ's descriptor only tells of news: ask this before waiting for it."""
-        return int(self.socket.get(zmq.EVENTS)) & POLLIN != 0
+        return bool(zmq.zmq_poll(self._requests, 0))
 
     def reply(self, incoming: Incoming, value: Any = None, *arrays: Array) -> None:
         """Answer that a request was carried out; a value that cannot be sent becomes a refusal that says so."""
@@ -181,9 +182,10 @@ class Server:
 
     def _admit(self, peer: bytes, frames: list[zmq.Frame]) -> Incoming | None:
         self.counters["received"] += 1
-        self._note_knocks()  # that a key connected is on record before what it asked for
+        if self._knocks:  # that a key connected is on record before what it asked for
+            self._note_knocks()
         try:
-            key = str(frames[-1].get("User-Id"))
+            key = str(frames[-1].get(USER_ID))
         except zmq.ZMQError:  # the connection was not authenticated
             key = ""
         try:
@@ -207,9 +209,9 @@ class Server:
 
     def _send(self, peer: bytes, frames: Sequence[bytes | memoryview]) -> None:
         try:
-            self.socket.send(peer, MORE)  # raises here, or not at all
+            SEND(self.socket, peer, MORE)  # raises here, or not at all
             if len(frames) == 1:  # copying a lone header costs less than sharing it with ZeroMQ's thread
-                self.socket.send(frames[0], NOBLOCK)
+                SEND(self.socket, frames[0], NOBLOCK)
                 return
             for frame in frames[:-1]:
                 self.socket.send(frame, MORE, copy=False)

@@ -18,7 +18,7 @@ from .gate import skew
 from .link import SILENCE_MS, Link
 from .messages import VERSION, Answer, Hello, Message, Refusal, Reply
 from .nonces import elapsed_s
-from .sockets import NOBLOCK, receive
+from .sockets import NOBLOCK, SEND, receive
 from .values import Array
 
 
@@ -113,7 +113,7 @@ class Session:
         frames = encode(message, *arrays, limits=self.request_limits)
         try:
             if len(frames) == 1:  # copying a lone header costs less than sharing it with ZeroMQ's thread
-                self.link.socket.send(frames[0], NOBLOCK)
+                SEND(self.link.socket, frames[0], NOBLOCK)
             else:
                 self.link.socket.send_multipart(frames, NOBLOCK, copy=False)
         except zmq.Again as error:

@@ -1,6 +1,9 @@
 """Options that all our own TCP sockets share."""
 
+from collections.abc import Callable
+
 import zmq
+import zmq.backend
 
 from ...testbed.errors import BellringerError
 from .keys import KeyPair
@@ -9,6 +12,11 @@ Socket = zmq.Socket[bytes]
 
 NOBLOCK = int(zmq.NOBLOCK)
 """As a plain number: to make one of a flag takes longer than much of what it is given to."""
+
+SEND: Callable[[Socket, bytes | memoryview, int], object] = zmq.backend.Socket.send
+"""Sends one frame, copied, without the look for what only draft sockets have."""
+USER_ID: str = b"User-Id"  # type: ignore[assignment]
+"""For ``Frame.get``, which takes text too, and makes bytes of it each time."""
 
 HANDSHAKE_MS = 3_000
 HEARTBEAT_MS = 1_000

@@ -3,6 +3,7 @@
 import queue
 import time
 
+import msgspec
 import pytest
 import zmq
 from bellringer.orchestrator.heralding.feedforward import FeedforwardIn, FeedforwardOut, Peer
@@ -93,6 +94,29 @@ def test_a_stations_former_key_is_shut_out_although_it_is_connected(node, statio
     assert node.end.counters == {"received": 2, "strangers": 1}
     with pytest.raises(KeyFileError, match="revoked"):
         node.end.admit("charlie", station.public)
+
+
+def test_where_several_stations_are_heard_each_is_called_by_its_own_name(node, station):
+    other = KeyPair.ephemeral("other")
+    with FeedforwardOut(station, (node.peer,)) as out:
+        told(out, heralded(1))
+        node.end.admit("dora", other.public)
+        with FeedforwardOut(other, (node.peer,)) as second:
+            told(second, heralded(2))
+            told(out, heralded(3))
+    assert [node.taken.get_nowait()[0] for _ in range(3)] == ["charlie", "dora", "charlie"]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_frames_behind_a_message_are_passed_over(node, station, several):
+    if several:
+        node.end.admit("dora", KeyPair.ephemeral("other").public)
+    with FeedforwardOut(station, (node.peer,)) as out:
+        out.wait_connected(("alice",), FOREVER_S)
+        out._sockets["alice"].send_multipart([msgspec.msgpack.encode(heralded(1)), b"more", b"and more"])
+        assert out.wait_handed_over("alice", FOREVER_S)
+        told(out, heralded(2))
+    assert [node.taken.get_nowait() for _ in range(2)] == [("charlie", heralded(1)), ("charlie", heralded(2))]
 
 
 def test_a_node_with_another_key_is_told_nothing(node, station):
