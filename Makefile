@@ -16,7 +16,7 @@ test: .venv/.installed
 	$(BIN)/pytest -n 5 --dist worksteal
 
 soak: .venv/.installed
-	$(BIN)/pytest -m soak --timeout=3600 -n 4 --dist worksteal
+	$(BIN)/pytest -m soak --timeout=3600 -o faulthandler_timeout=3500 -n 4 --dist worksteal
 
 check: .venv/.installed
 	$(BIN)/ruff check .

@@ -50,6 +50,8 @@ def svg(figure: dict[str, Any]) -> str:
             points += curve["style"] != "line"
         for mark in figure["marks"]:
             axes.axvline(mark, ls=":", lw=1, color="#888888")
+        for level in figure.get("levels", ()):
+            axes.axhline(level, ls=":", lw=1, color="#888888")
         if figure["x_label"].endswith("(deg)"):
             axes.xaxis.set_major_locator(MultipleLocator(45))
         if figure.get("ticks"):

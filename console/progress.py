@@ -48,18 +48,20 @@ class Bars:
         self._speaker = threading.Thread(target=self._speak, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
-        self._progress.start()
-        if not self.console.is_terminal:
+        if self.console.is_terminal:
+            self._progress.start()
+        else:
             self._speaker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        if self._speaker.is_alive():
+        if self.console.is_terminal:
+            self._progress.stop()
+        else:
+            self._over.set()
             self._speaker.join()
-        self._progress.stop()
 
     def start(self, label: str, total: int) -> None:
         self._tasks.append(self._progress.add_task(label, total=total))
@@ -72,6 +74,8 @@ class Bars:
         self._progress.advance(self._tasks[-1], count)
 
     def end(self) -> None:
+        if len(self._tasks) == 1 and not self.console.is_terminal:  # scans within scans end all the time
+            self.tell()
         self._tasks.pop()
 
     def beside(self, name: str, text: str) -> None:

@@ -32,6 +32,8 @@ class Figure:
     log_y: bool = False
     marks: tuple[float, ...] = field(default=())
     """Vertical lines, such as the edges of the coincidence window."""
+    levels: tuple[float, ...] = ()
+    """Horizontal lines, such as what can be reached without entanglement."""
     ticks: tuple[str, ...] = ()
     """Names of x = 0, 1, 2, ... where it is no quantity."""
 

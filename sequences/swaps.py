@@ -1,5 +1,6 @@
 """One swap of two pairs, and the fidelity that swaps should show: from the ages of all qubits, gates and readout."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,18 +44,22 @@ class Shot:
     bits: tuple[int, int]
 
 
-def predicted_fidelity(
+def predicted_correlators(
     chain: Chain, forecasts: tuple[PairForecast, PairForecast], taken: list[Shot], target: str
-) -> float:
-    """Return the fidelity that should be read, readout errors of the outer nodes included."""
+) -> list[float]:
+    """Return what should be read in XX, YY and ZZ, readout errors of the outer nodes included; 0 where nothing was."""
     sums: dict[str, list[float]] = {bases: [] for bases in BASES}
     for shot in taken:
         rho = _outer_state(chain, forecasts, shot, target)
         readout = [_of(forecasts[side], chain.memories[3 * side]).readout for side in (0, 1)]
         read = misread(outcome_probabilities(rho, shot.bases), confusion(*readout[0]), confusion(*readout[1]))
         sums[shot.bases].append(float(read[0] - read[1] - read[2] + read[3]))
-    means = [float(np.mean(each)) if each else 0.0 for each in sums.values()]
-    return (1 + sum(sign * value for sign, value in zip(SIGNS[target], means))) / 4
+    return [float(np.mean(each)) if each else 0.0 for each in sums.values()]
+
+
+def fidelity_of(correlators: Sequence[float], target: str) -> float:
+    """Return the fidelity to a Bell state whose correlators in XX, YY and ZZ are these."""
+    return (1 + sum(sign * value for sign, value in zip(SIGNS[target], correlators))) / 4
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...analysis import fidelity_from_correlators, rate, selected_fraction
+from ...analysis.bell import correlation
 from ...analysis.fidelity import BASES, SIGNS
 from ...physics.protocols import swapped_label
 from ...physics.states import correction
@@ -12,12 +13,12 @@ from ...testbed.errors import BellringerError
 from ...testbed.memory_forecast import forecast_pairs
 from ...testbed.memory_models import MemoryLink
 from ..comparison import comparison
-from ..figures import Figure
+from ..figures import Figure, Series
 from ..memories import empty, memory_link, node_of, qubit_of
 from ..pairs import Entanglement, Pair
 from ..run import Run
 from ..sequence import sequence
-from ..swaps import Chain, Shot, predicted_fidelity
+from ..swaps import Chain, Shot, fidelity_of, predicted_correlators
 from ..together import together
 
 
@@ -68,14 +69,17 @@ def swap(
     }
     ends = {f"_{name}": found for name, found in asked.items()}
     run.figure(together(run, f"{len(taken)} outer pairs, to {target}", both, ends))
+    first_forecast, second_forecast = (forecast_pairs(run.testbed, name) for name in chain.links)
+    expected = None
+    if first_forecast is not None and second_forecast is not None and taken:
+        expected = predicted_correlators(chain, (first_forecast, second_forecast), taken, target)
+    run.figure(_plot(taken, target, expected))
     run.figure(_table(taken, target))
-    forecasts = [forecast_pairs(run.testbed, name) for name in chain.links]
-    if forecasts[0] is None or forecasts[1] is None or not taken:
+    if expected is None:
         run.note("no prediction: nothing was swapped, or the testbed file gives no model for a part of these links")
         return
-    value = predicted_fidelity(chain, (forecasts[0], forecasts[1]), taken, target)
     caption = "Predicted from the ages of all qubits, gates and readout, readout errors of the outer nodes included."
-    run.figure(comparison(run, {"fidelity": value}, "Swapping against prediction", caption))
+    run.figure(comparison(run, {"fidelity": fidelity_of(expected, target)}, "Swapping against prediction", caption))
 
 
 def chain_of(run: Run, first: str, second: str) -> Chain:
@@ -140,12 +144,27 @@ def _counts(taken: list[Shot]) -> np.ndarray:
     return counts
 
 
+def _plot(taken: list[Shot], target: str, expected: list[float] | None) -> Figure:
+    x, measured = np.arange(len(BASES)), [correlation(each) for each in _counts(taken)]
+    values, errors = (np.array([getattr(each, what) for each in measured], float) for what in ("value", "error"))
+    series = [Series("as read", x, values, errors)]
+    if expected is not None:
+        series.append(Series("", x, np.array(expected), style="line"))
+    return Figure(
+        *("swapped_correlators", f"Correlators of the outer pairs, turned into {target}"),
+        *("bases of the outer nodes", "correlator, as read"),
+        tuple(series),
+        caption="" if expected is None else "Dashes: predicted from the testbed file, readout errors included.",
+        ticks=tuple(BASES),
+    )
+
+
 def _table(taken: list[Shot], target: str) -> Figure:
     rows: list[tuple[str, ...]] = [("setting", "00", "01", "10", "11")]
     rows += [(bases, *map(str, table.ravel())) for bases, table in zip(BASES, _counts(taken))]
     return Figure(
         "swapped_pairs",
-        f"Outer pairs, turned into {target}",
+        "Outer pairs as read",
         table=tuple(rows),
         caption="Raw counts of the bits that the first and the last node read.",
     )

@@ -1,6 +1,7 @@
 """Teleportation of the six Pauli eigenstates over kept pairs, the Bell measurement really fed forward."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...physics.protocols import INPUTS, bell_readout, eigenstate, teleported
 from ...physics.states import correction
 from ...testbed.memory_forecast import PairForecast, forecast_pairs
 from ..comparison import comparison
-from ..figures import Figure
+from ..figures import Figure, Series
 from ..memories import empty, memory_link, node_of, operations, qubit_of
 from ..pairs import Entanglement, Pair
 from ..run import Run
@@ -80,16 +81,19 @@ def teleport(
     run.result("fidelity", mean(list(fidelities.values())))
     if asked is not None:
         run.figure(together(run, f"{len(taken)} states that were teleported", {}, {"": asked}))
-    run.figure(_table(taken, fidelities))
     forecast = forecast_pairs(run.testbed, name)
-    if forecast is None or not taken:
+    expected = predicted(forecast, taken) if forecast is not None else {}
+    run.figure(_plot(fidelities, expected))
+    run.figure(_table(taken, fidelities))
+    if not expected:
         run.note("no prediction: nothing was teleported, or the testbed file gives no model for a part of this link")
         return
     caption = (
         f"Predicted from the age of each pair, gates and readout. Without entanglement at most {CLASSICAL:.3f} is "
         f"reached. Pairs were {_mean_age_ms(taken):.3g} ms old when the receiver measured."
     )
-    run.figure(comparison(run, {"fidelity": predicted(forecast, taken)}, "Teleportation against prediction", caption))
+    value = float(np.mean([*expected.values()]))
+    run.figure(comparison(run, {"fidelity": value}, "Teleportation against prediction", caption))
 
 
 def _teleport(run: Run, memories: tuple[str, str], pair: Pair, given: str, max_age_s: float) -> Shot | None:
@@ -123,8 +127,8 @@ def mean(estimates: list[Estimate]) -> Estimate:
     return Estimate(value, math.hypot(*(each.error or 0.0 for each in estimates)) / len(estimates))
 
 
-def predicted(forecast: PairForecast, taken: list[Shot]) -> float:
-    """Return the mean fidelity that the receiver should read, readout errors included."""
+def predicted(forecast: PairForecast, taken: list[Shot]) -> dict[str, float]:
+    """Return by state, of those that were teleported, the fidelity that the receiver should read, errors included."""
     sender, receiver = forecast.memories
     readout = bell_readout(sender.two_qubit_fidelity, sender.gate_fidelity, forecast.readout[0], forecast.readout[0])
     of_state: dict[str, list[float]] = {given: [] for given in INPUTS}
@@ -134,7 +138,7 @@ def predicted(forecast: PairForecast, taken: list[Shot]) -> float:
         out = teleported(pair, shot.pair.state, np.outer(vector, vector.conj()), readout, receiver.gate_fidelity)
         read = outcome_probabilities(out, shot.given[0]) @ confusion(*forecast.readout[1])
         of_state[shot.given].append(float(read["+-".index(shot.given[1])]))
-    return float(np.mean([np.mean(each) for each in of_state.values() if each]))
+    return {given: float(np.mean(each)) for given, each in of_state.items() if each}
 
 
 def _names(forecast: PairForecast) -> tuple[str, str]:
@@ -143,6 +147,24 @@ def _names(forecast: PairForecast) -> tuple[str, str]:
 
 def _mean_age_ms(taken: list[Shot]) -> float:
     return float(np.mean([shot.ages_s[1] for shot in taken])) * 1e3
+
+
+def _plot(fidelities: Mapping[str, Estimate], expected: Mapping[str, float]) -> Figure:
+    x = np.arange(len(INPUTS))
+    values, errors = (
+        np.array([getattr(fidelities[each], what) for each in INPUTS], float) for what in ("value", "error")
+    )
+    series = [Series("as read", x, values, errors)]
+    if expected:
+        series.append(Series("", x, np.array([expected.get(each, math.nan) for each in INPUTS]), style="line"))
+    caption = f"Dotted: {CLASSICAL:.3f}, the best mean without entanglement."
+    return Figure(
+        *("teleported_fidelity", "Fidelity by state", "state that was teleported", "fidelity, as read"),
+        tuple(series),
+        caption=caption + (" Dashes: predicted from the testbed file, readout errors included." if expected else ""),
+        levels=(CLASSICAL,),
+        ticks=tuple(INPUTS),
+    )
 
 
 def _table(taken: list[Shot], fidelities: dict[str, Estimate]) -> Figure:

@@ -61,6 +61,19 @@ def test_the_innermost_scan_is_told_of_and_nothing_where_there_is_none(log):
     bars.tell()
     bars.end()
     bars.tell()
-    bars.end()
-    bars.tell()
     assert [line.partition(",")[0] for line in log.getvalue().splitlines()] == ["angles: 3 of 8", "settings: 0 of 9"]
+
+
+def test_where_stderr_is_no_terminal_the_end_of_a_scan_is_told_before_what_follows_it(log):
+    with Bars(log) as bars:
+        bars.start("settings", 2)
+        for _ in range(2):
+            bars.start("angles", 8)
+            bars.advance(8)
+            bars.end()
+            bars.step()
+        bars.end()
+        bars.say("writing the report")
+    told, after = log.getvalue().splitlines()
+    assert told.startswith("settings: 2 of 2")
+    assert after == "writing the report"

@@ -143,7 +143,9 @@ def test_row_28_a_short_partition_leaves_everything_lawful_and_well(sites, secon
 
 
 @pytest.mark.parametrize("cut", CUTS)
-@pytest.mark.parametrize("seconds", [LOST_AFTER_S + 1.0, pytest.param(60.0, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "seconds", [LOST_AFTER_S + 1.0, *(pytest.param(long, marks=pytest.mark.soak) for long in (60.0, 600.0))]
+)
 def test_row_28_a_partition_beyond_the_lease_makes_the_lost_side_dark_and_heals_without_a_hand(sites, cut, seconds):
     sites.light(*NODES)
     with sites.net.cut(*CUTS[cut]):
