@@ -8,8 +8,8 @@ from .memory_site import until
 
 pytestmark = pytest.mark.process
 
-PAIRS = 120
-"""Enough for several batches, so that one is under way when something goes wrong."""
+PAIRS = 300
+"""Enough for several batches, so that one is under way when something goes wrong, on a busy machine too."""
 RELOCK_S = 2.0
 """How long a clock must have been locked before anything is armed again."""
 
