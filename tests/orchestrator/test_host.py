@@ -230,6 +230,8 @@ def test_one_failure_is_raised_as_it_is(host):
             "add(one, two=2)",
         ),
         (("alice.lamp", "call", "add", 1, 2, 3), "cannot be called like this: too many", "add(one, two=2)"),
+        (("alice.lamp", "call", "xyz"), "has no method 'xyz'", "valid names: add, meet, safe_state"),
+        (("alice.lamp", "call", "level"), "has no method 'level'", "it is a setting or reading"),
         (("alice.lamp", "opne"), "there is no verb 'opne'", "did you mean 'open'?"),
     ],
 )
@@ -242,7 +244,9 @@ def test_what_is_not_there_is_told_with_a_way_on(host, call, what, hint):
     assert len(Fake.log) == before
 
 
-@pytest.mark.parametrize("name", ["_secret", "__init__", "_disconnect", "__class__", "level", "name"])
+@pytest.mark.parametrize(
+    "name", ["_secret", "__init__", "_disconnect", "__class__", "level", "name", "close", "abandon", "snapshot"]
+)
 def test_nothing_private_is_reached_by_name(host, name):
     host.open()
     with pytest.raises(BellringerError, match="has no method"):
