@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ..analysis import Estimate
 from ..orchestrator.client import Network
-from ..orchestrator.client.overview import overview, silent
+from ..orchestrator.client.overview import light, overview, silent
 from .main import emit_json
 
 
@@ -43,7 +43,7 @@ def _print(body: dict[str, Any], where: str) -> None:
             name,
             heard,
             f"{agent['lease_left_s']:.1f} s" if agent["leased"] else "none",
-            "allowed" if agent["leased"] else "kept dark" if agent["dark"] else "not confirmed dark",
+            light(agent),
             owners,
             processes,
             style="dim" if node["stale"] else None,

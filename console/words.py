@@ -97,6 +97,8 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "expired": lambda body: (WRONG, f"run {body['run']} of {body['who']} fell silent and lost its instruments"),
     "run_command": lambda body: (NOTE, f"{body['who']} asked run {body['run']} to {body['command']}"),
     "dark": lambda body: (NOTE, f"made dark: {body['why']}"),
+    "light_on": lambda body: (NOTE, f"light may be on: {_some(body['instruments'])}"),
+    "light_off": lambda body: (GOOD, f"light is off: {_some(body['instruments'])}"),
     "child_dark": _child_dark,
     "child_died": lambda body: (WRONG, f"driver process restarted: {body['text']}"),
     "child_given_up": lambda body: (WRONG, f"driver process given up: {body['text']}"),

@@ -51,6 +51,16 @@ def silent(node: dict[str, Any]) -> str:
     return f"silent for {node['silent_s']:.0f} s"
 
 
+def light(agent: dict[str, Any]) -> str:
+    """Return what is known of the light of a node, from its agent's status. The lease is another thing."""
+    lit = ", ".join(agent["lit"])
+    if agent["not_dark"]:
+        return "NOT CONFIRMED DARK" + (f": {lit}" if lit else "")
+    if not lit:
+        return "dark"
+    return f"may be LIT: {lit}" if agent["dark"] else f"being made dark: {lit}"
+
+
 def _failed(entanglement: dict[str, Any]) -> list[str]:
     """Return which calibrations of memory links failed, and why."""
     calibrations: dict[str, Any] = entanglement.get("service", {}).get("calibrations", {})

@@ -1,6 +1,8 @@
 """What ``bellringer status`` says of calibrations of memory links."""
 
+import pytest
 from bellringer.console.status import calibration_lines
+from bellringer.orchestrator.client.overview import light
 
 FOUND = {
     "visibility": {"value": 0.873, "error": 0.041, "unit": "", "reason": ""},
@@ -25,6 +27,20 @@ def test_one_that_is_needed_is_told_with_the_reason():
     never = {"in_spec": False, "why": "it was never made", "age_s": None}
     assert lines(**never) == ["calibration of ab: needed: it was never made"]
     assert lines(**never, running=True) == ["calibration of ab: needed: it was never made (being made)"]
+
+
+@pytest.mark.parametrize(
+    ("lit", "dark", "not_dark", "shown"),
+    [
+        ([], True, [], "dark"),
+        (["c.pump"], True, [], "may be LIT: c.pump"),
+        (["c.pump"], False, [], "being made dark: c.pump"),
+        (["c.pump"], False, ["c.pump: silent"], "NOT CONFIRMED DARK: c.pump"),
+        ([], False, ["a.plate: silent"], "NOT CONFIRMED DARK"),
+    ],
+)
+def test_what_is_known_of_the_light_is_shown_whether_or_not_there_is_a_lease(lit, dark, not_dark, shown):
+    assert light({"lit": lit, "dark": dark, "not_dark": not_dark}) == shown
 
 
 def test_a_testbed_without_memory_links_has_none():
