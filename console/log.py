@@ -12,6 +12,7 @@ from rich.text import Text
 from ..orchestrator.client import Network
 from ..orchestrator.client.connections import Connections
 from ..orchestrator.client.diary import COORDINATOR, Follower, Happened, history
+from ..orchestrator.wire.shown import moment
 from .main import emit_json
 from .words import GOOD, NOTE, PLAIN, WRONG, words
 
@@ -32,7 +33,7 @@ def log_command(network: Network, node: str, most: int, follow: bool, seconds: f
             sys.stdout.flush()
         elif told.get((event.source, said), "") < _before(event.utc):
             told[event.source, said] = event.utc
-            when = event.utc[:19].replace("T", " ")
+            when = moment(event.utc)
             out.print(Text.assemble((f"{when}  {event.source:<12} ", "dim"), (said, STYLES[bad])), soft_wrap=True)
 
     with contextlib.closing(Connections(network)) as connections, contextlib.ExitStack() as stack:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...testbed.errors import BellringerError
+from ..wire.shown import fault_text
 from .described import Described
 from .overview import light, silent
 
@@ -75,7 +76,7 @@ def node_grid(name: str, node: dict[str, Any]) -> Grid:
     for each in node["instruments"]:
         grid.rows.append(((each.partition(".")[2], drivers.get(each, "?"), owners.get(each, "")), _style(node)))
     fault = (node["agent"] or node)["fault"]
-    grid.notes += [f"latched dark: {fault}"] if fault else []
+    grid.notes += [f"latched dark: {fault_text(fault)}"] if fault else []
     return grid
 
 
