@@ -128,12 +128,13 @@ def _wait_for(
 
 def _not_ready(node: str, status: NodeStatus, else_what: str, file: Path) -> BellringerError:
     """Return an error that says why a node cannot take part in a run."""
-    if failed := not_dark(status["fault"]):
+    failed, advice = not_dark(status["fault"])
+    if failed:
         which = f"{len(failed)} instruments" if len(failed) > 1 else "an instrument"
         return BellringerError(
             f"{which} of {node} could not be opened and made dark",
             where="\n         ".join(failed),
-            hint=f"bellringer doctor {file} --node {node} looks for them; for a run without them add --dry-run",
+            hint=f"{advice}\n         bellringer doctor {file} --node {node}; or did you forget --dry-run?".strip(),
         )
     why = fault_text(status["fault"]) or status["refused"] or status["coordinator"] or "its agent is not ready"
     hint = "bellringer status shows more; after you looked: bellringer ack"

@@ -83,7 +83,7 @@ class Instruments(ABC):
             hints = dict.fromkeys(filter(None, (getattr(error, "hint", "") for _, error in errors)))
             raise InstrumentError(
                 f"{len(errors)} of {len(calls)} calls failed",
-                where="\n         ".join(f"{call.name}: {getattr(error, 'what', error)}" for call, error in errors),
+                where="\n         ".join(f"{call.name}: {_in_a_line(error)}" for call, error in errors),
                 hint="\n         ".join(hints) or "see each one above; the first is usually the cause",
             ) from errors[0][1]
         return [call.value for call in calls]
@@ -138,3 +138,10 @@ class Instruments(ABC):
         except BellringerError as error:
             failures.append(error)
         return failures + [call.error for call in calls if call.error is not None]
+
+
+def _in_a_line(error: BaseException) -> str:
+    """Return what happened and where, without the advice."""
+    if not isinstance(error, BellringerError):
+        return str(error)
+    return " ".join(f"{error.what} ({error.where})".split()) if error.where else error.what

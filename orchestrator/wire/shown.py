@@ -11,10 +11,14 @@ def moment(utc: str) -> str:
     return utc[:19].replace("T", " ")
 
 
-def not_dark(fault: str) -> list[str]:
-    """Return the instruments that a node's fault says could not be made dark, each with what happened in one line."""
+def not_dark(fault: str) -> tuple[list[str], str]:
+    """Return the instruments that a node's fault says could not be made dark, each with what happened in one line.
+
+    Also the advice for the first of them.
+    """
     found = re.fullmatch(r"\d+: not confirmed dark: (.*)", fault, re.DOTALL)
-    return [error.partition("\n")[0] for error in re.split(NEXT, found[1])] if found else []
+    errors = re.split(NEXT, found[1]) if found else [""]
+    return [error.partition("\n")[0] for error in errors if error], errors[0].partition("\n  next:  ")[2]
 
 
 def fault_text(fault: str) -> str:

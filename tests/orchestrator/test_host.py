@@ -205,6 +205,7 @@ def test_several_failures_are_one_error_that_names_each(host):
     assert "bob.plate set level: level 2.5 failed" in caught.value.where
     assert "alice.mirror" not in caught.value.where
     assert str(caught.value).count("mend it") == 1, "the same advice for both is given once"
+    assert len(str(caught.value).splitlines()) == 4, "one line for each"
     assert str(caught.value).count("next:") == 1
     assert all("level 2.5" in did(name) for name in SIMPLE)  # none of them kept the others from it
 

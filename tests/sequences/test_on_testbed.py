@@ -16,7 +16,8 @@ def test_instruments_that_cannot_be_opened_are_told_one_a_line_with_one_way_on()
         "2 instruments of c could not be opened and made dark",
         "  where: c.pump: cannot open it",
         "         c.oven: cannot open it",
-        "  next:  bellringer doctor lab.yaml --node c looks for them; for a run without them add --dry-run",
+        "  next:  is it on? plug it in; try again",
+        "         bellringer doctor lab.yaml --node c; or did you forget --dry-run?",
     ]
 
 
