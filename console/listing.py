@@ -3,7 +3,6 @@
 import inspect
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..drivers.interfaces import Setting
@@ -12,6 +11,7 @@ from ..orchestrator.agent.describe import capabilities, described_methods
 from ..sequences.sequence import LIBRARY, find_sequence
 from ..testbed.units import text
 from .main import emit_json
+from .out import printer
 
 
 def describe_driver(name: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def list_drivers(name: str, as_json: bool) -> None:
     if as_json:
         emit_json(described)
         return
-    out = Console(highlight=False)
+    out = printer()
     if not name:
         table = Table()
         for column in ("driver", "instrument", "can", "verified by"):
@@ -99,7 +99,7 @@ def list_sequences(as_json: bool) -> None:
             ]
         )
         return
-    out = Console(highlight=False)
+    out = printer()
     for each in found:
         out.print(each.name, style="bold", markup=False)
         out.print("  " + each.doc.replace("\n", "\n  "), markup=False)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from rich.console import Console
 from rich.text import Text
 
 from ..orchestrator.client import Network
@@ -14,6 +13,7 @@ from ..orchestrator.client.connections import Connections
 from ..orchestrator.client.diary import COORDINATOR, Follower, Happened, history
 from ..orchestrator.wire.shown import moment
 from .main import emit_json
+from .out import printer
 from .words import GOOD, NOTE, PLAIN, WRONG, words
 
 AGAIN_S = 2.0
@@ -22,7 +22,7 @@ STYLES = {GOOD: "green", PLAIN: "", NOTE: "yellow", WRONG: "bold red"}
 
 def log_command(network: Network, node: str, most: int, follow: bool, seconds: float | None, as_json: bool) -> None:
     """Print the newest ``most`` events of all services, or of one node; then, if asked to, those that follow."""
-    out = Console(highlight=False, markup=False)
+    out = printer()
     told: dict[tuple[str, str], str] = {}
 
     def tell(event: Happened) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..analysis import Estimate
@@ -11,6 +10,7 @@ from ..orchestrator.client import Network
 from ..orchestrator.client.overview import light, overview, silent
 from ..orchestrator.wire.shown import moment
 from .main import emit_json
+from .out import printer
 
 
 def status_command(network: Network, as_json: bool) -> int:
@@ -24,7 +24,7 @@ def status_command(network: Network, as_json: bool) -> int:
 
 
 def _print(body: dict[str, Any], where: str) -> None:
-    out = Console(highlight=False, markup=False)
+    out = printer()
     out.print(f"coordinator at {where}: epoch {body['epoch']}, up for {body['up_s']:.0f} s", soft_wrap=True)
     table = Table()
     for column in ("node", "heard", "lease", "light", "owned by", "driver processes"):
