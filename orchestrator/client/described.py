@@ -16,6 +16,10 @@ class NoSuchName(BellringerError, AttributeError):
     """A node, instrument, setting or method that does not exist."""
 
 
+class WrongCall(BellringerError, TypeError):
+    """A method was given other arguments than it takes; nothing was sent."""
+
+
 @dataclass(frozen=True)
 class Described:
     """One instrument.
