@@ -33,7 +33,7 @@ def get_command(network: Network, what: str, as_json: bool) -> None:
     if as_json:
         _emit(described, values)
     elif name:
-        print(described.shown(name, values[name]))
+        print(described.shown(name, values[name], 12))
     else:
         table = Table(title=instrument)
         table.add_column("value")
@@ -59,7 +59,7 @@ def set_command(network: Network, assignment: str, confirm: bool, as_json: bool)
     if as_json:
         _emit(described, {name: now})
     else:
-        print(f"{instrument}.{name} = {described.shown(name, now)}")
+        print(f"{instrument}.{name} = {described.shown(name, now, 12)}")
 
 
 def split(what: str) -> tuple[str, str]:

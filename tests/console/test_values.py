@@ -38,7 +38,13 @@ def test_a_number_without_a_unit_is_not_proposed_beyond_the_limits():
 
 @pytest.mark.parametrize(
     ("name", "value", "text"),
-    [("power", 0.01, "0.01 W"), ("emitting", True, "true"), ("fault", "none", "none"), ("power", None, "?")],
+    [
+        ("power", 0.01, "0.01 W"),
+        ("power_now", 0.0123456789, "0.0123457 W"),
+        ("emitting", True, "true"),
+        ("fault", "none", "none"),
+        ("power", None, "?"),
+    ],
 )
 def test_values_are_shown_with_their_unit(name, value, text):
     assert PUMP.shown(name, value) == text
