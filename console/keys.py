@@ -92,8 +92,12 @@ def list_command(folder: Path | None, at: Path | None, as_json: bool) -> None:
     if as_json:
         emit_json(rows)
         return
+    if not rows:
+        nobody = f"nobody is enrolled in {at / LIST}; bellringer keys enrol FILE.pub --at {at}" if at else ""
+        print(nobody or f"no keys in {KeyFolder(folder).path}; make one: bellringer keys init NAME")
+        return
     table = Table(title=f"enrolled in {at / LIST}" if at is not None else f"your own, in {KeyFolder(folder).path}")
-    for column in rows[0] if rows else ("name",):
+    for column in rows[0]:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row.values(), style="dim" if row.get("revoked") else None)

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from .help_text import group
 from .testbed_commands import AsJson, Contact, Key, Keys, _network
 
-link_app = typer.Typer(help="Memory links of a running testbed.", no_args_is_help=True)
+link_app = group("Memory links of a running testbed.", "link measure alice-bob")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .testbed_commands import AsJson, Contact, Key, Keys, _network
+from .times import seconds as seconds_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,7 +17,9 @@ def add_to(app: typer.Typer) -> None:
 
 def live(
     link: Annotated[str, typer.Argument(help="Name of the link; default: the only one.", show_default=False)] = "",
-    seconds: Annotated[float, typer.Option(min=0.0, help="End after so many seconds; 0: at Ctrl-C.")] = 0.0,
+    seconds: Annotated[
+        float, typer.Option(metavar="TIME", parser=seconds_of, help="End after so long, e.g. 30; 0: at Ctrl-C.")
+    ] = 0.0,
     window: Annotated[float, typer.Option(min=0.2, max=60.0, help="Seconds over which rates and E are taken.")] = 1.0,
     contact: Contact = None,
     keys: Keys = None,

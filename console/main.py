@@ -10,17 +10,20 @@ import typer
 
 from ..testbed.errors import BellringerError
 from . import link_commands, live_commands, people_commands, service_commands, tags_commands, testbed_commands
+from .help_text import arrange, group
 
 app = typer.Typer(
-    help="Run quantum-network testbeds: real instruments, or the same file on a simulated lab.",
+    help="Run quantum-network testbeds: real instruments, or the same file on a simulated lab.\n\n"
+    "Example: [bold]bellringer init my_lab[/bold], then "
+    "[bold]bellringer run my_lab/bell_three_node.yaml chsh --dry-run[/bold]",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-lab_app = typer.Typer(help="The simulated lab alone.", no_args_is_help=True)
-ls_app = typer.Typer(help="What there is: drivers, sequences.", no_args_is_help=True)
-runs_app = typer.Typer(help="Records of runs.", no_args_is_help=True)
+lab_app = group("The simulated lab alone.", "lab up my_lab/bell_three_node.yaml")
+ls_app = group("What there is: drivers, sequences.", "ls drivers")
+runs_app = group("Records of runs.", "runs show latest")
 app.add_typer(lab_app, name="lab")
 app.add_typer(ls_app, name="ls")
 app.add_typer(runs_app, name="runs")
@@ -277,6 +280,8 @@ def emit_json(body: Any) -> None:
     """Print one JSON object on one line."""
     print(json.dumps(body, allow_nan=False))
 
+
+arrange(app)
 
 if __name__ == "__main__":
     main()

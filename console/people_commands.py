@@ -7,9 +7,17 @@ from typing import Annotated
 import typer
 
 from .testbed_commands import AsJson, Contact, Key, Keys, _network
+from .times import seconds as seconds_of
 
 Seconds = Annotated[
-    float | None, typer.Option("--seconds", metavar="N", help="End by itself after so long.", show_default=False)
+    float | None,
+    typer.Option(
+        "--seconds",
+        metavar="TIME",
+        parser=seconds_of,
+        help="End by itself after so long: 30, or with a unit.",
+        show_default=False,
+    ),
 ]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
@@ -22,7 +30,9 @@ def add_to(app: typer.Typer) -> None:
 
 def watch(
     what: Annotated[list[str], typer.Argument(metavar="NODE.INSTRUMENT[.VALUE]...", show_default=False)],
-    every: Annotated[str, typer.Option(help="How often, at least 50 ms.")] = "1 s",
+    every: Annotated[
+        float, typer.Option(metavar="TIME", parser=seconds_of, help="How often, at least 50 ms: 0.5, or with a unit.")
+    ] = 1.0,
     seconds: Seconds = None,
     contact: Contact = None,
     keys: Keys = None,
@@ -31,7 +41,7 @@ def watch(
 ) -> None:
     """Show values as they are now, until Ctrl-C. However many people watch, an instrument is read once for all.
 
-    Example: [bold]bellringer watch charlie.pump.power_now alice.detectors --every "0.5 s"[/bold]
+    Example: [bold]bellringer watch charlie.pump.power_now alice.detectors --every 0.5[/bold]
     """
     from .watch import watch_command
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .help_text import group
 from .testbed_commands import AsJson, Contact, Key, Keys, Overrides, TestbedFile
 
 WrittenContact = Annotated[
@@ -22,7 +23,7 @@ At = Annotated[
     ),
 ]
 
-keys_app = typer.Typer(help="Key pairs, and whose keys a service accepts.", no_args_is_help=True)
+keys_app = group("Key pairs, and whose keys a service accepts.", "keys init alice")
 
 
 def add_to(app: typer.Typer) -> None:

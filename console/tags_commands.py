@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from .help_text import group
 from .testbed_commands import AsJson
 
-tags_app = typer.Typer(
-    help="Files of time tags: what is in them, coincidences, correlations, other formats, repair.", no_args_is_help=True
+tags_app = group(
+    "Files of time tags: what is in them, coincidences, correlations, other formats, repair.", "tags info run.tags"
 )
 
 Files = Annotated[

@@ -15,7 +15,6 @@ from ..orchestrator.client.connections import Connections
 from ..orchestrator.client.described import Described
 from ..orchestrator.client.watching import Update, Watcher
 from ..orchestrator.wire.nonces import elapsed_s
-from ..testbed.units import parse
 from .main import emit_json
 from .out import printer
 from .values import whole
@@ -77,9 +76,8 @@ class Board:
         return table
 
 
-def watch_command(network: Network, what: Sequence[str], every: str, seconds: float | None, as_json: bool) -> None:
-    """Show values until Ctrl-C, or for ``seconds``; ``every`` is a time with a unit."""
-    period_s = parse(every, "s", name="--every", example="0.5 s")
+def watch_command(network: Network, what: Sequence[str], period_s: float, seconds: float | None, as_json: bool) -> None:
+    """Show values every ``period_s`` until Ctrl-C, or for ``seconds``."""
     with contextlib.closing(Connections(network)) as connections:
         board = Board(period_s, [each for one in what for each in _wanted(connections, one)])
         wanted: dict[str, tuple[str, ...]] = {}

@@ -100,7 +100,7 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         others = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         hint = nearest(path.name, others) if others else "'bellringer init FOLDER' writes one to start from"
-        raise TestbedFileError(f"there is no file {path}", where=f"{path}:1:1", hint=hint) from None
+        raise TestbedFileError(f"there is no file {path}", where=str(path.absolute()), hint=hint) from None
     except OSError as error:
         what = f"cannot read {path}: {error.strerror}"
-        raise TestbedFileError(what, where=f"{path}:1:1", hint="name a YAML file that you may read") from error
+        raise TestbedFileError(what, where=str(path.absolute()), hint="name a YAML file that you may read") from error

@@ -265,12 +265,11 @@ def test_an_unknown_run_is_told_with_the_nearest_name(bellringer, kept):
 
 
 def commands(group, path=()):
-    """Yield the words of every command."""
+    """Yield the words of every command and every group."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
-        else:
-            yield (*path, name)
+        yield (*path, name)
 
 
 @pytest.mark.parametrize("words", sorted(commands(typer.main.get_command(app))), ids=" ".join)
@@ -279,6 +278,18 @@ def test_help_of_every_command_shows_an_example_of_that_command(bellringer, word
     assert done.returncode == 0
     shown = " ".join(done.stdout.split())
     assert re.search(rf"Examples?: .*bellringer {' '.join(words)}\b", shown)
+
+
+def test_help_begins_with_what_a_newcomer_needs_and_breaks_no_sentence(bellringer):
+    assert list(typer.main.get_command(app).commands)[:4] == ["init", "check", "run", "up"]
+    assert "Example: bellringer init" in " ".join(bellringer.here("--help").stdout.split())
+    assert "it starts coordinator and agents" in typer.main.get_command(app).commands["run"].help
+
+
+def test_no_keys_are_told_with_the_command_that_makes_one(bellringer, tmp_path):
+    done = bellringer.here("keys", "ls", "--keys", tmp_path)
+    assert done.stdout == f"no keys in {tmp_path}; make one: bellringer keys init NAME\n"
+    assert json.loads(bellringer.here("keys", "ls", "--keys", tmp_path, "--json").stdout) == []
 
 
 def test_version_is_printed(bellringer):
