@@ -34,6 +34,7 @@ from .calibrating import Calibrating
 from .capable import Capable
 from .conditions import ESTOP, LinkConditions, Look, contradicted, estop
 from .estop import Latch
+from .hardware_time import HardwareTime
 from .lab_time import LabTime
 from .lead import Lead
 from .left_open import keep_room
@@ -119,7 +120,7 @@ class Batches:
         """Whether the service was asked in this turn; if it had no answer but an end, that is told in the next one."""
         self._waiting: list[StartBatch] = []
         """Ordered while a batch before them is still open."""
-        self._offset_ps = 0
+        self._hardware_time = HardwareTime()
         self._tick_s = 0.0
         self._lead = Lead()
         keep_room(self._store, testbed, lab.credits)
@@ -191,8 +192,8 @@ class Batches:
         for core in message.cores:
             self._capable.heard(core)
         if self.lab_time is None:
+            self._hardware_time.heard(message.node, message.cores, now_s)
             for core in message.cores:
-                self._offset_ps = core.hw_ps - round(now_s * PS_PER_S)
                 self._room(core.instrument, core.batches, core.slots, core.over, message.boot)
             self._look(self._conditions.told(message, self._nodes.table.get(message.node)), now_s)
         self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
@@ -385,7 +386,7 @@ class Batches:
             if self._looked.mono_s != now_s:  # else it was asked for in this turn already
                 self._looked = Now(now_s, self.lab_time.now_ps())
             return self._looked
-        return Now(now_s, round(now_s * PS_PER_S) + self._offset_ps)
+        return Now(now_s, self._hardware_time.now_ps(now_s))
 
 
 def _never(link: str) -> bool:
