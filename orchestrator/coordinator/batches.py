@@ -1,7 +1,7 @@
 """The coordinator's part in batches of attempts: the book, its store, the service that orders them, and the way there.
 
 What the book wants said goes out at once over one connection per party and is never waited for; the parties' messages
-come in through the control port. Hardware time is what the parties said last, good to the network's delay: it decides
+come in through the control port. Hardware time is what most nodes said last, good to the network's delay: it decides
 when to order and when to look, never what counts.
 """
 
