@@ -45,6 +45,8 @@ class Cores:
         self.children = {name: children[name] for name in cores_of(links, node)}
         self._seen: dict[str, Seen] = {}
         self._traits: dict[str, tuple[tuple[str, ...], int]] = {}
+        self.traffic: dict[str, Mapping[str, int]] = {}
+        """By core: what went over its ways of corrections."""
         self._unlocks = Counter[str]()
         self._over: dict[str, int] = {}
         """Core -> the newest batch that was over here before it was seen."""
@@ -128,6 +130,7 @@ class Cores:
             self._over[name] = over
             self._unlocks[name] += name in self._seen and self._seen[name][2] and not progress.seen[2]
             self._seen[name], self._traits[name] = progress.seen, progress.traits
+            self.traffic[name] = progress.traffic
 
     def room(self, name: str) -> tuple[int, int]:
         """Return how many qubits a core had room for when it was last looked at, and ``over`` as in ``note``."""
