@@ -18,12 +18,11 @@ from ...testbed.errors import BellringerError
 from ...testbed.testbed import Testbed
 from ..heralding.book import Book
 from ..heralding.delivery import Pair
-from ..heralding.entries import result_of
 from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, Action, Calibrate, StartBatch, Tell
-from ..heralding.store import Store
+from ..heralding.store import Spent, Store
 from ..heralding.terms import PS_PER_S, Now, Report, Send
 from ..wire.client import Answered
 from ..wire.errors import LinkError, NotAllowed
@@ -111,9 +110,8 @@ class Batches:
         self._calibrating = Calibrating(testbed, lab, self._service)
         lab.at_leisure = self._calibrating.at_leisure if lab_time is None else _never
         self._told = Told(self._store)
-        self._orders: dict[int, tuple[int, str, int]] = {}
-        """Batch -> the service's number of it, negative for a calibration's; whose request it serves; and its attempts'
-        period, ps."""
+        self._orders: dict[int, tuple[int, str]] = {}
+        """Batch -> the service's number of it, negative for a calibration's; and whose request it serves."""
         self._served = ""
         """The link of the request that is served in lockstep."""
         self._ordered = False
@@ -159,7 +157,8 @@ class Batches:
             return None
         if isinstance(message, Entangled):
             held_up = self._service.held_up(message.request)
-            return {**self._told.since(message.request, message.since), "held_up": held_up}
+            unsettled_s = self._book.unsettled_s(message.request, self._now(now_s))
+            return {**self._told.since(message.request, message.since, unsettled_s), "held_up": held_up}
         assert isinstance(message, Unwanted)
         before = self._told.taken_back_before(message.request, caller.key)
         if before is not None:
@@ -332,7 +331,7 @@ class Batches:
         except BellringerError as error:
             self._over(action.order, error.what, 0, now_s)
             return
-        self._orders[batch] = (action.order, action.request, action.program.period_ps)
+        self._orders[batch] = (action.order, action.request)
         if action.order > 0:
             self._newest |= dict.fromkeys(action.parties, action.order)
         self._do(effects, now_s)
@@ -352,13 +351,16 @@ class Batches:
                     if self._rehearsal is not None:
                         self._delivered(self._rehearsal.held(effect.batch), now_s)
                     self._concluded(effect, now_s)
+                case Spent(_, request, attempts, seconds):
+                    self._told.spent(effect)
+                    self._service.spent(request, attempts, seconds)
                 case Report(what, body):
                     self._happened("distrusted", {"what": what, **body})
                     self._look(contradicted(self._book.stopped), now_s)
 
     def _delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
         for pair in pairs:
-            order, request, _ = self._orders.get(pair.batch, (0, "", 0))
+            order, request = self._orders.get(pair.batch, (0, ""))
             if order < 0:
                 self._calibrating.pair(order, pair)
             elif order:  # else of a batch from before a restart, whose end is about to be told
@@ -367,16 +369,15 @@ class Batches:
                 self._service.pair(herald, self._service_s(now_s))
 
     def _concluded(self, effect: Concluded, now_s: float) -> None:
-        order, request, period_ps = self._orders.pop(effect.batch, (0, "", 0))
+        order, _ = self._orders.pop(effect.batch, (0, ""))
         row = self._store.batch(effect.batch)
         if effect.state == BatchState.RECORDED:
             self._lead_ps = max(LEAST_LEAD_PS, self._lead_ps * 9 // 10)
         elif row is not None and not row.committed:
             self._lead_ps = min(MOST_LEAD_PS, self._lead_ps * 2)
+        self._told.concluded(effect)
         if order:
-            results = self._store.results(effect.run, effect.batch).values()
-            attempts = max((result_of(body).attempts for body in results), default=0)
-            self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
+            attempts = 0 if effect.spent is None else effect.spent.attempts
             recorded = effect.state == BatchState.RECORDED
             self._over(order, "" if recorded else effect.reason or "void", attempts, now_s, effect.counts)
         else:

@@ -1,14 +1,14 @@
 """A batch at the coordinator, as long as somebody has something to say about it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ...testbed.attempts import AttemptProgram
 from .delivery import Delivery, Pair
 from .entries import Ended
-from .store import Row
-from .terms import Report, Send, end_ps
+from .store import Row, Spent
+from .terms import PS_PER_S, Reason, Report, Send, end_ps
 
 
 class BatchState(StrEnum):
@@ -31,16 +31,20 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Concluded:
-    """A batch's end is in the store; ``counts`` says what became of its heralds."""
+    """A batch's end is in the store; ``counts`` says what had become of its heralds by then.
+
+    ``spent`` is None for a void one: what it took follows once all parties have said it, or never.
+    """
 
     batch: int
     run: str
     state: BatchState
     reason: str
     counts: Mapping[str, int]
+    spent: Spent | None = None
 
 
-BookEffect = Send | Delivered | Concluded | Report
+BookEffect = Send | Delivered | Concluded | Spent | Report
 
 
 @dataclass
@@ -73,3 +77,28 @@ class OpenBatch:
 
     def silent(self) -> list[str]:
         return [party for party in self.parties if party not in self.answers]
+
+    def is_of(self, ended: Ended) -> bool:
+        """Return whether a result is one of what was ordered."""
+        row = self.row
+        return (ended.epoch, ended.start_ps, ended.digest) == (row.epoch, row.start_ps, row.digest)
+
+    def spent(self, delivered: Collection[int] = ()) -> Spent | None:
+        """Return what it took, None if a party cannot say it; ``delivered`` are the heralds whose pairs were kept."""
+        answers = {party: ended for party, ended in self.answers.items() if ended is not None}
+        made = [ended.attempts for ended in answers.values() if self.is_of(ended)]
+        if len(made) < len(self.parties):
+            return None
+        # Those that were stopped were so each in its time: only what all of them took part in can have had a herald.
+        attempts = max(made) if all(ended.complete for ended in answers.values()) else min(made)
+        late = 0
+        for party, ended in answers.items():
+            pairs = self.delivery.take(party, (each for each in ended.records if each.k < attempts))
+            late += sum(pair.hseq not in delivered for pair in pairs)
+        counts = self.delivery.close()
+        if not attempts and (max(made) or counts["delivered"]):
+            return None  # a core or a process was lost, and with it how many it had made
+        counts["delivered"] -= late
+        counts[str(Reason.VOID)] += late
+        seconds = attempts * self.program.period_ps / PS_PER_S
+        return Spent(self.row.batch, self.row.run, attempts, seconds, dict(+counts))

@@ -32,6 +32,7 @@ class Coordinator:
 
     def __init__(self, clock, pairs):
         self.clock, self.pairs, self.made, self.taken_back = clock, pairs, 0, False
+        self.uncounted = []
 
     def ask_coordinator(self, message):
         kind = type(message).__name__
@@ -50,6 +51,7 @@ class Coordinator:
             "attempts": 100,
             "seconds": 1.0,
             "held_up": "",
+            "uncounted": self.uncounted,
         }
 
 
