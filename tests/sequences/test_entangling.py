@@ -100,6 +100,12 @@ def test_one_pair_alone_has_no_bar_of_its_own():
     assert progress.done == []
 
 
+def test_batches_that_made_pairs_in_nobody_knows_how_many_attempts_are_named():
+    coordinator = Coordinator(Clock(1), 10)
+    coordinator.uncounted = [7, 8]
+    assert entangle(coordinator, ("alice", "bob"), {"pairs": 10}, Noted()).uncounted == {7}, "8 made no pair"
+
+
 def test_an_abort_takes_the_request_back_and_ends_the_bar():
     progress, coordinator = Noted(), Coordinator(Clock(2, aborted=True), 100)
     with pytest.raises(Aborted):
