@@ -8,8 +8,9 @@ from .entries import Ended, Opened, Record
 from .messages import Prepare
 from .terms import PS_PER_S, CoreReport, Leads, Now, Reason, end_ps
 
-SILENT_S = 2.0
-"""How long a core may take to say what it did after it was stopped."""
+SILENT_S = 5.0
+"""How long a core may take to say what it did after it was stopped; its driver asks for 3 s, and then says that it is
+lost. What is longer is nobody's usual delay, and is latched until a person has looked."""
 CLOCK_UNLOCKED = "clock unlocked"
 """What a core says that stopped by itself for this (docs/attempt-protocol.md)."""
 
