@@ -21,13 +21,14 @@ from ..heralding.service.progress import Progress
 from ..heralding.service.replies import Accepted, Code, Ended, Event, Herald, Pair, Rejected, State
 from ..heralding.service.requests import MOST_PAIRS, RequestError, checked
 from ..heralding.store import Asked, Spent, Store
+from ..heralding.under_way import SILENT_S
 
 KEPT = 1000
 """Requests that have ended whose sums stay in memory; those of the others are added up anew for whoever asks."""
 AT_ONCE = 500
 """Pairs in one answer."""
-SETTLE_S = 3.0
-"""How long the end is kept back for what the last batches took; a core that was stopped says it within 2 s, or never.
+SETTLE_S = SILENT_S + 1.0
+"""How long the end is kept back for what the last batches took: a core that was stopped says it by then, or never.
 A qubit that is kept has no time for that: then it is this share of its longest age."""
 KEPT_SHARE = 0.1
 RESTARTED = "the coordinator was restarted; ask for the rest in a new request"
