@@ -323,6 +323,8 @@ class Book:
         for party, ended in batch.answers.items():
             assert ended is not None
             pairs += batch.delivery.take(party, ended.records)
+            if party == batch.program.station:
+                batch.delivery.failed(ended.failures)
         return self._conclude(batch, BatchState.RECORDED, "", pairs, now, batch.spent())
 
     def _void(self, batch: OpenBatch, reason: str, now: Now) -> list[BookEffect]:

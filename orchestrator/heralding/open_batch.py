@@ -1,5 +1,6 @@
 """A batch at the coordinator, as long as somebody has something to say about it."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -95,6 +96,10 @@ class OpenBatch:
         for party, ended in answers.items():
             pairs = self.delivery.take(party, (each for each in ended.records if each.k < attempts))
             late += sum(pair.hseq not in delivered for pair in pairs)
+            if party == self.program.station:
+                beyond = min((each.hseq for each in ended.records if each.k >= attempts), default=math.inf)
+                failures = {reason: [n for n in numbers if n < beyond] for reason, numbers in ended.failures.items()}
+                self.delivery.failed(failures)
         counts = self.delivery.close()
         if not attempts and (max(made) or counts["delivered"]):
             return None  # a core or a process was lost, and with it how many it had made

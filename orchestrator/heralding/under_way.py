@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ...testbed.attempts import AttemptProgram
-from .entries import Ended, Opened, Record
+from .entries import Ended, Opened, Record, with_records
 from .messages import Prepare
 from .terms import PS_PER_S, CoreReport, Leads, Now, Reason, end_ps
 
@@ -102,7 +102,7 @@ class UnderWay:
 
 def result(grant: Opened, report: CoreReport, reason: str, records: list[Record]) -> Ended:
     """Return the result of a batch; it is complete if there is no ``reason`` why not."""
-    return Ended(
+    ended = Ended(
         grant.run,
         grant.batch,
         grant.epoch,
@@ -113,5 +113,5 @@ def result(grant: Opened, report: CoreReport, reason: str, records: list[Record]
         attempts=report.attempts,
         lateness_ps=report.lateness_ps,
         underflows=report.underflows,
-        records=tuple(records),
     )
+    return with_records(ended, records)

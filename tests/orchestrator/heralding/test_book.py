@@ -299,10 +299,12 @@ def test_what_a_void_batch_took_is_told_once_all_have_said_it():
         assert desk.of(Spent) == []
         assert desk.book.unsettled_s("run", desk.now) < 1.0
         attempts = {"alice": 60, "bob": 70, "charlie": 90}[party]
-        desk.result(party, complete=False, reason="enough", attempts=attempts, records=records)
+        failures = {"two clicks in one window": (2, 6)} if party == "charlie" else {}
+        desk.result(party, complete=False, reason="enough", attempts=attempts, records=records, failures=failures)
     (spent,) = desk.of(Spent)
     assert (spent.attempts, spent.seconds) == (60, pytest.approx(60 * PROGRAM.period_ps / 1e12))
-    assert spent.counts == {"delivered": 1, "batch void": 1}, "the third came after alice had stopped"
+    heralds = {"delivered": 1, "batch void": 1}
+    assert spent.counts == {**heralds, "two clicks in one window": 1}, "what came after alice stopped does not"
     assert desk.book.unsettled_s("run", desk.now) == float("inf")
     assert [each[1:] for each in desk.store.ended_batches("run")] == [("VOID", "enough", spent)]
 
