@@ -6,7 +6,8 @@
     RUNNING      from the start to the end of its program
     COLLECTING   asks whoever has not sent its result
     RECORDED     all parties ran it: complete results of the same batch
-    VOID         anything else; what results there are stay as raw data
+    VOID         anything else; what results there are stay as raw data, and so do pairs whose qubits were measured.
+                 Kept pairs are their owner's as soon as all parties have confirmed them, however the batch ends.
     RESOLVING    found open at a start of the coordinator: Abort to all, and each one's Result or Aborted
 
 Presumed abort: what was not committed in the store begins nowhere, since no Commit was sent. A batch without a future
@@ -40,7 +41,7 @@ from .messages import (
 )
 from .open_batch import BatchState, BookEffect, Concluded, Delivered, OpenBatch, Spent
 from .store import Row, Store
-from .terms import LEADS, NUMBERS, PS_PER_S, Leads, Now, Report, Send
+from .terms import LEADS, NUMBERS, PS_PER_S, Leads, Now, Reason, Report, Send
 from .traffic import Traffic
 
 REPEAT_S = 0.02
@@ -271,6 +272,9 @@ class Book:
             pairs = batch.delivery.take(sender, records_of(message.body))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return [Report("a confirmation cannot be understood", {"from": sender, "error": str(error)})]
+        if batch.program.keep == "measure":  # nobody is in a hurry, and whether it was on time is only known at its end
+            batch.held += pairs
+            return []
         new = self._store.deliver(pairs) if pairs else []
         return [Delivered(tuple(new))] if new else []
 
@@ -319,7 +323,7 @@ class Book:
                 return self._void(batch, f"{party} ran something else", now)
         if batch.silent():
             return []
-        pairs: list[Pair] = []
+        pairs = batch.held
         for party, ended in batch.answers.items():
             assert ended is not None
             pairs += batch.delivery.take(party, ended.records)
@@ -336,6 +340,9 @@ class Book:
         self, batch: OpenBatch, state: BatchState, reason: str, pairs: list[Pair], now: Now, spent: Spent | None = None
     ) -> list[BookEffect]:
         counts = batch.delivery.close()
+        if state == BatchState.VOID and batch.held:
+            counts[str(Reason.VOID)] = len(batch.held)
+            counts = +(counts - Counter(delivered=len(batch.held)))
         new = self._store.conclude(batch.row.batch, state, reason, counts, pairs, spent)
         batch.ended = True
         self._enter(batch, state, now)

@@ -1,7 +1,7 @@
 """A batch at the coordinator, as long as somebody has something to say about it."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -63,6 +63,8 @@ class OpenBatch:
     answers: dict[str, Ended | None] = field(default_factory=dict)
     """Results; None says that there is none."""
     repeat_s: float = 0.0
+    held: list[Pair] = field(default_factory=list)
+    """Pairs that all parties hold and nobody was told of yet."""
     ended: bool = False
 
     def __post_init__(self) -> None:
@@ -84,18 +86,16 @@ class OpenBatch:
         row = self.row
         return (ended.epoch, ended.start_ps, ended.digest) == (row.epoch, row.start_ps, row.digest)
 
-    def spent(self, delivered: Collection[int] = ()) -> Spent | None:
-        """Return what it took, None if a party cannot say it; ``delivered`` are the heralds whose pairs were kept."""
+    def spent(self, delivered: int | None = None) -> Spent | None:
+        """Return what it took, None if a party cannot say it; so many pairs are somebody's, None for all."""
         answers = {party: ended for party, ended in self.answers.items() if ended is not None}
         made = [ended.attempts for ended in answers.values() if self.is_of(ended)]
         if len(made) < len(self.parties):
             return None
         # Those that were stopped were so each in its time: only what all of them took part in can have had a herald.
         attempts = max(made) if all(ended.complete for ended in answers.values()) else min(made)
-        late = 0
         for party, ended in answers.items():
-            pairs = self.delivery.take(party, (each for each in ended.records if each.k < attempts))
-            late += sum(pair.hseq not in delivered for pair in pairs)
+            self.delivery.take(party, (each for each in ended.records if each.k < attempts))
             if party == self.program.station:
                 beyond = min((each.hseq for each in ended.records if each.k >= attempts), default=math.inf)
                 failures = {reason: [n for n in numbers if n < beyond] for reason, numbers in ended.failures.items()}
@@ -103,7 +103,8 @@ class OpenBatch:
         counts = self.delivery.close()
         if not attempts and (max(made) or counts["delivered"]):
             return None  # a core or a process was lost, and with it how many it had made
-        counts["delivered"] -= late
-        counts[str(Reason.VOID)] += late
+        nobodys = 0 if delivered is None else max(counts["delivered"] - delivered, 0)
+        counts["delivered"] -= nobodys
+        counts[str(Reason.VOID)] += nobodys
         seconds = attempts * self.program.period_ps / PS_PER_S
         return Spent(self.row.batch, self.row.run, attempts, seconds, dict(+counts))

@@ -10,7 +10,7 @@ from bellringer.orchestrator.heralding.messages import Abort, Ask, Commit, Prepa
 from bellringer.orchestrator.heralding.open_batch import Concluded, Delivered
 from bellringer.orchestrator.heralding.store import Spent, Store
 from bellringer.orchestrator.heralding.terms import Now, Report, Send
-from bellringer.testbed.attempts import from_json
+from bellringer.testbed.attempts import from_json, program
 from bellringer.testbed.errors import BellringerError
 
 from .simulated_world import MS, PROGRAM, TEXT
@@ -24,7 +24,8 @@ BATCH = 3_000_000_001
 class Desk:
     """A book with a clock moved by hand."""
 
-    def __init__(self, store=None, epoch=3):
+    def __init__(self, store=None, epoch=3, program=PROGRAM):
+        self.program = program
         self.now, self.seq = Now(5.0, 5_000 * MS), 0
         self.store = store or Store(":memory:", epoch)
         self.book = Book(epoch, "boot", self.store, from_json)
@@ -32,7 +33,9 @@ class Desk:
         self.effects = self.book.start(self.now)
 
     def allocate(self, start_ps=T_PS):
-        number, self.effects = self.book.allocate("run", PROGRAM, start_ps, dict.fromkeys(PARTIES, "cal"), self.now)
+        number, self.effects = self.book.allocate(
+            "run", self.program, start_ps, dict.fromkeys(PARTIES, "cal"), self.now
+        )
         return number
 
     def wait(self, ms):
@@ -54,7 +57,7 @@ class Desk:
 
     def arm(self, *parties):
         for party in parties or PARTIES:
-            said = self.tell(party, messages.Armed, start_ps=T_PS, digest=PROGRAM.digest)
+            said = self.tell(party, messages.Armed, start_ps=T_PS, digest=self.program.digest)
         return said
 
     def running(self):
@@ -283,13 +286,15 @@ def test_a_pair_is_delivered_when_all_three_hold_it_and_not_again_with_the_resul
 
 def taken_back(desk):
     """All three hold two heralds, one of them is a pair; the batch is taken back before the other one is."""
-    for party, record in {"charlie": HERALD, "alice": ALICE, "bob": BOB}.items():
+    held = {"charlie": HERALD, "alice": ALICE, "bob": BOB}
+    held = {party: msgspec.structs.replace(record, batch=BATCH) for party, record in held.items()}
+    for party, record in held.items():
         desk.tell(party, messages.Confirm, body=records_to_bytes([record]))
     desk.effects = desk.book.abort(BATCH, "enough", desk.now)
     assert desk.of(Concluded)[0].spent is None
     return {
         party: (record, msgspec.structs.replace(record, hseq=4, k=11), msgspec.structs.replace(record, hseq=5, k=80))
-        for party, record in {"charlie": HERALD, "alice": ALICE, "bob": BOB}.items()
+        for party, record in held.items()
     }
 
 
@@ -303,7 +308,7 @@ def test_what_a_void_batch_took_is_told_once_all_have_said_it():
         desk.result(party, complete=False, reason="enough", attempts=attempts, records=records, failures=failures)
     (spent,) = desk.of(Spent)
     assert (spent.attempts, spent.seconds) == (60, pytest.approx(60 * PROGRAM.period_ps / 1e12))
-    heralds = {"delivered": 1, "batch void": 1}
+    heralds = {"delivered": 1, "in a void batch": 1}
     assert spent.counts == {**heralds, "two clicks in one window": 1}, "what came after alice stopped does not"
     assert desk.book.unsettled_s("run", desk.now) == float("inf")
     assert [each[1:] for each in desk.store.ended_batches("run")] == [("VOID", "enough", spent)]
@@ -335,6 +340,35 @@ def test_what_was_not_confirmed_in_time_is_delivered_with_the_results_of_a_recor
             desk.result(party, records=(records[party],), complete=not reason, reason=reason)
             delivered += desk.of(Delivered)
         assert len(delivered) == complete
+
+
+MEASURING = program(**{**PROGRAM.model_dump(), "keep": "measure"})
+
+
+def confirmed(desk):
+    for party, record in {"charlie": HERALD, "alice": ALICE, "bob": BOB}.items():
+        mine = msgspec.structs.replace(record, batch=BATCH)
+        desk.tell(party, messages.Confirm, body=records_to_bytes([mine]))
+        assert desk.of(Delivered) == []
+    return desk
+
+
+def test_pairs_that_were_measured_are_delivered_when_their_batch_is_recorded_and_not_before():
+    desk = confirmed(Desk(program=MEASURING).running())
+    for party in PARTIES:
+        desk.result(party, digest=MEASURING.digest)
+    (delivered,), (end,) = desk.of(Delivered), desk.of(Concluded)
+    assert desk.effects.index(delivered) < desk.effects.index(end), "its pairs before its end"
+    assert [pair.hseq for pair in delivered.pairs] == [HERALD.hseq]
+    assert end.counts == {"delivered": 1}
+
+
+def test_pairs_that_were_measured_in_a_void_batch_are_nobodys():
+    desk = confirmed(Desk(program=MEASURING).running())
+    desk.result("alice", digest=MEASURING.digest, complete=False, reason="late")
+    (end,) = desk.of(Concluded)
+    assert (desk.of(Delivered), end.state, end.counts) == ([], "VOID", {"in a void batch": 1})
+    assert desk.store.pairs("run") == []
 
 
 def test_what_an_earlier_coordinator_left_open_is_asked_for_and_ended():

@@ -344,3 +344,19 @@ def test_what_clicked_before_a_station_was_dark_is_told_though_no_node_hears_of_
     assert (core.ended, report.attempts) == ("its request has ended", 5)
     assert [(each.hseq, each.k) for each in records] == [(1, 4)]
     assert sent == []
+
+
+def test_qubits_of_pairs_that_are_held_outlive_the_end_of_their_batch_by_others(lane, batch):
+    """They may have been delivered: the end of a request, say, ends the batch that has just given the last pair."""
+    core = lane._core = EndlessCore()
+    core.qubits = {0: (7, 10**9), 1: (7, 10**9), 2: (6, 10**9)}
+    core.held = lambda: [Held(slot, of, slot, age_ps) for slot, (of, age_ps) in core.qubits.items()]
+
+    def read_applied(wait_s):
+        lane._taken.add(0)
+        lane.end(7, "its request has ended")
+        return []
+
+    core.read_applied = read_applied
+    lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert set(core.qubits) == {0, 2}, "and those of other batches are left alone"
