@@ -18,12 +18,11 @@ from ...testbed.errors import BellringerError
 from ...testbed.testbed import Testbed
 from ..heralding.book import Book
 from ..heralding.delivery import Pair
-from ..heralding.entries import result_of
 from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, Action, Calibrate, StartBatch, Tell
-from ..heralding.store import Store
+from ..heralding.store import Spent, Store
 from ..heralding.terms import PS_PER_S, Now, Report, Send
 from ..wire.client import Answered
 from ..wire.errors import LinkError, NotAllowed
@@ -158,7 +157,8 @@ class Batches:
             return None
         if isinstance(message, Entangled):
             held_up = self._service.held_up(message.request)
-            return {**self._told.since(message.request, message.since), "held_up": held_up}
+            unsettled_s = self._book.unsettled_s(message.request, self._now(now_s))
+            return {**self._told.since(message.request, message.since, unsettled_s), "held_up": held_up}
         assert isinstance(message, Unwanted)
         before = self._told.taken_back_before(message.request, caller.key)
         if before is not None:
@@ -331,7 +331,7 @@ class Batches:
         except BellringerError as error:
             self._over(action.order, error.what, now_s)
             return
-        self._orders[batch] = Ordered(action.order, action.request, action.program.period_ps)
+        self._orders[batch] = Ordered(action.order, action.request)
         self._do(effects, now_s)
 
     def _do(self, effects: Iterable[BookEffect], now_s: float) -> None:
@@ -349,6 +349,9 @@ class Batches:
                     if self._rehearsal is not None:
                         self._delivered(self._rehearsal.held(effect.batch), now_s)
                     self._concluded(effect, now_s)
+                case Spent(_, request, attempts, seconds):
+                    self._told.spent(effect)
+                    self._service.spent(request, attempts, seconds)
                 case Report(what, body):
                     self._happened("distrusted", {"what": what, **body})
                     self._look(contradicted(self._book.stopped), now_s)
@@ -368,10 +371,9 @@ class Batches:
         row = self._store.batch(effect.batch)
         recorded, committed = effect.state == BatchState.RECORDED, row is None or row.committed
         self._lead.ended(recorded=recorded, committed=committed)
+        self._told.concluded(effect)
         if known.order:
-            results = self._store.results(effect.run, effect.batch).values()
-            attempts = max((result_of(body).attempts for body in results), default=0)
-            self._told.concluded(known.request, effect, attempts, attempts * known.period_ps / PS_PER_S)
+            attempts = 0 if effect.spent is None else effect.spent.attempts
             problem = "" if recorded else effect.reason or "void"
             self._over(known.order, problem, now_s, effect.batch if committed else 0, attempts, effect.counts)
         else:

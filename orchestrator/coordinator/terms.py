@@ -30,12 +30,10 @@ class Ordered:
     Attributes:
         order: the service's number of it, negative for a calibration's; 0 for one from before a restart.
         request: whose request it serves.
-        period_ps: of its attempts.
     """
 
     order: int = 0
     request: str = ""
-    period_ps: int = 0
 
 
 @dataclass(frozen=True)

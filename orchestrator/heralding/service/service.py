@@ -28,7 +28,7 @@ from .requests import Request, RequestError, checked
 MOST_OPEN = 200
 """Requests at once: each costs 30 us a tick."""
 ENDED_KEPT = 1000
-"""Requests that ended and are still known by their id."""
+"""Requests that ended and are still shown. Whoever holds the service remembers their ids, so that none comes again."""
 
 
 def anybody(who: str, request: Request) -> str:
@@ -180,6 +180,13 @@ class EntanglementService:
         self._expire(job, now_s)
         if not job.open and not job.batches:
             self._lab.ledger.release(job.name)
+
+    def spent(self, request: str, attempts: int, seconds: float) -> None:
+        """Take what a batch that was void had cost; its end was reported before that was known."""
+        job = self._jobs.get(request)
+        if job is not None:
+            job.progress.attempts += attempts
+            job.progress.light_s += seconds
 
     # --- what follows ---------------------------------------------------------------------------------------------
 
