@@ -19,7 +19,7 @@ import zmq
 
 from ...testbed.errors import BellringerError
 from ..wire.audit import Audit
-from ..wire.codec import RESULTS
+from ..wire.codec import HEADERS, RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
@@ -129,7 +129,7 @@ class Coordinator:
             zap = Zap(context)
             stack.callback(zap.close)
             audit = None if setup.audit is None else stack.enter_context(closing(Audit(setup.audit)))
-            common: dict[str, Any] = {"audit": audit, "clock": clock}
+            common: dict[str, Any] = {"audit": audit, "clock": clock, "limits": HEADERS}
             who = (setup.keys, zap, setup.enrolled)
             self._control = stack.enter_context(
                 Server(setup.ports.control, *who, name="coordinator", accepts=accepts, of_nodes=RESULTS, **common)

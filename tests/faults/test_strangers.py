@@ -253,6 +253,19 @@ def test_row_33_what_is_too_large_is_refused_or_cut_off_and_memory_stays_flat(sh
     assert site.well()
 
 
+@pytest.mark.parametrize(("port", "mib"), [("estop", 1), ("control", 4)])
+def test_row_33_a_message_of_many_large_frames_is_cut_off_at_the_first(shared_site, raw, port, mib):
+    site = shared_site
+    before_kib = memory_kib(site.coordinator)
+    peer = raw("otto", port)
+    peer.ask(Hello(1))
+    for _ in range(200 // mib):
+        peer.socket.send(b"x" * (mib << 20), zmq.SNDMORE)
+    peer.socket.send(b"end")
+    assert site.well()
+    assert memory_kib(site.coordinator) < before_kib + 50_000
+
+
 def test_row_33_a_length_claim_of_exabytes_before_the_handshake_takes_no_memory(shared_site):
     site = shared_site
     before_kib = memory_kib(site.agent)
