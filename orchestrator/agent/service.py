@@ -69,6 +69,7 @@ class Setup(msgspec.Struct, frozen=True):
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: participants under which the groups are first made dark; see ``Agent``.
+        audit: file of the audit log, "" for one in ``state``.
         journal: folder of the journal of batches, "" for one in ``state``.
         locks: folder of the files that keep two driver processes of this computer from one port; "" for ``state``.
     """
@@ -85,6 +86,7 @@ class Setup(msgspec.Struct, frozen=True):
     endpoints: dict[str, tuple[str, dict[str, object]]] = {}
     clock_endpoint: str = ""
     boot_tickets: dict[str, str] = {}
+    audit: str = ""
     journal: str = ""
     locks: str = ""
     leave_at_end: bool = False
@@ -121,7 +123,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
     with contextlib.ExitStack() as stack:
         zap = Zap()
         stack.callback(zap.close)
-        audit = Audit(state / "audit.jsonl")
+        audit = Audit(Path(setup.audit or state / "audit.jsonl"))
         stack.callback(audit.close)
         server = stack.enter_context(
             Server(
