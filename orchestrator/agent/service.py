@@ -12,7 +12,7 @@ import gc
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ from ..wire.audit import Audit
 from ..wire.client import Client
 from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
+from ..wire.errors import KeyFileError
 from ..wire.keys import KeyPair
 from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Probe, Register, Set, Status, Stream, Subscribe
+from ..wire.public_keys import fingerprint
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
@@ -149,6 +151,16 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
         def connect() -> Client:
             return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0, request_limits=RESULTS)
 
+        def revoke(public_keys: Sequence[str]) -> None:
+            try:
+                revoked, result = enrolled.take_revoked(public_keys), "done"
+            except KeyFileError as error:  # refused until this process ends; then the coordinator tells it again
+                revoked, result = list(public_keys), f"refused from now on, but not noted: {error}"
+            for key in revoked:
+                who = f"{fingerprint(where.public_key)} coordinator"
+                said = {"command": "revoke", "public_key": key}
+                audit.append(who=who, role="", verb="keys", arguments=said, result=result, durable=True)
+
         def make_batches(
             children: Mapping[str, Child],
             closed: Callable[[], bool | None],
@@ -169,7 +181,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
             publisher,
             recorder,
             events,
-            CoordinatorLink(connect, registration),
+            CoordinatorLink(connect, registration, revoke),
             authority,
             fork_server,
             {name: Endpoint(resource, dict(options)) for name, (resource, options) in setup.endpoints.items()},

@@ -47,6 +47,8 @@ class Node:
     fault: str = ""
     acknowledged: str = ""
     cores: tuple[Core, ...] = ()
+    told_revoked: tuple[str, ...] = ()
+    """Public keys that it knows to be revoked, as far as answers arrive; after one that did not, it registers again."""
 
     def described(self, now_s: float) -> dict[str, Any]:
         """Return what people and clients are told; ``silent_s`` is how long it was not heard."""

@@ -26,10 +26,17 @@ class State:
         epoch: this coordinator's, greater than any before it.
         utc: the time of day, for people only.
         enrolled: whether a public key may (still) connect.
+        revoked: the public keys that no longer may.
     """
 
-    def __init__(self, epoch: int, utc: Callable[[], str], enrolled: Callable[[str], bool]) -> None:
-        self.epoch = epoch
+    def __init__(
+        self,
+        epoch: int,
+        utc: Callable[[], str],
+        enrolled: Callable[[str], bool],
+        revoked: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        self.epoch, self._revoked = epoch, revoked
         self._changes: list[Change] = []
         self.estop = Latch(self._changes.append, utc)
         self.nodes = NodeTable(epoch, self._changes.append, enrolled)
@@ -147,8 +154,12 @@ class State:
         }
 
     def _known(self, node: Node, now_s: float) -> dict[str, Any]:
-        """Return what a node must know to be in step, whatever it missed."""
+        """Return what a node must know to be in step, whatever it missed; revoked keys only if there are new ones."""
+        revoked = self._revoked()
+        news = {"revoked": revoked} if revoked != node.told_revoked else {}
+        node.told_revoked = revoked
         return {
+            **news,
             "epoch": self.epoch,
             "estop": self.estop.described(),
             "fault": node.fault,

@@ -155,6 +155,26 @@ def test_row_30_one_command_enrols_and_revokes_at_coordinator_and_agents(shared_
             asks(*service)
 
 
+def test_row_30_a_node_that_was_away_hears_of_a_revoked_key_when_it_is_back(cold_site):
+    site = cold_site
+    folder = site.folder / "charlie"
+    Enrolled(folder / "enrolled.json").enrol(site.keys["anna"].public, "anna", "operator")
+    Enrolled(folder / "enrolled.json").enrol(site.keys["otto"].public, "otto", "observer")
+    site.start_coordinator()
+    site.to_coordinator("root").request(Keys(0, "revoke", "anna"))
+    site.start_agent(enrolled=())
+    site.until(site.well)
+    assert "refuses our key" in site.refused(site.client("anna"), Status(0), KeyRefused).what
+    assert Enrolled(folder / "enrolled.json").find(site.keys["anna"].public) is None, "for good"
+    noted = [line for line in audit(site) if line["verb"] == "keys"]
+    assert [line["arguments"]["public_key"] for line in noted] == [site.keys["anna"].public]
+    site.to_coordinator("root").request(Keys(0, "enrol", (guest := KeyPair.ephemeral("guest")).public, "guest"))
+    Enrolled(folder / "enrolled.json").enrol(guest.public, "guest", "observer")
+    site.client(keys=guest).request(Status(0))
+    site.to_coordinator("root").request(Keys(0, "revoke", "guest"))
+    site.until(lambda: Enrolled(folder / "enrolled.json").find(guest.public) is None)
+
+
 def test_row_31_the_role_of_the_key_decides_whatever_a_message_says(shared_site, raw):
     site = shared_site
     otto, anna = site.client("otto"), site.client("anna")
