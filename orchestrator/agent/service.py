@@ -211,7 +211,8 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
 
 
 def _emits(message: Message) -> bool:
-    return isinstance(message, (Set, Call, Commit))
+    """Return whether carrying this out could raise light; settings that are applied switch some lasers on."""
+    return isinstance(message, (Set, Call, Commit)) or (isinstance(message, Do) and message.verb == "apply")
 
 
 if __name__ == "__main__":
