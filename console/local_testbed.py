@@ -9,7 +9,7 @@ first way to the dark is registered with the simulated lab for all groups at onc
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -64,12 +64,12 @@ class Processes:
     correlators: Mapping[str, Service]
 
     @classmethod
-    def of(cls, testbed: Testbed) -> Self:
-        """Start them."""
+    def of(cls, testbed: Testbed, links: Iterable[str]) -> Self:
+        """Start them, correlators for these ``links``."""
         return cls(
             Service("the coordinator", COORDINATOR),
             {node: Service(f"the agent of '{node}'", AGENT) for node in _nodes(testbed)},
-            {link: Service(f"the correlator of '{link}'", CORRELATOR) for link in testbed.links},
+            {link: Service(f"the correlator of '{link}'", CORRELATOR) for link in links},
         )
 
     def stop(self) -> None:
@@ -86,6 +86,7 @@ def local_testbed(
     folder: Path,
     *,
     audits: Path | None = None,
+    correlating: bool = True,
     clock: Clock | None = None,
     simulated: Mapping[str, Endpoint] | None = None,
     services: Sequence[Service] = (),
@@ -98,16 +99,17 @@ def local_testbed(
             those of a simulated lab are forgotten with it.
         audits: where the services keep their audit logs, each in a folder of its name; None for a lab that is not real,
             whose coordinator's is forgotten with it.
+        correlating: whether there are correlators, one a link: for a run to show its rates; ``live`` starts its own.
         clock: a lockstep one is that of the simulated lab which the ``simulated`` endpoints lead to.
         services: what else belongs to this testbed; stopped by whoever started it.
         processes: its own, if they were started already.
     """
     endpoint = clock.endpoint if isinstance(clock, LockstepClock) else ""
     nodes = _nodes(loaded.testbed)
-    links = {link: f"correlator {link}" for link in loaded.testbed.links}
+    links = {link: f"correlator {link}" for link in loaded.testbed.links if correlating}
     keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "runner", *nodes, *links.values())}
     with tempfile.TemporaryDirectory(prefix="keys-", dir=folder) as session, contextlib.ExitStack() as stack:
-        processes = processes or Processes.of(loaded.testbed)
+        processes = processes or Processes.of(loaded.testbed, links)
         stack.callback(processes.stop)
         coordinator, agents, correlators = processes.coordinator, processes.agents, processes.correlators
         operator = KeyFolder(Path(session)).init("operator")

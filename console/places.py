@@ -90,7 +90,7 @@ def rehearsal(
 ) -> Iterator[Place]:
     """Run the same against a simulated lab in lockstep."""
     progress.say(f"starting the simulated lab (seed {seed})")
-    processes = Processes.of(loaded.testbed)
+    processes = Processes.of(loaded.testbed, loaded.testbed.links)
     with contextlib.ExitStack() as stack:
         stack.callback(processes.stop)
         lab = stack.enter_context(simulated_lab(loaded.path, overrides, seed))
