@@ -223,7 +223,7 @@ def test_where_no_arrays_are_taken_a_frame_as_large_as_one_is_hung_up_on(bench, 
     raw.nonce()
     raw.send(*encode(Call(1, "a", "b", 1, (np.zeros(100),))))
     assert "frames" in raw.hear().what
-    raw.send(*[b"x" * (1 << 20)] * 20)
+    raw.send(b"x" * (1 << 20))
     assert bench.client(service, bench.key("carol", "observer")).request(Status(0)) == "status"
     assert eventually(lambda: raw.say(Hello(2)) or raw.hear(0.2))
     assert service.server.counters["refused WireError"] == 1
