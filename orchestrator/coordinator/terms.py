@@ -28,6 +28,21 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """What a batch was ordered for.
+
+    Attributes:
+        order: the service's number of it, negative for a calibration's; 0 for one from before a restart.
+        request: whose request it serves.
+        period_ps: of its attempts.
+    """
+
+    order: int = 0
+    request: str = ""
+    period_ps: int = 0
+
+
+@dataclass(frozen=True)
 class Change:
     """Something happened that others should hear of, in plain values.
 

@@ -375,12 +375,14 @@ class Lane:
     def _stopped(self, batch: int, reason: str) -> BatchReport:
         with self._clock.shielded():
             self._core.abort(batch, reason)
-            self._taken.clear()  # no pair of a batch that was stopped counts
             self._tidy(batch)
             return self._core.report(batch)
 
     def _tidy(self, batch: int) -> None:
-        """Give up the qubits of a batch that no pair is held of; the others are their owner's."""
+        """Give up the qubits of a batch that no pair is held of.
+
+        The others may be somebody's already, also if the batch was stopped; what is nobody's reaches its cut-off.
+        """
         for held in self._core.held() if self._core.slot_count() else ():
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)

@@ -321,3 +321,19 @@ def test_a_batch_that_is_made_dark_has_not_ended_for_the_reason_of_one_before_it
     core.read_applied = read_applied
     lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
     assert core.ended == "made dark"
+
+
+def test_qubits_of_pairs_that_are_held_outlive_the_end_of_their_batch_by_others(lane, batch):
+    """They may have been delivered: the end of a request, say, ends the batch that has just given the last pair."""
+    core = lane._core = EndlessCore()
+    core.qubits = {0: (7, 10**9), 1: (7, 10**9), 2: (6, 10**9)}
+    core.held = lambda: [Held(slot, of, slot, age_ps) for slot, (of, age_ps) in core.qubits.items()]
+
+    def read_applied(wait_s):
+        lane._taken.add(0)
+        lane.end(7, "its request has ended")
+        return []
+
+    core.read_applied = read_applied
+    lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert set(core.qubits) == {0, 2}, "and those of other batches are left alone"
