@@ -10,6 +10,10 @@ class Ending(BellringerError):
     """The coordinator must not go on: it ends, the leases run out, and the nodes go dark."""
 
 
+class Outdated(Ending):
+    """A node has obeyed a later coordinator than this one."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who sent a message, as the socket authenticated it.

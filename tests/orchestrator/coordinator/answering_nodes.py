@@ -92,7 +92,7 @@ class Lab:
         at = {name: tuple(sorted(end for end in ends if end.startswith(f"{name}."))) for name in names}
         self.nodes = nodes or {name: Node(name, cores) for name, cores in at.items()}
         self.now_s, self.silent = 100.0 * epoch, set()
-        self.table = Nodes(lambda change: None, lambda key: True)
+        self.table = Nodes(1, lambda change: None, lambda key: True)
         self.batches = module.Batches(testbed, epoch, f"boot {epoch}", folder, None, self.table, self.now_s)
         self.batches._lab.check_timing = lambda *what: None
         for number, node in enumerate(self.nodes.values()):

@@ -124,7 +124,7 @@ class Coordinators:
 
         self._monkeypatch.setattr(module, "PartyLines", Lines)
         self.epoch += 1
-        nodes = Nodes(lambda change: None, lambda key: True)
+        nodes = Nodes(self.epoch, lambda change: None, lambda key: True)
         folder = self.folder
         batches = Batches(TESTBED, self.epoch, f"boot {self.epoch}", folder, None, nodes, self.now_s)
         for name, caller in PARTIES.items():
