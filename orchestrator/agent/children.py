@@ -27,7 +27,7 @@ from .child import Job
 from .core_orders import Begin, End, Look, Permit, Progress
 from .desk import Endpoint
 from .forking import ForkServer, set_up
-from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .pipe import AgentEnd, Count, Dark, Darkened, Epoch, Ping, Pong
 
 PING_S = 0.25
 SILENT_S = 1.0
@@ -44,6 +44,10 @@ REOPEN_DARK_S = 20.0
 """The same where instruments are opened first: one that is not reachable takes some seconds to be given up."""
 LOCKSTEP_DARK_S = 60.0
 """The same in a dry run, where darkness needs lab time and so has to wait for a caller that computes."""
+
+MOST_UNSENT = 8 << 20
+"""Bytes that may wait for a child to take them in; jobs beyond are refused. Orders are short, and few until it is
+replaced."""
 
 MOST_RESTARTS, WITHIN_S = 5, 60.0
 """More restarts than that within that time help nobody: the child is given up until ``revive``."""
@@ -64,6 +68,7 @@ class Child:
         server: starts the process, and those that replace it.
         locks: folder of the files that keep two processes from one port.
         lanes_at: address where corrections for its real-time cores come in.
+        behind: the children for whom something waits to be sent, kept by each of them: ``flush`` them often.
         report: called with (kind, text) when something happened that a person should know: ``died``, ``dark`` (with
             what could not be confirmed, if it is news), ``given_up``.
     """
@@ -77,11 +82,13 @@ class Child:
         report: Callable[[str, str], None],
         locks: Path | None = None,
         lanes_at: str = "tcp://127.0.0.1:*",
+        behind: "set[Child] | None" = None,
     ) -> None:
         self.names = tuple(entries)
         self._server = server
         self._arguments = (dict(entries), dict(endpoints), clock_endpoint, locks, lanes_at)
         self._report = report
+        self._behind = set() if behind is None else behind
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[str, Answer]] = {}
         self._hearing: dict[int, Hear] = {}
@@ -132,6 +139,11 @@ class Child:
 
     def submit(self, job: Job, answer: Answer, hear: Hear | None = None) -> None:
         """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it."""
+        if self._pipe.unsent > MOST_UNSENT:
+            self._refuse(
+                [(job.instrument, answer)], "its driver process takes nothing in", "ask again in a few seconds"
+            )
+            return
         job = msgspec.structs.replace(job, id=next(self._ids))
         if hear is not None:
             self._hearing[job.id] = hear
@@ -169,7 +181,9 @@ class Child:
     def take_in(self) -> None:
         """Take in what came on the pipe; call it when ``connection`` is readable."""
         try:
-            messages = receive(self._pipe, REPORTS)
+            messages = self._pipe.receive(REPORTS)
+        except BlockingIOError:
+            return  # it was for one before it
         except (EOFError, OSError):
             self._replace("its driver process died")
             return
@@ -188,6 +202,13 @@ class Child:
                     self._hearing[message.id](message)
             elif isinstance(message, Darkened):
                 self._darkened(message)
+
+    def flush(self) -> None:
+        """Send on what waits to be sent."""
+        with contextlib.suppress(OSError):  # as in ``_send``
+            self._pipe.flush()
+        if not self._pipe.unsent:
+            self._behind.discard(self)
 
     def _darkened(self, message: Darkened) -> None:
         instrument, answer = self._darks.pop(message.id, ("", None))
@@ -214,6 +235,7 @@ class Child:
         """Ping now and then; kill and replace a child that is silent. Call it at least four times a second."""
         if self.given_up:
             return
+        self.flush()
         now = time.monotonic()
         if now - self._pinged >= PING_S:
             self._pinged = now
@@ -253,9 +275,9 @@ class Child:
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             self._process = self._server.start(theirs)
-        self._pipe = self._connection.fileno()
         with contextlib.suppress(OSError):  # as in ``_send``
             set_up(self._connection, *self._arguments)
+        self._pipe = AgentEnd(self._connection.fileno())
         if self._epoch_tai_s:
             self._send(Epoch(next(self._ids), self._epoch_tai_s))
         self._pinged = time.monotonic()
@@ -264,7 +286,8 @@ class Child:
     def _part(self) -> None:
         """Close the pipe; its descriptor may be another file's from now on."""
         self._connection.close()
-        self._pipe = -1
+        self._pipe.close()
+        self._behind.discard(self)
 
     def _replace(self, why: str) -> None:
         """Kill what is left and start a process that makes safe, unless that was done too often lately."""
@@ -292,7 +315,7 @@ class Child:
         """Leave it dead: nothing comes through a pipe whose other end nobody uses."""
         self.given_up, self._dark_since = True, None
         self._connection, self._far_end = multiprocessing.Pipe()
-        self._pipe = self._connection.fileno()
+        self._pipe = AgentEnd(self._connection.fileno())
         often = f"{why}, {MOST_RESTARTS} restarts within {WITHIN_S:g} s did not help"
         self.failures = tuple(f"{name}: {often}" for name in self.names)
         self._refuse_all(often, "look at the instrument and at the agent's messages; then bellringer ack")
@@ -320,9 +343,11 @@ class Child:
         if self.given_up:
             return
         try:
-            send(self._pipe, message)
+            self._pipe.send(message)
         except OSError:
             return  # the end of the pipe is readable now: take_in replaces the process
+        if self._pipe.unsent:
+            self._behind.add(self)
 
 
 def _names(failures: tuple[str, ...]) -> set[str]:

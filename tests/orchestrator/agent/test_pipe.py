@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from bellringer.orchestrator.agent.pipe import Ping, Pong, receive, send
+from bellringer.orchestrator.agent.pipe import AgentEnd, Ping, Pong, receive, send
 from bellringer.orchestrator.wire.codec import Decoder
 from bellringer.orchestrator.wire.messages import Reply
 
@@ -93,3 +93,51 @@ def test_a_signal_in_the_midst_of_sending_loses_nothing(ends):
         signal.signal(signal.SIGALRM, before)
     reader.join()
     assert came[0].value[-1] == 499_999
+
+
+def test_an_agents_end_never_waits_and_what_it_could_not_send_follows_in_order(ends):
+    ours, theirs = ends
+    end, tags = AgentEnd(ours.fileno()), np.arange(500_000)
+    for number in range(1000):
+        end.send(Reply(number, "x" * 300))
+    end.send(Reply(1000, tags))
+    end.send(Ping(1001))
+    assert end.unsent > tags.nbytes
+    came = []
+    while len(came) < 1002:
+        end.flush()
+        came += receive(theirs.fileno(), ANYTHING) if len(came) < 1000 or not end.unsent else drained(theirs, end)
+    assert [message.id for message in came] == list(range(1002))
+    assert came[1000].value.tolist() == tags.tolist()
+    assert end.unsent == 0
+
+
+def drained(theirs, end):
+    """Return what comes while somebody goes on sending."""
+    flushing = threading.Thread(target=lambda: [end.flush() for _ in iter(lambda: end.unsent, 0)])
+    flushing.start()
+    came = receive(theirs.fileno(), ANYTHING)
+    flushing.join()
+    return came
+
+
+def test_an_agents_end_takes_in_what_comes_in_pieces_without_waiting_for_the_rest(ends):
+    ours, theirs = ends
+    end = AgentEnd(ours.fileno())
+    with pytest.raises(BlockingIOError):
+        end.receive(ANYTHING)
+    send(theirs.fileno(), Pong(1))
+    send(theirs.fileno(), Reply(2, [np.arange(3), "x" * 300]))
+    send(theirs.fileno(), Pong(3))
+    whole = os.read(ours.fileno(), 4096)
+    for cut in range(1, len(whole)):
+        os.write(theirs.fileno(), whole[:cut])
+        came = end.receive(ANYTHING)
+        assert len(came) < 3
+        os.write(theirs.fileno(), whole[cut:])
+        came += end.receive(ANYTHING)
+        assert [message.id for message in came] == [1, 2, 3]
+        assert came[1].value[0].tolist() == [0, 1, 2]
+    theirs.close()
+    with pytest.raises(EOFError):
+        end.receive(ANYTHING)
