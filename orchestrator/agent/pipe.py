@@ -172,7 +172,7 @@ class AgentEnd:
 
 
 def _one(data: bytes) -> bytes:
-    """Return the header in ``data`` if that is one message without arrays and nothing else, which it is nearly always."""
+    """Return the header in ``data`` if that is one message without arrays and nothing else: nearly always."""
     if len(data) > _HEAD.size:
         size, arrays = _HEAD.unpack_from(data)
         if not arrays and len(data) == _HEAD.size + size:
