@@ -21,7 +21,7 @@ from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
-from ..wire.messages import Do, Get, Probe, Refusal, Reply
+from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
 from .authority import DARKENS, READS
 from .child import Job
 from .core_orders import Begin, End, Look, Permit, Progress
@@ -48,6 +48,10 @@ LOCKSTEP_DARK_S = 60.0
 MOST_UNSENT = 8 << 20
 """Bytes that may wait for a child to take them in; jobs beyond are refused. Orders are short, and few until it is
 replaced."""
+
+MOST_WAITING, MOST_OF_ONE = 200, 100
+"""Requests that may wait for a child altogether, and of one key; those beyond are refused."""
+BUSY = "ask again in a few seconds; to watch a value, subscribe to it"
 
 MOST_RESTARTS, WITHIN_S = 5, 60.0
 """More restarts than that within that time help nobody: the child is given up until ``revive``."""
@@ -90,7 +94,8 @@ class Child:
         self._report = report
         self._behind = set() if behind is None else behind
         self._ids = itertools.count(1)
-        self._pending: dict[int, tuple[str, Answer]] = {}
+        self._pending: dict[int, tuple[str, Answer, str]] = {}
+        """Who waits for an answer: about which instrument, and with which key."""
         self._hearing: dict[int, Hear] = {}
         """Who hears how a job goes on before its answer."""
         self._darks: dict[int, tuple[str, Answer | None]] = {}
@@ -137,19 +142,43 @@ class Child:
         """Whether an order to go dark is not confirmed yet."""
         return self._dark_since is not None
 
-    def submit(self, job: Job, answer: Answer, hear: Hear | None = None) -> None:
-        """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it."""
+    def submit(
+        self,
+        job: Job,
+        answer: Answer,
+        hear: Hear | None = None,
+        *,
+        key: str = "",
+        until_s: float = float("inf"),
+        ahead: bool = False,
+    ) -> None:
+        """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it.
+
+        Args:
+            key: whose request it is, "" for the agent's own; a key may have so many waiting.
+            until_s: something that is set or done must begin by then (``elapsed_s``), if it waits for reading only. On
+                the pipe it stands in the place of ``ttl_s``.
+            ahead: it guards the light, and goes ahead of what waits. On the pipe its number is negative then.
+        """
+        if len(self._pending) >= MOST_OF_ONE and key and not self._lockstep:
+            of_key = sum(each == key for _, _, each in self._pending.values())
+            if of_key >= MOST_OF_ONE or len(self._pending) >= MOST_WAITING:
+                busy = f"it is busy: {len(self._pending)} requests wait for it, {of_key} of them of this key"
+                self._refuse([(job.instrument, answer)], f"{busy}; nothing was done", BUSY)
+                return
         if self._pipe.unsent > MOST_UNSENT:
-            self._refuse(
-                [(job.instrument, answer)], "its driver process takes nothing in", "ask again in a few seconds"
-            )
+            self._refuse([(job.instrument, answer)], "its driver process takes nothing in", BUSY)
             return
-        job = msgspec.structs.replace(job, id=next(self._ids))
+        number = next(self._ids)
+        if isinstance(job, (Set, Call, Do)):
+            job = msgspec.structs.replace(job, id=-number if ahead else number, ttl_s=until_s)
+        else:
+            job = msgspec.structs.replace(job, id=-number if ahead else number)
         if hear is not None:
             self._hearing[job.id] = hear
         if not (isinstance(job, (Get, Count, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
-        self._pending[job.id] = (job.instrument, answer)
+        self._pending[job.id] = (job.instrument, answer, key)
         self._send(job)
         if self.given_up:
             self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
@@ -193,7 +222,7 @@ class Child:
         self._heard = now
         for message in messages:
             if isinstance(message, (Reply, Refusal)):
-                _, answer = self._pending.pop(message.id, ("", None))
+                _, answer, _ = self._pending.pop(message.id, ("", None, ""))
                 self._hearing.pop(message.id, None)
                 if answer is not None:
                     answer(message)
@@ -327,7 +356,7 @@ class Child:
 
     def _taken_waiting(self) -> list[tuple[str, Answer]]:
         """Return and forget everybody who waits for an answer, and about which instrument."""
-        waiting = [*self._pending.values()]
+        waiting = [(instrument, answer) for instrument, answer, _ in self._pending.values()]
         waiting += [(", ".join(self.names), answer) for _, answer in self._darks.values() if answer is not None]
         self._pending, self._hearing, self._retries = {}, {}, set()
         self._darks.clear()

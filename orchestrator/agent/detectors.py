@@ -138,7 +138,7 @@ class Detectors:
                     clicks = int(counted.clicks[number - 1])
                     channel.take(counted.live_s, clicks, enabled=counted.enabled, lit=lit)
 
-        each.child.submit(Count(0, each.name), take)
+        each.child.submit(Count(0, each.name), take, ahead=True)
 
 
 class _Instrument:

@@ -48,8 +48,13 @@ class Streams:
         self._running: dict[str, _Running] = {}
         self._ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count(1))
 
-    def serve(self, message: Stream, child: Child, answer: Answer) -> None:
+    def serve(
+        self, message: Stream, child: Child, answer: Answer, key: str = "", until_s: float = float("inf")
+    ) -> None:
         """Start or end a stream; ``answer`` is told its id and clock map when it runs, or that it has ended.
+
+        Args:
+            key, until_s: as ``Child.submit``.
 
         Raises:
             InstrumentError: the tagger streams already.
@@ -77,7 +82,7 @@ class Streams:
             del self._running[stream.instrument]
             answer(refusal)
 
-        self._ask(stream, "start_stream", started, refused, list(message.channels))
+        self._ask(stream, "start_stream", started, refused, list(message.channels), key=key, until_s=until_s)
 
     def described(self) -> dict[str, Any]:
         """Return the streams that run, by instrument."""
@@ -90,6 +95,7 @@ class Streams:
         then: Callable[[Any], None],
         otherwise: Callable[[Refusal], None],
         *args: Any,
+        **more: Any,
     ) -> None:
         def answered(message: Reply | Refusal) -> None:
             if isinstance(message, Refusal):
@@ -97,7 +103,7 @@ class Streams:
             else:
                 then(message.value)
 
-        stream.child.submit(Call(0, stream.instrument, method, 0, args), answered)
+        stream.child.submit(Call(0, stream.instrument, method, 0, args), answered, **more)
 
     def _go_on(self, stream: _Running) -> None:
         """Read the next block, or stop if somebody wants that."""
