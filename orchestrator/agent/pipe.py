@@ -7,10 +7,11 @@ driver process may be frozen, also in the midst of a message.
 import os
 import struct
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
-from ..wire.codec import Decoder, encode
+from ..wire.codec import Decoder, encode, peek
+from ..wire.errors import WireError, to_refusal
 from ..wire.messages import Message
 
 
@@ -147,6 +148,8 @@ class AgentEnd:
     def receive(self, decoder: Decoder) -> list[Any]:
         """Return the messages that came whole; the rest of one that has begun to come is taken in when it comes.
 
+        One that cannot be read, as when a driver's value is not of the types it promises, is a refusal of its job.
+
         Raises:
             BlockingIOError: nothing has come.
             EOFError: the other side has gone.
@@ -154,13 +157,13 @@ class AgentEnd:
         if self._coming is None:
             data = os.read(self._pipe, _AT_ONCE)
             if whole := _one(data):
-                return [decoder.decode((whole,))[0]]
+                return [_read(decoder, (whole,))]
             self._coming = _Came(self._pipe, data).messages()
         messages: list[Any] = []
         for frames in self._coming:
             if frames is None:
                 return messages
-            messages.append(decoder.decode(frames)[0])
+            messages.append(_read(decoder, frames))
         self._coming = None
         return messages
 
@@ -169,6 +172,13 @@ class AgentEnd:
         self._pipe = -1
         self._unsent.clear()
         self.unsent = 0
+
+
+def _read(decoder: Decoder, frames: Sequence[Any]) -> Any:
+    try:
+        return decoder.decode(frames)[0]
+    except WireError as error:
+        return to_refusal(error, peek(frames)[1])
 
 
 def _one(data: bytes) -> bytes:

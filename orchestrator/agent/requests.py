@@ -13,7 +13,7 @@ from ...testbed.errors import BellringerError, nearest
 from ..heralding.messages import Show
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
-from ..wire.messages import Do, Get, Message, Refusal, Reply, Stream
+from ..wire.messages import Call, Do, Get, Message, Probe, Refusal, Reply, Set, Stream
 from ..wire.nonces import MAX_TTL_S, elapsed_s
 from ..wire.server import Server
 from .authority import DARKENS, READS, Authority
@@ -144,7 +144,7 @@ class Requests:
             self._server.reply(incoming, recording)
 
 
-def _until_s(message: Message) -> float:
+def _until_s(message: Get | Set | Call | Do | Stream | Probe) -> float:
     """Return until when (``elapsed_s``) a driver process may begin with it; what makes dark is never too late."""
     if isinstance(message, Do) and message.verb in READS | DARKENS:
         return float("inf")

@@ -1,5 +1,6 @@
 """Messages on a pipe between an agent and a driver process arrive whole, in order, arrays and all, or not at all."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -7,9 +8,10 @@ import threading
 
 import numpy as np
 import pytest
+from bellringer.drivers.interfaces import ClockMap, Recording
 from bellringer.orchestrator.agent.pipe import AgentEnd, Ping, Pong, receive, send
 from bellringer.orchestrator.wire.codec import Decoder
-from bellringer.orchestrator.wire.messages import Reply
+from bellringer.orchestrator.wire.messages import Refusal, Reply
 
 ANYTHING = Decoder(Ping | Pong | Reply)
 
@@ -103,22 +105,14 @@ def test_an_agents_end_never_waits_and_what_it_could_not_send_follows_in_order(e
     end.send(Reply(1000, tags))
     end.send(Ping(1001))
     assert end.unsent > tags.nbytes
-    came = []
-    while len(came) < 1002:
-        end.flush()
-        came += receive(theirs.fileno(), ANYTHING) if len(came) < 1000 or not end.unsent else drained(theirs, end)
-    assert [message.id for message in came] == list(range(1002))
-    assert came[1000].value.tolist() == tags.tolist()
-    assert end.unsent == 0
-
-
-def drained(theirs, end):
-    """Return what comes while somebody goes on sending."""
     flushing = threading.Thread(target=lambda: [end.flush() for _ in iter(lambda: end.unsent, 0)])
     flushing.start()
-    came = receive(theirs.fileno(), ANYTHING)
+    came = []
+    while len(came) < 1002:
+        came += receive(theirs.fileno(), ANYTHING)
     flushing.join()
-    return came
+    assert [message.id for message in came] == list(range(1002))
+    assert came[1000].value.tolist() == tags.tolist()
 
 
 def test_an_agents_end_takes_in_what_comes_in_pieces_without_waiting_for_the_rest(ends):
@@ -135,9 +129,33 @@ def test_an_agents_end_takes_in_what_comes_in_pieces_without_waiting_for_the_res
         came = end.receive(ANYTHING)
         assert len(came) < 3
         os.write(theirs.fileno(), whole[cut:])
-        came += end.receive(ANYTHING)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                came += end.receive(ANYTHING)
         assert [message.id for message in came] == [1, 2, 3]
         assert came[1].value[0].tolist() == [0, 1, 2]
     theirs.close()
     with pytest.raises(EOFError):
         end.receive(ANYTHING)
+
+
+@pytest.mark.parametrize("wrong", [{"channels": np.zeros(2, np.int64)}, {"duration_ps": 10.0}])
+def test_a_drivers_value_that_cannot_be_read_is_a_refusal_of_its_job_and_what_follows_is_read(ends, wrong):
+    ours, theirs = ends
+    recording = Recording(
+        **{
+            "times_ps": np.zeros(2, np.int64),
+            "channels": np.zeros(2, np.uint8),
+            "duration_ps": 10,
+            "clock_map": ClockMap(0, 0.0, 1, 0.0, "x", True),
+            "gaps_ps": np.zeros((0, 2), np.int64),
+            **wrong,
+        }
+    )
+    send(theirs.fileno(), Reply(7, recording))
+    send(theirs.fileno(), Pong(8))
+    refused, pong = AgentEnd(ours.fileno()).receive(Decoder(Reply | Refusal | Pong))
+    assert isinstance(refused, Refusal)
+    assert refused.id == 7
+    assert next(iter(wrong)) in refused.what
+    assert pong == Pong(8)
