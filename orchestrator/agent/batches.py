@@ -186,6 +186,7 @@ class Batches:
             "unacknowledged": self._machine.unacknowledged,
             "undelivered": self._undelivered,
             "messages": dict(self._machine.traffic.counters),
+            "corrections": {name: dict(counts) for name, counts in self._cores.traffic.items()},
         }
 
     def _check(self, incoming: Incoming) -> None:

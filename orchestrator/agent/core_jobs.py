@@ -86,4 +86,4 @@ class _Told:
 
     def seen(self, lane: Lane) -> None:
         seen = (lane.time.offset_ps, lane.time.known_s, lane.locked, lane.free_slots, lane.endpoint, lane.keys.public)
-        self._send(Progress(self._job, seen=seen, traits=lane.traits()))
+        self._send(Progress(self._job, seen=seen, traits=lane.traits(), traffic=lane.traffic()))

@@ -67,6 +67,7 @@ class Progress(Message, tag="progress", frozen=True):
         records: bytes of herald records or corrections (``entries.records_to_bytes``).
         seen: difference of hardware time and ``elapsed_s`` (ps), when it was looked at (``elapsed_s``), whether its
             clock is locked, free memory slots, and where corrections go: endpoint and public key.
+        traffic: beside ``seen``, counts of what went over the ways of corrections (``Lane.traffic``).
         traits: beside ``seen``, the flags of ``testbed.attempts.traits`` that the core has, and its resolution in ps.
     """
 
@@ -74,3 +75,4 @@ class Progress(Message, tag="progress", frozen=True):
     records: bytes = b""
     seen: tuple[int, float, bool, int, str, str] | None = None
     traits: tuple[tuple[str, ...], int] = ((), 0)
+    traffic: dict[str, int] = {}

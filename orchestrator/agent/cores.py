@@ -45,6 +45,8 @@ class Cores:
         self.children = {name: children[name] for name in cores_of(links, node)}
         self._seen: dict[str, Seen] = {}
         self._traits: dict[str, tuple[tuple[str, ...], int]] = {}
+        self.traffic: dict[str, Mapping[str, int]] = {}
+        """By core: what went over its ways of corrections."""
         self._unlocks = Counter[str]()
         self._looking: set[str] = set()
         self._look_s = 0.0
@@ -116,6 +118,7 @@ class Cores:
         if progress.seen is not None:
             self._unlocks[name] += name in self._seen and self._seen[name][2] and not progress.seen[2]
             self._seen[name], self._traits[name] = progress.seen, progress.traits
+            self.traffic[name] = progress.traffic
 
     def free_slots(self, name: str) -> int:
         """Return how many qubits a core had room for when it was last looked at."""

@@ -39,10 +39,12 @@ class LabTime:
         """Can be read when a step is over."""
         self.problem: BellringerError | None = None
         """Why there is no lab time any more, None as long as there is."""
+        self._closed = False
         threading.Thread(target=self._run, name="lab time", daemon=True).start()
 
     def close(self) -> None:
         """Leave the lab; what was served counts as ended."""
+        self._closed = True
         self._clock.close()
 
     def now_ps(self) -> int:
@@ -121,6 +123,10 @@ class LabTime:
                         else:
                             self._clock.wait_for(step)
                         self._tell()
-        except BellringerError as error:  # the simulated lab has gone
-            self.problem = error
+        except Exception as error:
+            if self._closed:  # in the middle of a word to the lab
+                return
+            if not isinstance(error, BellringerError):
+                raise
+            self.problem = error  # the simulated lab has gone
             self._tell()

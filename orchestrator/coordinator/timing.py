@@ -13,6 +13,9 @@ from ...testbed.errors import BellringerError
 from ..heralding.service.lab import Unmeasured
 from .epoch import sync_folder
 
+CARRIED = ("S1",)
+"""Latency classes in which corrections are made here: by a message from the station's driver process to the node's."""
+
 
 class Timing:
     """The measurements of one testbed.
@@ -55,6 +58,10 @@ class Timing:
             first = error.errors(include_url=False)[0]
             what = f"this is no measurement: {'.'.join(map(str, first['loc']))}: {first['msg']}"
             raise BellringerError(what, hint="bellringer link measure LINK") from None
+        for each in newer:
+            if each.latency_class not in CARRIED:
+                what = f"corrections to {each.node} are messages from {each.station}, in no class {each.latency_class}"
+                raise BellringerError(what, hint=f"measure class {' or '.join(CARRIED)}: bellringer link measure LINK")
         known = self.measured or MeasuredLatency(testbed=self._testbed, measured_utc=self._utc(), measurements=())
         measured = known.with_newer(newer, self._utc())
         part = self._path.with_name(self._path.name + ".part")

@@ -6,7 +6,8 @@
     RUNNING      from the start to the end of its program
     COLLECTING   asks whoever has not sent its result
     RECORDED     all parties ran it: complete results of the same batch
-    VOID         anything else; what results there are stay as raw data
+    VOID         anything else; what results there are stay as raw data, and so do pairs whose qubits were measured.
+                 Kept pairs are their owner's as soon as all parties have confirmed them, however the batch ends.
     RESOLVING    found open at a start of the coordinator: Abort to all, and each one's Result or Aborted
 
 Presumed abort: what was not committed in the store begins nowhere, since no Commit was sent. A batch without a future
@@ -265,6 +266,9 @@ class Book:
             pairs = batch.delivery.take(sender, records_of(message.body))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return [Report("a confirmation cannot be understood", {"from": sender, "error": str(error)})]
+        if batch.program.keep == "measure":  # nobody is in a hurry, and whether it was on time is only known at its end
+            batch.held += pairs
+            return []
         new = self._store.deliver(pairs) if pairs else []
         return [Delivered(tuple(new))] if new else []
 
@@ -313,10 +317,12 @@ class Book:
                 return self._void(batch, f"{party} ran something else", now)
         if batch.silent():
             return []
-        pairs: list[Pair] = []
+        pairs = batch.held
         for party, ended in batch.answers.items():
             assert ended is not None
             pairs += batch.delivery.take(party, ended.records)
+            if party == batch.program.station:
+                batch.delivery.failed(ended.failures)
         return self._conclude(batch, BatchState.RECORDED, "", pairs, now)
 
     def _void(self, batch: OpenBatch, reason: str, now: Now) -> list[BookEffect]:
@@ -328,6 +334,9 @@ class Book:
         self, batch: OpenBatch, state: BatchState, reason: str, pairs: list[Pair], now: Now
     ) -> list[BookEffect]:
         counts = batch.delivery.close()
+        if state == BatchState.VOID and batch.held:
+            counts["in a void batch"] = len(batch.held)
+            counts = +(counts - Counter(delivered=len(batch.held)))
         new = self._store.conclude(batch.row.batch, state, reason, counts, pairs)
         batch.ended = True
         self._enter(batch, state, now)

@@ -5,7 +5,7 @@ delivers nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...testbed.attempts import AttemptProgram
@@ -47,6 +47,7 @@ class Delivery:
         self._program = program
         self._candidates: dict[int, _Candidate] = {}
         self._decided: dict[int, str] = {}
+        self._failed: dict[int, str] = {}
         self._attempts: set[int] = set()
 
     def take(self, party: str, records: Iterable[Record]) -> list[Pair]:
@@ -66,14 +67,20 @@ class Delivery:
                 self._attempts.add(record.k)
         return pairs
 
+    def failed(self, failures: Mapping[str, Iterable[int]]) -> None:
+        """Take in what the station's result says was no herald: numbers of records by reason."""
+        for reason, numbers in failures.items():
+            self._failed.update(dict.fromkeys(numbers, reason))
+
     def close(self) -> Counter[str]:
         """Nothing more will come: return how many records ended how; "delivered", or the reason why not."""
-        counts = Counter(reason or "delivered" for reason in self._decided.values())
-        undecided = [each for hseq, each in self._candidates.items() if hseq not in self._decided]
+        decided = {**self._failed, **self._decided}
+        counts = Counter(reason or "delivered" for reason in decided.values())
+        undecided = [each for hseq, each in self._candidates.items() if hseq not in decided]
         counts.update(Reason.GAP if each.heralded is None else Reason.UNCONFIRMED for each in undecided)
-        numbers = [hseq for hseq, each in self._candidates.items() if each.heralded is not None]
+        numbers = {hseq for hseq, each in self._candidates.items() if each.heralded is not None} | self._failed.keys()
         if numbers:
-            unknown = set(range(min(numbers), max(numbers))) - self._candidates.keys()
+            unknown = set(range(min(numbers), max(numbers))) - self._candidates.keys() - self._failed.keys()
             counts.update({str(Reason.GAP): len(unknown)})
         return +Counter({str(reason): count for reason, count in counts.items()})
 

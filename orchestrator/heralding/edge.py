@@ -69,12 +69,10 @@ class Edge:
 
     Args:
         node: its name, as programs have it.
-        by_line: the core hears of heralds over a line of its own and corrects by itself; then messages are compared
-            with its words, and nothing is written to it.
     """
 
-    def __init__(self, node: str, by_line: bool = False) -> None:
-        self.node, self._by_line = node, by_line
+    def __init__(self, node: str) -> None:
+        self.node = node
         self._grant: Opened | None = None
         self._program: AttemptProgram | None = None
         # Of the grant and the program, worked out before the batch: a correction waits for nothing that can be known.
@@ -82,11 +80,12 @@ class Edge:
         """Run, batch, epoch and station."""
         self._start_ps = self._period_ps = self._most = self._max_age_ps = 0
         self._last = 0
+        self._measures = False
+        """Whether the program has qubits measured in their attempt: there is none to be asked of the core then."""
         self._owed: dict[str, tuple[str, int]] = {}
         """Label -> operation and deadline."""
         self._attempts: set[int] = set()
         self._asked: dict[int, tuple[Feedforward, Apply]] = {}
-        self._words: dict[int, Applied] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._unmeasured: dict[int, Corrected] = {}
 
@@ -95,7 +94,7 @@ class Edge:
         self._grant, self._program, self._last = grant, program, 0
         self._name = grant.run, grant.batch, grant.epoch, program.station
         self._start_ps, self._period_ps, self._most = grant.start_ps, program.period_ps, program.attempts
-        self._max_age_ps = program.max_age_ps
+        self._max_age_ps, self._measures = program.max_age_ps, program.keep == "measure"
         self._owed = {label: ("I", 0) for label in program.table().values()}
         self._owed |= {
             each.label: (each.operation, each.deadline_ps) for each in program.feedforward if each.node == self.node
@@ -111,7 +110,8 @@ class Edge:
     def take(self, sender: str, message: Feedforward, hw_ps: int) -> Apply | Corrected | Dropped | None:
         """Decide about a herald that ``sender`` (as the socket authenticated it) announces at hardware time ``hw_ps``.
 
-        Numbers grow. What comes after a later one is not answered any more: its pair counts as expired.
+        Numbers grow. What comes after a later one is not answered any more: its pair counts as expired. Where qubits
+        are kept the core is asked for "I" too: its word says that it still has this one.
         """
         run, batch, epoch, station = self._name
         hseq, k = message.hseq, message.k
@@ -126,7 +126,7 @@ class Edge:
         begin_ps = self._start_ps + k * self._period_ps
         oldest_ps = not_after_ps = begin_ps + self._max_age_ps if self._max_age_ps else NO_DEADLINE
         operation, deadline_ps = self._owed.get(message.label, ("", 0))
-        if operation and operation != "I":
+        if operation not in ("", "I"):
             not_after_ps = min(oldest_ps, message.t_ps + deadline_ps)
         reason: str = ""
         if k >= self._most:
@@ -141,21 +141,15 @@ class Edge:
             self._attempts.add(k)
             if hw_ps > not_after_ps:
                 reason = Reason.TOO_OLD if hw_ps > oldest_ps else Reason.LATE_CORRECTION
-        if reason or operation == "I":
+        if reason or (operation == "I" and self._measures):
             return self._record(message, operation or "I", 0 if reason else hw_ps, reason)
         apply = Apply(batch, k, hseq, operation, not_after_ps)
         self._asked[hseq] = message, apply
-        if not self._by_line:
-            return apply
-        word = self._words.pop(hseq, None)
-        return None if word is None else self.applied(word)
+        return apply
 
     def applied(self, word: Applied) -> Corrected | Dropped | None:
         """Take in what a core says about a correction; that it was in time is checked here too."""
         asked = self._asked.get(word.hseq)
-        if self._by_line and asked is None and self._grant is not None and word.batch == self._grant.batch:
-            self._words[word.hseq] = word
-            return None
         if asked is None or (word.batch, word.k) != (asked[1].batch, asked[1].k):
             return Dropped(word.batch, word.hseq, Reason.UNKNOWN_BATCH)
         message, apply = asked
@@ -202,6 +196,5 @@ class Edge:
 
     def _forget(self) -> None:
         self._asked.clear()
-        self._words.clear()
         self._outcomes.clear()
         self._unmeasured.clear()

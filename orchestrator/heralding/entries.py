@@ -5,7 +5,7 @@ attempt and ``hseq`` the station's number of a herald record; times are hardware
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -91,7 +91,9 @@ class Ended(_Entry, tag="ended", frozen=True):
         attempts: how many were made.
         lateness_ps: how late the core says it began, or a pulse of it was.
         underflows: pulses the core had not in time.
-        records: herald records or corrections of this batch.
+        records: heralds or corrections of this batch.
+        failures: of a station: the numbers of its core's records that are no herald, by reason. The journal has them
+            whole; here they only have to be counted, and there may be one for every click.
     """
 
     run: str
@@ -105,6 +107,7 @@ class Ended(_Entry, tag="ended", frozen=True):
     lateness_ps: int
     underflows: int
     records: tuple[Heralded | Corrected, ...] = ()
+    failures: dict[str, tuple[int, ...]] = {}
 
 
 class Acknowledged(_Entry, tag="acknowledged", frozen=True):
@@ -121,6 +124,18 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_ended = msgspec.msgpack.Decoder(Ended).decode
 _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 _records_decoder: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Record])
+
+
+def with_records(ended: Ended, records: Iterable[Record]) -> Ended:
+    """Return a result with all that its batch's records tell; the same records give the same bytes."""
+    listed, failures = list[Record](), dict[str, list[int]]()
+    for record in records:
+        if isinstance(record, Heralded) and record.reason:
+            failures.setdefault(record.reason, []).append(record.hseq)
+        else:
+            listed.append(record)
+    numbers = {reason: tuple(each) for reason, each in failures.items()}
+    return msgspec.structs.replace(ended, records=tuple(listed), failures=numbers)
 
 
 def to_bytes(entry: Entry) -> bytes:

@@ -165,7 +165,7 @@ class FeedforwardIn:
     def __init__(self, node: str, keys: KeyPair, zap: Zap, take: Take, bind_to: str = "tcp://127.0.0.1:*") -> None:
         self.counters: Counter[str] = Counter()
         """``received``, of these ``malformed``, ``strangers``, ``failed``."""
-        self.problem: BellringerError | None = None
+        self.problem: Exception | None = None
         """The first failure of ``take``, None if there was none."""
         self._take, self._zap, self._domain = take, zap, f"feedforward {node}"
         self._stations = Enrolled.in_memory(())
@@ -242,7 +242,7 @@ class FeedforwardIn:
                     self.counters["strangers"] += 1
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 self.counters["malformed"] += 1
-            except BellringerError as error:  # the core has gone; its batch ends, and whoever runs it asks why
+            except Exception as error:  # the core has gone, say: its batch ends, and the next one needs this thread
                 self.counters["failed"] += 1
                 self.problem = self.problem or error
             self.counters["received"] += 1

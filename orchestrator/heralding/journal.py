@@ -14,7 +14,19 @@ import msgspec
 from ...testbed.errors import BellringerError
 from . import frames
 from .disk import Disk
-from .entries import Acknowledged, Barred, Corrected, Ended, Entry, Heralded, Met, Opened, from_bytes, to_bytes
+from .entries import (
+    Acknowledged,
+    Barred,
+    Corrected,
+    Ended,
+    Entry,
+    Heralded,
+    Met,
+    Opened,
+    from_bytes,
+    to_bytes,
+    with_records,
+)
 from .recovered import Key, Recovered
 
 FILE_BYTES = 16 << 20
@@ -122,7 +134,7 @@ class NodeJournal:
 
     def _write(self, entry: Entry) -> None:
         if isinstance(entry, Ended):
-            entry = msgspec.structs.replace(entry, records=())  # they stand before it
+            entry = with_records(entry, ())  # they stand before it
         payload = to_bytes(entry)
         if self._offset + frames.OVERHEAD + len(payload) > self._file_bytes:
             self._next_file()

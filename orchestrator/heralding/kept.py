@@ -57,12 +57,15 @@ class Kept:
         return self._outbox.say(Result, *key, body=body)
 
     def repeat(self, now: Now) -> list[Effect]:
-        """Return messages with the oldest results that were not acknowledged, if it is time."""
+        """Return messages with results that were not acknowledged, the one told longest ago first, if it is time."""
         if now.mono_s < self.due_s:
             return []
         self._repeat_s = now.mono_s + REPEAT_S
-        oldest = list(self.results.items())[:AT_ONCE]
-        return [self._outbox.say(Result, run, batch, body=body) for (run, batch), body in oldest]
+        told = list(self.results.items())[:AT_ONCE]
+        for key, body in told:  # to the end: one that never arrives must not keep the others from being told
+            del self.results[key]
+            self.results[key] = body
+        return [self._outbox.say(Result, *key, body=body) for key, body in told]
 
     def answer(self, message: BatchMessage) -> list[Effect]:
         """Say what became of a batch that is not under way; if nothing did, nothing ever will."""

@@ -8,6 +8,7 @@ anybody hears of it. The agent, which keeps the journal, is told afterwards.
 import functools
 import random
 import threading
+from collections import Counter
 from typing import Protocol
 
 import msgspec
@@ -15,13 +16,13 @@ import msgspec
 from ...drivers.interfaces import AttemptController, BatchReport, QuantumMemory, Refused
 from ...testbed.attempts import AttemptProgram, from_json
 from ...testbed.clock import Clock, Ticket
-from ...testbed.errors import Aborted
+from ...testbed.errors import Aborted, BellringerError, InstrumentError, ProgramError
 from ...testbed.lockstep import LockstepClock
 from ..wire.keys import KeyPair
 from ..wire.nonces import elapsed_s
 from ..wire.zap import Zap
 from .core_time import CoreTime
-from .edge import NO_DEADLINE, Apply, Edge
+from .edge import NO_DEADLINE, Apply, Dropped, Edge
 from .entries import Corrected, Opened, Record
 from .feedforward import FeedforwardIn, FeedforwardOut, Peer
 from .messages import Feedforward
@@ -106,6 +107,8 @@ class Lane:
         self._fresh: list[Record] = []
         self._oldest_ps: dict[int, int] = {}
         """Batch -> at what age its qubits are given up, ps."""
+        self._dropped = Counter[str]()
+        """Heralds, and words of the core, that belonged to no batch under way or came twice, by reason."""
         self._untold: list[Record] = []
         self._taken: set[int] = set()
         """Attempts of the batch under way whose pair is held."""
@@ -113,7 +116,12 @@ class Lane:
         self._read_s = READ_S
         self._out = FeedforwardOut(self.keys, ())
         take = self._heralded if self._lab_clock is None else self._heralded_in_lab_time
-        self._in = FeedforwardIn(node, self.keys, Zap(), take, bind_to)
+        zap = Zap()
+        try:
+            self._in = FeedforwardIn(node, self.keys, zap, take, bind_to)
+        except BellringerError:
+            zap.close()  # the next try needs one
+            raise
         self.endpoint = self._in.endpoint
 
     def look(self) -> None:
@@ -138,6 +146,11 @@ class Lane:
         """Return the traits that the core declares, and its resolution in ps."""
         has = self._core.traits()
         return tuple(name for name in has.flags() if getattr(has, name)), has.resolution_ps
+
+    def traffic(self) -> dict[str, int]:
+        """Return what went over the ways of corrections here, in and out, and what of it was good for nothing."""
+        dropped = {f"dropped, {reason}": count for reason, count in list(self._dropped.items())}
+        return {**self._in.counters, **self._out.counters, **dropped}
 
     def meet(self, others: tuple[Peer, ...]) -> None:
         """Take in who the other parties are: any may be a batch's station or node, as its program says."""
@@ -170,6 +183,8 @@ class Lane:
                 self._fresh.append(decision)
             elif message.batch == NO_BATCH:
                 self._core.apply(NO_BATCH, message.k, message.hseq, "I", message.t_ps)
+            elif isinstance(decision, Dropped):
+                self._dropped[decision.reason] += 1
 
     def _heralded_in_lab_time(self, station: str, message: Feedforward) -> None:
         """As ``_heralded``; lab time stands still until the core has its correction."""
@@ -210,19 +225,17 @@ class Lane:
         return found
 
     def run(self, grant: Opened, text: bytes, lanes: tuple[Peer, ...], told: Told) -> BatchReport:
-        """Run one batch and return what the core did.
+        """Run one batch and return what the core did; in state REFUSED if it, or the way to a node, did not let it.
 
         Raises:
             Aborted: everything here is being made dark.
-            BellringerError: the core, or the way to a node, did not even let it be armed.
+            BellringerError: the core cannot be spoken to; what it does is not known.
         """
         program = from_json(text)
         at_station = program.station == self.node
         self.meet(lanes)
-        if at_station:
-            self._out.wait_connected(program.nodes, CONNECT_S)
-        self._core.load(program)
-        self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
+        if why := self._refusal(grant, program, at_station):
+            return BatchReport(grant.batch, "REFUSED", 0, 0, 0, (), 0, 0, why)
         try:
             if program.max_age_ps:
                 self._oldest_ps[grant.batch] = program.max_age_ps + LEFT_PS
@@ -233,10 +246,12 @@ class Lane:
                 self._edge.begin(grant, program)
             told.armed()
             return self._attend(grant, program, at_station, told)
+        except Refused as refusal:  # it comes too late, for example: the core has answered, and is there
+            return self._stopped(grant.batch, refusal.what)
         except Aborted:
             if self._lab_clock is not None:  # the order to go dark holds lab time, and makes the core dark itself
                 raise
-            return self._stopped(grant.batch, self._ended[1] or "made dark")
+            return self._stopped(grant.batch, self._ended[1] if self._ended[0] == grant.batch else "made dark")
         finally:
             self._taken.clear()
             self._untold.clear()
@@ -244,6 +259,20 @@ class Lane:
                 self._arbiter.end()
                 self._edge.end()
                 self._fresh.clear()
+
+    def _refusal(self, grant: Opened, program: AttemptProgram, at_station: bool) -> str:
+        """Arm the core and return "", or why it is not armed: then nothing was lit, and nothing need be made dark."""
+        if at_station:
+            try:
+                self._out.wait_connected(program.nodes, CONNECT_S)
+            except InstrumentError as error:
+                return error.what
+        try:
+            self._core.load(program)
+            self._core.arm(grant.batch, grant.epoch, grant.start_ps, grant.digest)
+        except (Refused, ProgramError) as refusal:
+            return refusal.what
+        return ""
 
     def _attend(self, grant: Opened, program: AttemptProgram, at_station: bool, told: Told) -> BatchReport:
         batch, begun, made = grant.batch, False, 0
@@ -331,6 +360,7 @@ class Lane:
         with self._lock:
             found = [*map(self._edge.applied, words), *map(self._edge.measured, outcomes)]
             records, self._fresh = self._fresh, []
+            self._dropped.update(each.reason for each in found if isinstance(each, Dropped) and each.batch != NO_BATCH)
         return [*records, *(each for each in found if isinstance(each, Corrected))]
 
     def _report(self, batch: int) -> BatchReport | None:
@@ -345,12 +375,14 @@ class Lane:
     def _stopped(self, batch: int, reason: str) -> BatchReport:
         with self._clock.shielded():
             self._core.abort(batch, reason)
-            self._taken.clear()  # no pair of a batch that was stopped counts
             self._tidy(batch)
             return self._core.report(batch)
 
     def _tidy(self, batch: int) -> None:
-        """Give up the qubits of a batch that no pair is held of; the others are their owner's."""
+        """Give up the qubits of a batch that no pair is held of.
+
+        The others may be somebody's already, also if the batch was stopped; what is nobody's reaches its cut-off.
+        """
         for held in self._core.held() if self._core.slot_count() else ():
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from ...testbed.attempts import AttemptProgram
 from ...testbed.errors import BellringerError
 from ..agent.authority import Authority
-from .entries import Met, Opened, Record, body_hash
+from .entries import Heralded, Met, Opened, Record, body_hash
 from .kept import Kept
 from .messages import Abort, Armed, Ask, Commit, FromCoordinator, NotArmed, Prepare, Recorded
 from .outbox import Outbox
@@ -324,7 +324,7 @@ class NodeMachine:
         return [self._outbox.keep(ended, publish)]
 
     def _confirm(self, batch: UnderWay, record: Record) -> list[Effect]:
-        if batch.counts:
+        if batch.counts and not (isinstance(record, Heralded) and record.reason):
             self._outbox.confirm(record)
         return []
 

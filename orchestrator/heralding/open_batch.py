@@ -58,6 +58,8 @@ class OpenBatch:
     answers: dict[str, Ended | None] = field(default_factory=dict)
     """Results; None says that there is none."""
     repeat_s: float = 0.0
+    held: list[Pair] = field(default_factory=list)
+    """Pairs that all parties hold and nobody was told of yet."""
     ended: bool = False
 
     def __post_init__(self) -> None:

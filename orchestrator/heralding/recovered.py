@@ -3,9 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import msgspec
-
-from .entries import Acknowledged, Barred, Corrected, Ended, Entry, Heralded, Met, Opened, Record, to_bytes
+from .entries import (
+    Acknowledged,
+    Barred,
+    Corrected,
+    Ended,
+    Entry,
+    Heralded,
+    Met,
+    Opened,
+    Record,
+    to_bytes,
+    with_records,
+)
 
 Key = tuple[str, int]
 RETAINED = 64
@@ -46,7 +56,7 @@ class Recovered:
                 self.records.setdefault((entry.run, entry.batch), []).append(entry)
             case Ended():
                 key = (entry.run, entry.batch)
-                self.results[key] = to_bytes(msgspec.structs.replace(entry, records=tuple(self.records.get(key, ()))))
+                self.results[key] = to_bytes(with_records(entry, self.records.get(key, ())))
                 self.unfinished = None
             case Acknowledged():
                 self.records.pop((entry.run, entry.batch), None)

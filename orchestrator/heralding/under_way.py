@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ...testbed.attempts import AttemptProgram
-from .entries import Ended, Opened, Record
+from .entries import Ended, Opened, Record, with_records
 from .messages import Prepare
 from .terms import PS_PER_S, CoreReport, Leads, Now, Reason, end_ps
 
-SILENT_S = 2.0
-"""How long a core may take to say what it did after it was stopped."""
+SILENT_S = 5.0
+"""How long a core may take to say what it did after it was stopped; its driver asks for 3 s, and then says that it is
+lost. What is longer is nobody's usual delay, and is latched until a person has looked."""
 CLOCK_UNLOCKED = "clock unlocked"
 """What a core says that stopped by itself for this (docs/attempt-protocol.md)."""
 
@@ -101,7 +102,7 @@ class UnderWay:
 
 def result(grant: Opened, report: CoreReport, reason: str, records: list[Record]) -> Ended:
     """Return the result of a batch; it is complete if there is no ``reason`` why not."""
-    return Ended(
+    ended = Ended(
         grant.run,
         grant.batch,
         grant.epoch,
@@ -112,5 +113,5 @@ def result(grant: Opened, report: CoreReport, reason: str, records: list[Record]
         attempts=report.attempts,
         lateness_ps=report.lateness_ps,
         underflows=report.underflows,
-        records=tuple(records),
     )
+    return with_records(ended, records)

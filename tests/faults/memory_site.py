@@ -25,7 +25,7 @@ from bellringer.orchestrator.wire import Client, KeyPair
 from bellringer.orchestrator.wire.errors import LinkError
 from bellringer.orchestrator.wire.messages import Message, Set, Status
 from bellringer.sim_backends.lab.build import build_lab, endpoints
-from bellringer.testbed.errors import InstrumentError
+from bellringer.testbed.errors import Aborted, InstrumentError
 from bellringer.testbed.loader import load
 
 from .service_process import PATIENCE_S, Process
@@ -136,7 +136,7 @@ class MemorySite:
         try:
             for setting, value in (("detectors_enabled", True), ("bias_current", 20e-6)):
                 self.ask("charlie", Set(0, "charlie.detectors", setting, value, 0))
-        except InstrumentError:  # a new coordinator has not leased the node yet
+        except (InstrumentError, Aborted):  # a new coordinator has not leased the node yet, or it is just going dark
             return False
         return True
 

@@ -103,7 +103,7 @@ class Dispatch:
         if not batches and not job.batches:
             return "a party has no room for another batch"
         if request.kind == "keep" and not memories and not job.batches:
-            return "no memory is free"
+            return "no memory is free: measure or reset kept qubits; a node frees them a second after their max_age_s"
         return ""
 
     def _batches(self, job: Job, now_s: float, now_ps: int, over: list[tuple[Job, State, str]]) -> list[Action]:

@@ -25,8 +25,8 @@ PROGRAM = program(
 )
 
 
-def measured(ps, node="alice"):
-    return Measurement.of("S1", "charlie", node, [ps] * 10_000, 0).model_dump_json()
+def measured(ps, node="alice", latency_class="S1"):
+    return Measurement.of(latency_class, "charlie", node, [ps] * 10_000, 0).model_dump_json()
 
 
 def timing(folder, testbed="lab"):
@@ -55,6 +55,13 @@ def test_what_is_no_measurement_is_refused_and_the_older_one_stays(tmp_path, tex
     with pytest.raises(BellringerError, match="this is no measurement"):
         ours.take([measured(2 * MS), text])
     assert timing(tmp_path).measured.measurements[0].p50_ps == ours.measured.measurements[0].p50_ps == MS
+
+
+def test_a_class_in_which_nothing_carries_corrections_is_refused(tmp_path):
+    ours = timing(tmp_path)
+    with pytest.raises(BellringerError, match="corrections to alice are messages from charlie, in no class H2"):
+        ours.take([measured(1, latency_class="H2")])
+    assert ours.measured is None
 
 
 def test_another_testbeds_file_is_refused(tmp_path):

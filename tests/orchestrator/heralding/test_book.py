@@ -1,5 +1,6 @@
 """The coordinator's side of a batch: what it says when, and what end the answers lead to."""
 
+import msgspec
 import pytest
 from bellringer.orchestrator.coordinator.terms import Ending
 from bellringer.orchestrator.heralding import messages
@@ -9,7 +10,7 @@ from bellringer.orchestrator.heralding.messages import Abort, Ask, Commit, Prepa
 from bellringer.orchestrator.heralding.open_batch import Concluded, Delivered
 from bellringer.orchestrator.heralding.store import Store
 from bellringer.orchestrator.heralding.terms import Now, Report, Send
-from bellringer.testbed.attempts import from_json
+from bellringer.testbed.attempts import from_json, program
 from bellringer.testbed.errors import BellringerError
 
 from .simulated_world import MS, PROGRAM, TEXT
@@ -23,7 +24,8 @@ BATCH = 3_000_000_001
 class Desk:
     """A book with a clock moved by hand."""
 
-    def __init__(self, store=None, epoch=3):
+    def __init__(self, store=None, epoch=3, program=PROGRAM):
+        self.program = program
         self.now, self.seq = Now(5.0, 5_000 * MS), 0
         self.store = store or Store(":memory:", epoch)
         self.book = Book(epoch, "boot", self.store, from_json)
@@ -31,7 +33,9 @@ class Desk:
         self.effects = self.book.start(self.now)
 
     def allocate(self, start_ps=T_PS):
-        number, self.effects = self.book.allocate("run", PROGRAM, start_ps, dict.fromkeys(PARTIES, "cal"), self.now)
+        number, self.effects = self.book.allocate(
+            "run", self.program, start_ps, dict.fromkeys(PARTIES, "cal"), self.now
+        )
         return number
 
     def wait(self, ms):
@@ -53,7 +57,7 @@ class Desk:
 
     def arm(self, *parties):
         for party in parties or PARTIES:
-            said = self.tell(party, messages.Armed, start_ps=T_PS, digest=PROGRAM.digest)
+            said = self.tell(party, messages.Armed, start_ps=T_PS, digest=self.program.digest)
         return said
 
     def running(self):
@@ -290,6 +294,35 @@ def test_what_was_not_confirmed_in_time_is_delivered_with_the_results_of_a_recor
             desk.result(party, records=(records[party],), complete=not reason, reason=reason)
             delivered += desk.of(Delivered)
         assert len(delivered) == complete
+
+
+MEASURING = program(**{**PROGRAM.model_dump(), "keep": "measure"})
+
+
+def confirmed(desk):
+    for party, record in {"charlie": HERALD, "alice": ALICE, "bob": BOB}.items():
+        mine = msgspec.structs.replace(record, batch=BATCH)
+        desk.tell(party, messages.Confirm, body=records_to_bytes([mine]))
+        assert desk.of(Delivered) == []
+    return desk
+
+
+def test_pairs_that_were_measured_are_delivered_when_their_batch_is_recorded_and_not_before():
+    desk = confirmed(Desk(program=MEASURING).running())
+    for party in PARTIES:
+        desk.result(party, digest=MEASURING.digest)
+    (delivered,), (end,) = desk.of(Delivered), desk.of(Concluded)
+    assert desk.effects.index(delivered) < desk.effects.index(end), "its pairs before its end"
+    assert [pair.hseq for pair in delivered.pairs] == [HERALD.hseq]
+    assert end.counts == {"delivered": 1}
+
+
+def test_pairs_that_were_measured_in_a_void_batch_are_nobodys():
+    desk = confirmed(Desk(program=MEASURING).running())
+    desk.result("alice", digest=MEASURING.digest, complete=False, reason="late")
+    (end,) = desk.of(Concluded)
+    assert (desk.of(Delivered), end.state, end.counts) == ([], "VOID", {"in a void batch": 1})
+    assert desk.store.pairs("run") == []
 
 
 def test_what_an_earlier_coordinator_left_open_is_asked_for_and_ended():

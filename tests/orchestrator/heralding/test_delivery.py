@@ -5,7 +5,9 @@ import itertools
 import msgspec
 import pytest
 from bellringer.orchestrator.heralding.delivery import Delivery
-from bellringer.orchestrator.heralding.entries import Corrected, Heralded
+from bellringer.orchestrator.heralding.entries import Corrected, Ended, Heralded, Opened, to_bytes, with_records
+from bellringer.orchestrator.heralding.recovered import recover
+from bellringer.orchestrator.wire.codec import RESULTS
 
 from .simulated_world import MS, PROGRAM
 
@@ -100,3 +102,23 @@ def test_nobody_speaks_for_another_party():
     assert delivery.take("charlie", [BOB]) == []
     assert delivery.take("bob", [HERALD]) == []
     assert delivery.close() == {"sequence gap": 1}
+
+
+def test_records_that_are_no_herald_are_counted_by_the_numbers_in_the_stations_result_and_are_no_gap():
+    delivery = Delivery(PROGRAM)
+    for party, record in ALL.items():
+        delivery.take(party, [record])
+    delivery.failed({"unknown pattern": (1, 2, 4), "overflow": (6,)})
+    assert delivery.close() == {"delivered": 1, "unknown pattern": 3, "overflow": 1, "sequence gap": 1}, "number 5"
+
+
+def test_a_result_with_a_click_in_every_attempt_can_be_told_and_comes_out_of_a_journal_as_it_was():
+    """Two-click programs record every attempt with one click; their results must stay small enough to be sent."""
+    clicks = [Heralded("run", 7, n, n, 1, T_PS + n, "", "unknown pattern") for n in range(1, 150_001)]
+    records = [*clicks, msgspec.structs.replace(HERALD, hseq=150_001)]
+    ended = with_records(Ended("run", 7, 1, T_PS, "digest", True, "", 10**6, 0, 0), records)
+    assert ended.records == (records[-1],)
+    assert ended.failures == {"unknown pattern": tuple(range(1, 150_001))}
+    assert len(to_bytes(ended)) < RESULTS.header_bytes
+    recovered = recover([Opened("run", 7, 1, T_PS, "digest"), *records, with_records(ended, ())])
+    assert recovered.results["run", 7] == to_bytes(ended)

@@ -40,8 +40,23 @@ def test_the_programs_correction_of_this_node_is_applied_before_its_deadline(nod
     assert record == Corrected("run", BATCH, 1, 10, "psi-", operation, HERALD_PS + MS, 3 * MS, "")
 
 
-def test_where_none_is_owed_the_pair_is_held_as_it_is():
-    record = edge().take("charlie", told(label="psi+"), HERALD_PS + 1)
+def test_where_none_is_owed_a_kept_pair_is_held_if_the_core_says_that_it_has_the_qubit():
+    there = edge()
+    apply = there.take("charlie", told(label="psi+"), HERALD_PS + 1)
+    assert apply == Apply(BATCH, 10, 1, "I", T_PS + 10 * MS + PROGRAM.max_age_ps)
+    record = there.applied(word(apply))
+    assert record == Corrected("run", BATCH, 1, 10, "psi+", "I", HERALD_PS + MS, 3 * MS, "")
+
+
+def test_a_kept_pair_whose_qubit_the_core_has_no_more_is_no_pair_although_no_correction_is_owed():
+    there = edge()
+    apply = there.take("charlie", told(label="psi+"), HERALD_PS + 1)
+    record = there.applied(word(apply, reason="too old"))
+    assert (record.operation, record.applied_ps, record.reason) == ("I", 0, "too old")
+
+
+def test_where_none_is_owed_a_pair_that_was_measured_is_held_as_it_is():
+    record = edge("bob", MEASURING).take("charlie", told(label="psi+"), HERALD_PS + 1)
     assert record == Corrected("run", BATCH, 1, 10, "psi+", "I", HERALD_PS + 1, 2 * MS + 1, "")
 
 
@@ -114,18 +129,6 @@ def test_the_qubits_age_limits_a_correction_too():
     apply = there.take("charlie", told(), HERALD_PS)
     assert apply.not_after_ps == T_PS + 10 * MS + 10 * MS
     assert there.applied(word(apply, apply.not_after_ps + 1)).reason == "too old"
-
-
-@pytest.mark.parametrize("word_first", [True, False])
-def test_a_correction_over_the_cores_own_line_is_compared_with_the_herald_and_never_written_again(word_first):
-    there = Edge("alice", by_line=True)
-    there.begin(GRANT, PROGRAM)
-    made = word(Apply(BATCH, 10, 1, "Z", 0))
-    steps = [lambda: there.take("charlie", told(), HERALD_PS), lambda: there.applied(made)]
-    first, second = (step() for step in (reversed(steps) if word_first else steps))
-    assert first is None
-    assert (second.operation, second.applied_ps, second.reason) == ("Z", made.t_ps, "")
-    assert isinstance(there.applied(word(Apply(BATCH + 1, 10, 2, "Z", 0))), Dropped)
 
 
 READOUT = ({"node": "alice", "bases": ("X", "Z")},)

@@ -5,11 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bellringer.drivers.interfaces import BatchReport, Held
+from bellringer.drivers.interfaces import BatchReport, Held, Refused
 from bellringer.orchestrator.heralding import lane as lane_module
 from bellringer.orchestrator.heralding.entries import Opened
 from bellringer.orchestrator.heralding.feedforward import Peer
 from bellringer.orchestrator.heralding.lane import LEASE_OUT, LEFT_PS, NO_BATCH, Lane
+from bellringer.orchestrator.heralding.messages import Feedforward
 from bellringer.orchestrator.wire.nonces import elapsed_s
 from bellringer.testbed.attempts.terms import Terms
 from bellringer.testbed.clock import WallClock
@@ -78,6 +79,7 @@ def shared():
 @pytest.fixture
 def lane(shared, core, clock):
     shared._core, shared._clock, shared.permitted_s = core, clock, float("inf")
+    shared._begun = shared._ended = 0, ""
     return shared
 
 
@@ -167,6 +169,34 @@ def test_a_core_is_asked_what_it_did_as_soon_as_it_says_that_it_has_ended(shared
     assert (report.attempts, core.asked) == (100, 1)
 
 
+def test_what_was_dropped_is_counted_by_reason_for_whoever_asks(lane):
+    before = lane.traffic().get("dropped, unknown batch", 0)
+    lane._heralded("charlie", Feedforward(0, 1, "run", 99, "boot", 1, 1, 1, "psi-", 10**12))
+    assert lane.traffic()["dropped, unknown batch"] == before + 1
+
+
+def test_a_port_that_cannot_be_had_is_told_of_each_time_and_leaves_nothing_behind(core, clock, monkeypatch):
+    handlers = []
+
+    class Handler:
+        def __init__(self):
+            handlers.append(self)
+            self.closed = False
+
+        def close(self):
+            self.closed = True
+
+    def taken(*what):
+        raise InstrumentError("cannot listen: address already in use")
+
+    monkeypatch.setattr(lane_module, "Zap", Handler)
+    monkeypatch.setattr(lane_module, "FeedforwardIn", taken)
+    for _ in range(2):
+        with pytest.raises(InstrumentError, match="address already in use"):
+            Lane("alice", core, clock, "tcp://127.0.0.1:1")
+    assert [each.closed for each in handlers] == [True, True]
+
+
 # --- the lease --------------------------------------------------------------------------------------------------------
 
 
@@ -250,3 +280,60 @@ def test_with_a_lease_a_batch_goes_on_until_somebody_ends_it(lane, batch):
     core.read_applied = read_applied
     lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
     assert core.ended == "that is enough"
+
+
+# --- cores that refuse, and what a batch was ended by ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["load", "arm"])
+def test_a_batch_that_the_core_refuses_is_over_before_it_began_and_nothing_is_lit(lane, batch, command):
+    core = lane._core = EndlessCore()
+
+    def refuse(*what):
+        raise Refused("no memory slot is free", code="slot")
+
+    setattr(core, command, refuse)
+    report = lane.run(*batch, (), Told(lane, lambda: pytest.fail("it was armed")))
+    assert (report.state, report.attempts, report.stopped_by) == ("REFUSED", 0, "no memory slot is free")
+    assert core.told == (["load"] if command == "arm" else [])
+
+
+def test_a_core_that_refuses_to_begin_is_made_to_forget_the_batch(lane, batch):
+    core = lane._core = EndlessCore()
+
+    def late(batch):
+        raise Refused("the start is over", code="late")
+
+    core.commit = late
+    report = lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert (core.ended, report.stopped_by) == ("the start is over", "the start is over")
+
+
+def test_a_batch_that_is_made_dark_has_not_ended_for_the_reason_of_one_before_it(lane, batch, clock):
+    core = lane._core = EndlessCore()
+    lane.end(6, "its request has ended")
+    looks = []
+
+    def read_applied(wait_s):
+        looks.append(wait_s)
+        raise Aborted("a person made it dark")
+
+    core.read_applied = read_applied
+    lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert core.ended == "made dark"
+
+
+def test_qubits_of_pairs_that_are_held_outlive_the_end_of_their_batch_by_others(lane, batch):
+    """They may have been delivered: the end of a request, say, ends the batch that has just given the last pair."""
+    core = lane._core = EndlessCore()
+    core.qubits = {0: (7, 10**9), 1: (7, 10**9), 2: (6, 10**9)}
+    core.held = lambda: [Held(slot, of, slot, age_ps) for slot, (of, age_ps) in core.qubits.items()]
+
+    def read_applied(wait_s):
+        lane._taken.add(0)
+        lane.end(7, "its request has ended")
+        return []
+
+    core.read_applied = read_applied
+    lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert set(core.qubits) == {0, 2}, "and those of other batches are left alone"
