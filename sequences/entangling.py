@@ -58,6 +58,7 @@ def entangle(host: Instruments, nodes: tuple[str, str], asked: Mapping[str, Any]
         {reason: count for reason, count in heralds.items() if reason != "delivered"},
         {what.removeprefix(BATCH): count for what, count in request.counts.items() if what.startswith(BATCH)},
         {reason: count for reason, count in request.counts.items() if reason in NO_HERALD},
+        request.uncounted & {pair.batch for pair in pairs},
     )
 
 

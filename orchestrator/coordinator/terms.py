@@ -24,6 +24,19 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """What a batch was ordered for.
+
+    Attributes:
+        order: the service's number of it, negative for a calibration's; 0 for one from before a restart.
+        request: whose request it serves.
+    """
+
+    order: int = 0
+    request: str = ""
+
+
+@dataclass(frozen=True)
 class Change:
     """Something happened that others should hear of, in plain values.
 

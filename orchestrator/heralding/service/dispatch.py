@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from .actions import Action, Calibrate, StartBatch
-from .batches import PS_PER_S, Left, next_batch
+from .batches import PS_PER_S, Left, most_kept, next_batch
 from .calibration import Calibration
 from .jobs import Batch, Job
 from .lab import Lab
@@ -123,8 +123,7 @@ class Dispatch:
             batch = Batch(self._order, program, start_ps + program.most_ps, job.expected(program, forecast))
             job.batches[batch.order] = batch
             job.progress.began(batch.order)
-            kept = 0 if request.kind == "measure" else max(program.stop.count, 1)
-            memories_at = dict.fromkeys(job.link.memories or program.nodes, kept)
+            memories_at = dict.fromkeys(job.link.memories or program.nodes, most_kept(program))
             self._lab.credits.take(batch.order, dict.fromkeys(job.link.parties, 0) | memories_at)
             names = tuple(want.name for want in job.wants)
             actions.append(
