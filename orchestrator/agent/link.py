@@ -7,6 +7,7 @@ loop's: nothing is asked for a loop that has not turned lately, so an agent stuc
 import contextlib
 import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -86,6 +87,9 @@ class CoordinatorLink:
                     self._keep(client)
             except BellringerError as error:
                 self.problem = str(error)
+            except Exception as error:  # a bug; but a thread that ends is a node that never has a lease again
+                self.problem = f"{type(error).__name__}: {error}; please report it"
+                traceback.print_exc()
 
     def _waited(self) -> bool:
         """Wait until something is to be said; return False if there is nothing more to say."""
