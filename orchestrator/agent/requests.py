@@ -24,6 +24,10 @@ from .readings import Readings
 from .recorder import TagRecorder
 from .streams import Streams
 
+QUEUE_S = 5.0
+"""How much longer than it lives on its way a request may wait for those that only read: a reading whose reply was lost
+is asked for again, and takes some seconds."""
+
 
 class Requests:
     """Answers what comes in at the control port.
@@ -148,4 +152,4 @@ def _until_s(message: Get | Set | Call | Do | Stream | Probe) -> float:
     """Return until when (``elapsed_s``) a driver process may begin with it; what makes dark is never too late."""
     if isinstance(message, Do) and message.verb in READS | DARKENS:
         return float("inf")
-    return elapsed_s() + min(message.ttl_s, MAX_TTL_S)
+    return elapsed_s() + min(message.ttl_s, MAX_TTL_S) + QUEUE_S
