@@ -8,10 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from ..testbed.errors import BellringerError
 from .main import emit_json
+from .out import printer
 from .sessions import announced
 
 NAMED_S = 120.0
@@ -55,6 +54,6 @@ def detach_command(words: Sequence[str], runs: Path, as_json: bool) -> None:
     if as_json:
         emit_json({"run": run.run, "folder": run.folder, "pid": process.pid, "output": str(place)})
         return
-    out = Console(highlight=False, markup=False)
+    out = printer()
     out.print(f"{run.run} goes on by itself (process {process.pid}); what it prints: {place}", soft_wrap=True)
     out.print(f"bellringer pause|resume|abort {run.run}", soft_wrap=True)

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from .doctor_file import file_ports
@@ -12,6 +11,7 @@ from .doctor_host import host
 from .doctor_network import keys_and_contact, testbed
 from .findings import BAD, OK, UNKNOWN, WARN, Finding
 from .main import emit_json
+from .out import printer
 
 STYLES = {OK: "green", WARN: "yellow", BAD: "bold red", UNKNOWN: "dim"}
 
@@ -39,7 +39,7 @@ def doctor_command(
 
 
 def _print(findings: list[Finding]) -> None:
-    out = Console(highlight=False, markup=False)
+    out = printer()
     width = max(len(each.check) for each in findings)
     for each in findings:
         line = Text.assemble((f"{each.state:<8}", STYLES[each.state]), f"{each.check:<{width}}  {each.text}")

@@ -30,9 +30,12 @@ def ack_command(network: Network, node: str, as_json: bool) -> None:
     """
     acknowledged = acknowledge(network, node)
     if as_json:
-        emit_json({"acknowledged": list(acknowledged.done), "left": acknowledged.left})
+        left = {"left": acknowledged.left, "estop": acknowledged.estop}
+        emit_json({"acknowledged": list(acknowledged.done), **left})
         return
     for each in acknowledged.done:
         print(f"acknowledged: {each}")
+    if acknowledged.estop:
+        print(f"still latched: the e-stop, {acknowledged.estop} (bellringer ack)")
     for name, fault in acknowledged.left.items():
         print(f"still latched: {name}: {fault} (bellringer ack {name})")

@@ -33,8 +33,9 @@ def load_checked(file: Path, overrides: Sequence[str]) -> LoadedTestbed:
 
 def summary(loaded: LoadedTestbed) -> None:
     """Print what the file describes."""
-    from rich.console import Console
     from rich.table import Table
+
+    from .out import printer
 
     table = Table(title=f"{loaded.testbed.name}: no errors")
     for column in ("instrument", "driver", "resource", "settings"):
@@ -42,7 +43,7 @@ def summary(loaded: LoadedTestbed) -> None:
     for name, entry in loaded.testbed.instruments().items():
         settings = ", ".join(f"{key} = {value}" for key, value in entry.settings.items())
         table.add_row(name, entry.driver, entry.resource or "composed of " + ", ".join(entry.parts.values()), settings)
-    Console().print(table)
+    printer().print(table)
 
 
 def copy_example(folder: Path, example: str) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..orchestrator.client import Network, in_parallel, node_contact
@@ -13,6 +12,7 @@ from ..orchestrator.wire.errors import NoSuchKey
 from ..orchestrator.wire.messages import Keys, Nodes
 from ..testbed.errors import BellringerError
 from .main import emit_json
+from .out import printer
 
 
 def init_command(name: str, folder: Path | None) -> None:
@@ -103,7 +103,7 @@ def list_command(folder: Path | None, at: Path | None, as_json: bool) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row.values(), style="dim" if row.get("revoked") else None)
-    Console(highlight=False, markup=False).print(table)
+    printer().print(table)
 
 
 def public_key(text: str) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from ..sim_backends.lab.build import build_lab, endpoints
 from .files import load_checked
 from .main import emit_json
+from .out import printer
 
 
 def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: bool) -> None:
@@ -34,5 +34,5 @@ def lab_up_command(file: Path, overrides: Sequence[str], seed: int, as_json: boo
             table.add_row(
                 name, body["driver"], body["resource"], ", ".join(f"{k}={v}" for k, v in body["options"].items())
             )
-        Console().print(table)
+        printer().print(table)
     lab.run()

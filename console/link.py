@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from ..orchestrator.client import Network
@@ -12,6 +11,7 @@ from ..orchestrator.client.measure import measure_link, memory_links, stored
 from ..testbed.attempts.latency import RUNS_IN, MeasuredLatency, Measurement
 from ..testbed.errors import BellringerError
 from .main import emit_json
+from .out import printer
 from .progress import Bars
 
 SAMPLES = 10_000
@@ -76,7 +76,7 @@ def _print(title: str, found: Sequence[Measurement]) -> None:
         times = (f"{ps * 1e-9:.3f} ms" for ps in (each.p50_ps, each.p99_ps, each.p999_ps))
         where = f"{each.latency_class}: {RUNS_IN[each.latency_class]}"
         table.add_row(each.station, each.node, where, *times, str(each.samples))
-    Console(highlight=False, markup=False).print(table)
+    printer().print(table)
 
 
 def _only(links: list[str]) -> str:

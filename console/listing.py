@@ -3,15 +3,15 @@
 import inspect
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..drivers.interfaces import Setting
 from ..drivers.registry import driver_class, names, options_of
-from ..orchestrator.agent.describe import capabilities
+from ..orchestrator.agent.describe import capabilities, described_methods
 from ..sequences.sequence import LIBRARY, find_sequence
 from ..testbed.units import text
 from .main import emit_json
+from .out import printer
 
 
 def describe_driver(name: str) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def describe_driver(name: str) -> dict[str, Any]:
         "capabilities": capabilities(driver),
         "options": {key: None if p.default is p.empty else p.default for key, p in options_of(driver).items()},
         "values": values,
+        "methods": described_methods(driver),
     }
 
 
@@ -48,7 +49,7 @@ def list_drivers(name: str, as_json: bool) -> None:
     if as_json:
         emit_json(described)
         return
-    out = Console(highlight=False)
+    out = printer()
     if not name:
         table = Table()
         for column in ("driver", "instrument", "can", "verified by"):
@@ -73,6 +74,10 @@ def list_drivers(name: str, as_json: bool) -> None:
             value["name"], "yes" if value["settable"] else "", value["unit"] or value["type"], limits, value["doc"]
         )
     out.print(table)
+    out.print("methods (bellringer call NODE.INSTRUMENT METHOD):")
+    for method in body["methods"]:
+        out.print(f"  {method['name']}{method['signature']}", markup=False, style="bold", soft_wrap=True)
+        out.print(f"    {method['doc'].partition(chr(10))[0]}", markup=False, soft_wrap=True)
     if body["options"]:
         out.print(
             "options: " + ", ".join(f"{key} (default {value})" for key, value in body["options"].items()), markup=False
@@ -94,7 +99,7 @@ def list_sequences(as_json: bool) -> None:
             ]
         )
         return
-    out = Console(highlight=False)
+    out = printer()
     for each in found:
         out.print(each.name, style="bold", markup=False)
         out.print("  " + each.doc.replace("\n", "\n  "), markup=False)

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from rich.console import Console
 from rich.text import Text
 
 from ..orchestrator.client import Network
 from ..orchestrator.client.connections import Connections
 from ..orchestrator.client.diary import COORDINATOR, Follower, Happened, history
+from ..orchestrator.wire.shown import moment
 from .main import emit_json
+from .out import printer
 from .words import GOOD, NOTE, PLAIN, WRONG, words
 
 AGAIN_S = 2.0
@@ -21,7 +22,7 @@ STYLES = {GOOD: "green", PLAIN: "", NOTE: "yellow", WRONG: "bold red"}
 
 def log_command(network: Network, node: str, most: int, follow: bool, seconds: float | None, as_json: bool) -> None:
     """Print the newest ``most`` events of all services, or of one node; then, if asked to, those that follow."""
-    out = Console(highlight=False, markup=False)
+    out = printer()
     told: dict[tuple[str, str], str] = {}
 
     def tell(event: Happened) -> None:
@@ -32,7 +33,7 @@ def log_command(network: Network, node: str, most: int, follow: bool, seconds: f
             sys.stdout.flush()
         elif told.get((event.source, said), "") < _before(event.utc):
             told[event.source, said] = event.utc
-            when = event.utc[:19].replace("T", " ")
+            when = moment(event.utc)
             out.print(Text.assemble((f"{when}  {event.source:<12} ", "dim"), (said, STYLES[bad])), soft_wrap=True)
 
     with contextlib.closing(Connections(network)) as connections, contextlib.ExitStack() as stack:

@@ -58,17 +58,17 @@ def main() -> None:
 
 def print_error(error: BaseException) -> None:
     """Print what happened, where, and what to do next, on stderr."""
-    from rich.console import Console
+    from .out import printer
 
-    out = Console(stderr=True, highlight=False)
+    out = printer(stderr=True)
     if not isinstance(error, BellringerError):
-        out.print(f"error: {type(error).__name__}: {error}", style="bold red", markup=False)
+        out.print(f"error: {type(error).__name__}: {error}", style="bold red")
         return
-    out.print(f"error: {error.what}", style="bold red", markup=False)
+    out.print(f"error: {error.what}", style="bold red")
     if error.where:
-        out.print(f"  where: {error.where}", markup=False, soft_wrap=True)  # a path is for copying
+        out.print(f"  where: {error.where}", soft_wrap=True)  # a path is for copying
     if error.hint:
-        out.print(f"  next:  {error.hint}", style="green", markup=False)
+        out.print(f"  next:  {error.hint}", style="green")
 
 
 def _version(wanted: bool) -> None:

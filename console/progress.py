@@ -1,6 +1,5 @@
 """Progress bars on stderr; where stderr is no terminal (a log, say), a plain line now and then."""
 
-import sys
 import threading
 from types import TracebackType
 from typing import Self, TextIO
@@ -19,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from .out import printer
+
 EVERY_S = 10.0
 """How often a line says how far it is, where there are no bars."""
 
@@ -31,7 +32,7 @@ class Bars:
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self.console = Console(file=file or sys.stderr, highlight=False)
+        self.console = printer(stderr=True) if file is None else Console(file=file, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -43,6 +44,8 @@ class Bars:
             transient=False,
         )
         self._tasks: list[TaskID] = []
+        self._told: tuple[TaskID, float] | None = None
+        """The task of the newest line, and how far it was."""
         self._beside: dict[str, TaskID] = {}
         self._over = threading.Event()
         self._speaker = threading.Thread(target=self._speak, name="progress", daemon=True)
@@ -57,10 +60,10 @@ class Bars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
         if self.console.is_terminal:
             self._progress.stop()
         else:
-            self._over.set()
             self._speaker.join()
 
     def start(self, label: str, total: int) -> None:
@@ -74,7 +77,9 @@ class Bars:
         self._progress.advance(self._tasks[-1], count)
 
     def end(self) -> None:
-        if len(self._tasks) == 1 and not self.console.is_terminal:  # scans within scans end all the time
+        """End the innermost scan; one that an error ended may do so long after all was told."""
+        alone = len(self._tasks) == 1  # scans within scans end all the time
+        if alone and not self.console.is_terminal and not self._over.is_set():
             self.tell()
         self._tasks.pop()
 
@@ -90,10 +95,11 @@ class Bars:
         self._progress.console.print(text, markup=False)
 
     def tell(self) -> None:
-        """Say in a line how far the innermost scan is, if there is one."""
+        """Say in a line how far the innermost scan is, if there is one and this is news."""
         innermost = self._tasks[-1:]
         for task in self._progress.tasks:
-            if task.id in innermost:
+            if task.id in innermost and self._told != (task.id, task.completed):
+                self._told = task.id, task.completed
                 self.say(told(task))
 
     def _speak(self) -> None:

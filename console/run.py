@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from ..orchestrator.agent.calls import Instruments
@@ -21,6 +20,7 @@ from .files import load_checked
 from .interrupts import interrupts
 from .link import measured_if_never
 from .main import emit_json, print_error
+from .out import printer
 from .places import Place, joined, own, rehearsal, running_testbed
 from .progress import Bars
 from .report import headlines_first, write_report
@@ -113,9 +113,8 @@ def _place(
 
 
 def _print_outcome(outcome: Outcome, report: Path, *, to_stderr: bool) -> None:
-    out = Console(stderr=to_stderr, highlight=False)
+    out = printer(stderr=to_stderr)
     if outcome.results:
-        out.print(f"{outcome.run}: {outcome.status}")
         table = Table()
         table.add_column("result")
         table.add_column("value", justify="right")

@@ -3,13 +3,14 @@
 from collections import Counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..analysis import Estimate
 from ..orchestrator.client import Network
-from ..orchestrator.client.overview import overview, silent
+from ..orchestrator.client.overview import light, overview, silent
+from ..orchestrator.wire.shown import moment
 from .main import emit_json
+from .out import printer
 
 
 def status_command(network: Network, as_json: bool) -> int:
@@ -23,7 +24,7 @@ def status_command(network: Network, as_json: bool) -> int:
 
 
 def _print(body: dict[str, Any], where: str) -> None:
-    out = Console(highlight=False, markup=False)
+    out = printer()
     out.print(f"coordinator at {where}: epoch {body['epoch']}, up for {body['up_s']:.0f} s", soft_wrap=True)
     table = Table()
     for column in ("node", "heard", "lease", "light", "owned by", "driver processes"):
@@ -36,14 +37,14 @@ def _print(body: dict[str, Any], where: str) -> None:
             continue
         owned, total = Counter(agent["owners"].values()), len(agent["drivers"])
         owners = ", ".join(run if count == total else f"{run} ({count} of {total})" for run, count in owned.items())
-        processes = f"{len(agent['driver_processes'])} of {len(agent['drivers'])} instruments"
+        processes = f"{_some(len(agent['driver_processes']), 'process', 'es')} for {_some(total, 'instrument')}"
         if agent["restarts"]:
-            processes += f", {agent['restarts']} restarts"
+            processes += f", {_some(agent['restarts'], 'restart')}"
         table.add_row(
             name,
             heard,
             f"{agent['lease_left_s']:.1f} s" if agent["leased"] else "none",
-            "allowed" if agent["leased"] else "kept dark" if agent["dark"] else "not confirmed dark",
+            light(agent),
             owners,
             processes,
             style="dim" if node["stale"] else None,
@@ -53,11 +54,16 @@ def _print(body: dict[str, Any], where: str) -> None:
         out.print(line, soft_wrap=True)
     for run in body["runs"]:
         if run["seconds_left"] > 0:
-            out.print(f"run {run['run']} of {run['who']}: {run['state']}, since {run['since_utc']}", soft_wrap=True)
+            since = f"{moment(run['since_utc'])} UTC"
+            out.print(f"run {run['run']} of {run['who']}: {run['state']}, since {since}", soft_wrap=True)
     if not body["nodes"]:
         out.print("no node has registered yet")
     for problem in body["problems"]:
         out.print(f"wrong: {problem}", style="bold red", soft_wrap=True)
+
+
+def _some(count: int, what: str, plural: str = "s") -> str:
+    return f"{count} {what}{'' if count == 1 else plural}"
 
 
 def calibration_lines(entanglement: dict[str, Any]) -> list[str]:

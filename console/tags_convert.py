@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 from ..analysis.files import format_of_new, write_source
 from ..analysis.tagfile import repair
 from .main import emit_json
+from .out import printer
 from .tags_files import Slow, opened, telling
 
 
@@ -27,7 +26,7 @@ def convert_command(file: Path, target: Path, format: str, options: Sequence[str
         emit_json({"file": str(target), "format": written.name, "tags": count, "bytes": size, "gaps": gaps,
                    "repairs": list(source.repairs), "losses": list(source.losses)})  # fmt: skip
         return
-    out = Console(highlight=False)
+    out = printer()
     each = f", {size / count:.2f} bytes a tag" if count else ""
     out.print(f"wrote {target}: {written.what}, {count} tags, {gaps} gaps{each}", markup=False, soft_wrap=True)
     for text in (*source.repairs, *source.losses):
@@ -47,7 +46,7 @@ def repair_command(file: Path, target: Path | None, as_json: bool) -> None:
     if as_json:
         emit_json({"file": str(target), **asdict(report)})
         return
-    out = Console(highlight=False)
+    out = printer()
     out.print(f"wrote {target}: {report.blocks} blocks, {report.tags} tags; {report.bytes_left_out} bytes left out",
               markup=False, soft_wrap=True)  # fmt: skip
     for loss in report.losses:

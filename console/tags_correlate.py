@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from ..analysis import CorrelationHistogram, Histogram
 from ..analysis.peaks import Peak, peak
 from ..testbed.errors import BellringerError
 from .main import emit_json
+from .out import printer
 from .tags_files import Opened, delays_of, telling, whole_ps
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -55,7 +55,7 @@ def correlate_command(
             "notes": found.notes(),
         })  # fmt: skip
         return
-    out = Console(highlight=False)
+    out = printer()
     for line in bars(histogram, max(20, min(out.width, 200) - 2)):
         out.print(line, markup=False, no_wrap=True, overflow="crop")
     total = int(histogram.counts.sum())

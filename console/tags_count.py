@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ..analysis import CoincidenceCounter, DelayedCounter, Estimate, SinglesCounter, accidentals_from_rates, rate
 from ..analysis.pair_figures import figures_of
 from ..testbed.errors import BellringerError
 from .main import emit_json
+from .out import printer
 from .tags_files import Opened, delays_of, telling, whole_ps
 
 MOST_PAIRS = 120
@@ -101,7 +101,7 @@ def _channels_of(text: str) -> list[int]:
 
 
 def _show(body: dict[str, Any]) -> None:
-    out = Console(highlight=False)
+    out = printer()
     singles = Table(title=f"singles, live {body['live_s']:.9g} s")
     for column in ("channel", "tags", "rate (1/s)"):
         singles.add_column(column, justify="right")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ..analysis import SinglesCounter
 from ..analysis.files import Part, Source, formats, identify
 from .main import emit_json
+from .out import printer
 from .tags_files import Slow, opened, telling
 
 
@@ -30,7 +30,7 @@ def formats_command(as_json: bool) -> None:
     for each in formats():
         told = "content" if each.magics else "suffix"
         table.add_row(each.name, each.what, ", ".join(each.suffixes), told, "yes" if each.write else "")
-    Console(highlight=False).print(table)
+    printer().print(table)
 
 
 def info_command(files: Sequence[Path], format: str, options: Sequence[str], as_json: bool) -> None:
@@ -108,7 +108,7 @@ def described(path: Path, format: str, source: Source, stepped: Callable[[int], 
 
 
 def _show(body: dict[str, Any]) -> None:
-    out = Console(highlight=False)
+    out = printer()
     table = Table(title=f"{Path(body['file']).name}: {body['tags']} tags")
     for column in ("channel", "name", "tags", "rate"):
         table.add_column(column, justify="left" if column == "name" else "right")

@@ -5,7 +5,6 @@ Agents take plain values in the declared unit, and say themselves which unit tha
 
 import contextlib
 
-from rich.console import Console
 from rich.table import Table
 
 from ..orchestrator.client import Network
@@ -14,6 +13,7 @@ from ..orchestrator.client.described import Described
 from ..orchestrator.wire.messages import Do, Get, Set
 from ..testbed.errors import BellringerError
 from .main import emit_json
+from .out import printer
 
 INSTRUMENT_S = 30.0
 """How long an instrument may take: reading everything of a slow one takes seconds."""
@@ -40,7 +40,7 @@ def get_command(network: Network, what: str, as_json: bool) -> None:
         table.add_column("now", justify="right")
         for key, value in values.items():
             table.add_row(key, described.shown(key, value))
-        Console(highlight=False, markup=False).print(table)
+        printer().print(table)
 
 
 def set_command(network: Network, assignment: str, confirm: bool, as_json: bool) -> None:

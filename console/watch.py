@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from ..orchestrator.client.watching import Update, Watcher
 from ..orchestrator.wire.nonces import elapsed_s
 from ..testbed.units import parse
 from .main import emit_json
+from .out import printer
 from .values import split
 
 LOOK_S = 0.25
@@ -95,7 +95,7 @@ def watch_command(network: Network, what: Sequence[str], every: str, seconds: fl
 
 
 def _live(board: Board, watcher: Watcher, seconds: float | None) -> None:
-    out = Console(highlight=False, markup=False)
+    out = printer()
     with Live(board.table(elapsed_s(), {}), console=out, auto_refresh=False) as live:
         for update in _updates(watcher, seconds, idle=True):
             if update is not None:

@@ -1,10 +1,10 @@
 """Events of a running testbed in people's words, and how bad each is."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from ..orchestrator.client.diary import Happened
+from ..orchestrator.wire.shown import fault_text
 
 GOOD, PLAIN, NOTE, WRONG = "good", "plain", "note", "wrong"
 """``NOTE``: somebody should know; ``WRONG``: somebody should come."""
@@ -31,7 +31,7 @@ def _estop(body: Body) -> Words:
 
 
 def _ack(body: Body) -> Words:
-    what = f"fault of {body['node']}: {_fault(body)}" if body["node"] else "the e-stop"
+    what = f"fault of {body['node']}: {fault_text(body['fault'])}" if body["node"] else "the e-stop"
     return GOOD, f"{body['who'] or 'somebody'} looked and acknowledged {what}"
 
 
@@ -70,11 +70,6 @@ def _suspended(body: Body) -> Words:
     return WRONG, f"{links} suspended by '{body['condition']}': {body['why'] or 'it went wrong, and well again'}"
 
 
-def _fault(body: Body) -> str:
-    """Return a fault without the number that tells it from another one of the same text."""
-    return re.sub(r"^\d+: ", "", body["fault"])
-
-
 def _of(body: Body) -> str:
     return f" ({_some(body['instruments'])})" if body["instruments"] else ""
 
@@ -87,7 +82,7 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "started": lambda body: (NOTE, "the coordinator started"),
     "estop": _estop,
     "ack": _ack,
-    "fault": lambda body: (WRONG, f"{body['node']} is latched dark: {_fault(body)}"),
+    "fault": lambda body: (WRONG, f"{body['node']} is latched dark: {fault_text(body['fault'])}"),
     "registered": lambda body: (PLAIN, f"node {body['node']} registered ({body['control']})"),
     "node_lost": lambda body: (WRONG, f"node {body['node']} is lost: silent for {body['silent_s']:.1f} s"),
     "node_found": lambda body: (GOOD, f"node {body['node']} is back after {body['silent_s']:.1f} s"),
@@ -97,6 +92,8 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "expired": lambda body: (WRONG, f"run {body['run']} of {body['who']} fell silent and lost its instruments"),
     "run_command": lambda body: (NOTE, f"{body['who']} asked run {body['run']} to {body['command']}"),
     "dark": lambda body: (NOTE, f"made dark: {body['why']}"),
+    "light_on": lambda body: (NOTE, f"light may be on: {_some(body['instruments'])}"),
+    "light_off": lambda body: (GOOD, f"light is off: {_some(body['instruments'])}"),
     "child_dark": _child_dark,
     "child_died": lambda body: (WRONG, f"driver process restarted: {body['text']}"),
     "child_given_up": lambda body: (WRONG, f"driver process given up: {body['text']}"),

@@ -96,7 +96,7 @@ def check_values(
         for setting, value in getattr(entry, block).items():
             try:
                 known = declared(driver, setting)
-                number = known.from_text(value, setting)
+                number = known.from_text(value, setting, made)
                 if made is not None:
                     known.check(made, number)
                 if block == "rest" and known.emits:

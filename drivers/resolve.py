@@ -46,6 +46,7 @@ def limit(setting: Setting, limits: Limits) -> tuple[float, float]:
     if setting.kind not in (int, float):
         raise BellringerError(f"{setting.name} is no number and has no limits", hint="remove this limit")
     low, high = setting.limits or (-math.inf, math.inf)
-    low = low if limits.min is None else parse(limits.min, setting.unit, name="min")
-    high = high if limits.max is None else parse(limits.max, setting.unit, name="max")
+    within = (low, high)
+    low = low if limits.min is None else parse(limits.min, setting.unit, name="min", within=within)
+    high = high if limits.max is None else parse(limits.max, setting.unit, name="max", within=within)
     return low, high

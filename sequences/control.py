@@ -61,4 +61,4 @@ class RunControl:
             BellringerError: the run is to end; ``Aborted`` if a person wants it so.
         """
         if self.aborted:
-            raise self.reason or Aborted("aborted by a person", hint="outputs are dark; start the run again when ready")
+            raise self.reason or Aborted("aborted by a person")

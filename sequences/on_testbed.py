@@ -6,6 +6,7 @@ part. Nothing is taken before that is known.
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..orchestrator.agent.calls import Instruments
@@ -14,6 +15,7 @@ from ..orchestrator.client.network import node_contact
 from ..orchestrator.wire.client import Client
 from ..orchestrator.wire.messages import Nodes, Status
 from ..orchestrator.wire.nonces import elapsed_s
+from ..orchestrator.wire.shown import fault_text, not_dark
 from ..testbed.clock import Clock, WallClock
 from ..testbed.errors import BellringerError, nearest
 from ..testbed.loader import LoadedTestbed
@@ -45,6 +47,7 @@ def on_testbed(
                 "has no light lease",
                 lambda status: status["leased"] and status["dark"] and status["batches"].get("connected", True),
                 control,
+                loaded.path,
             )
             _compare(loaded, statuses)
             ownership = Ownership(
@@ -62,7 +65,8 @@ def on_testbed(
         about = {node: status["about"] for node, status in statuses.items()}
         instruments = RemoteInstruments(testbed, clock, clients, ownership, about, network.ask, measure)
         try:
-            _wait_for(clients, "did not hear of the run", lambda status: run in status["owners"].values(), control)
+            heard = "did not hear of the run"
+            _wait_for(clients, heard, lambda status: run in status["owners"].values(), control, loaded.path)
         except BaseException:
             instruments.close()
             raise
@@ -103,7 +107,11 @@ def _compare(loaded: LoadedTestbed, statuses: Mapping[str, NodeStatus]) -> None:
 
 
 def _wait_for(
-    clients: Mapping[str, Client], else_what: str, ready: Callable[[NodeStatus], bool], control: RunControl
+    clients: Mapping[str, Client],
+    else_what: str,
+    ready: Callable[[NodeStatus], bool],
+    control: RunControl,
+    file: Path,
 ) -> dict[str, NodeStatus]:
     """Wait until the status of every node is ``ready``, and return them."""
     end = elapsed_s() + READY_S
@@ -111,12 +119,23 @@ def _wait_for(
     for node, client in clients.items():
         while not ready(status := client.request(Status(0))):
             if status["fault"] or status["estop"] or elapsed_s() > end:
-                why = status["fault"] or status["refused"] or status["coordinator"] or "its agent is not ready"
-                raise BellringerError(
-                    f"node '{node}' {else_what}: {why}",
-                    hint="bellringer status shows more; after you looked: bellringer ack",
-                )
+                raise _not_ready(node, status, else_what, file)
             control.checkpoint()
             client.receive(LOOK_S)
         statuses[node] = status
     return statuses
+
+
+def _not_ready(node: str, status: NodeStatus, else_what: str, file: Path) -> BellringerError:
+    """Return an error that says why a node cannot take part in a run."""
+    failed, advice = not_dark(status["fault"])
+    if failed:
+        which = f"{len(failed)} instruments" if len(failed) > 1 else "an instrument"
+        return BellringerError(
+            f"{which} of {node} could not be opened and made dark",
+            where="\n         ".join(failed),
+            hint=f"{advice}\n         bellringer doctor {file} --node {node}; or did you forget --dry-run?".strip(),
+        )
+    why = fault_text(status["fault"]) or status["refused"] or status["coordinator"] or "its agent is not ready"
+    hint = "bellringer status shows more; after you looked: bellringer ack"
+    return BellringerError(f"node '{node}' {else_what}: {why}", hint=hint)

@@ -64,7 +64,7 @@ class TooLate(InstrumentError):
 
 
 class Aborted(BellringerError):
-    """The run was aborted by a person; outputs are dark."""
+    """The run was aborted by a person."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -46,25 +46,27 @@ def _unit(text: str) -> Any:
     return _registry().Unit(cleaned) if cleaned not in ("", "1") else _registry().Unit("dimensionless")
 
 
-def parse(value: object, unit: str, *, name: str = "value", example: str = "") -> float:
+ANY = (-math.inf, math.inf)
+
+
+def parse(
+    value: object, unit: str, *, name: str = "value", example: str = "", within: tuple[float, float] = ANY
+) -> float:
     """Return ``value`` as a float in ``unit``; text must carry a unit unless ``unit`` is empty.
 
-    ``name`` and ``example`` (text with a unit) are for messages.
+    ``name``, ``example`` (text with a unit) and ``within`` (low, high in ``unit``) are for messages: none proposes a
+    value outside. Whether the value itself is inside, the caller checks.
 
     Raises:
         QuantityError: no unit, a unit of another kind, or no finite number.
     """
     if unit:
-        example = f'write it with its unit, for example "{example or f"1 {unit}"}"'
+        example = f'write it with its unit, for example "{example or _example(unit, within)}"'
     else:
         example = "write a plain number"
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise QuantityError(f"{name} is {value!r}, not a quantity", hint=example)
     if isinstance(value, (int, float)):
-        if unit:
-            raise QuantityError(
-                f"{name} is {value!r}: a number without a unit", hint=f'write "{value} {unit}", or the unit you mean'
-            )
         number, given = _float(value), ""
     else:
         match = _TEXT.match(value)
@@ -74,13 +76,27 @@ def parse(value: object, unit: str, *, name: str = "value", example: str = "") -
     if not math.isfinite(number):
         raise QuantityError(f"{name} is {value!r}, not a finite number", hint=example)
     if unit and not given:
-        raise QuantityError(
-            f"{name} is {value!r}: a number without a unit", hint=f'write "{value} {unit}", or the unit you mean'
-        )
+        fitting = _fitting(number, unit, within)
+        wanted = f'"{fitting}", or the unit you mean' if fitting else f"its unit too; allowed: {_range(*within, unit)}"
+        raise QuantityError(f"{name} is {value!r}: a number without a unit", hint=f"write {wanted}")
     result = number if given == unit else _convert(number, given, unit, value, name, example)
     if not math.isfinite(result):
         raise QuantityError(f"{name} is {value!r}, too large a number in {unit}", hint=example)
     return result
+
+
+def _fitting(number: float, unit: str, within: tuple[float, float]) -> str:
+    """Return ``number`` in ``unit``, or in the multiple of it nearest to it, as lies ``within``; "" if none does."""
+    for prefix in ("", "m", "k", "u", "M", "n", "G", "p", "T", "f"):
+        power_of_ten = decades(prefix + unit, unit) if prefix else 0
+        if power_of_ten is not None and within[0] <= scaled(number, power_of_ten) <= within[1]:
+            return text(number, prefix + unit)
+    return ""
+
+
+def _example(unit: str, within: tuple[float, float]) -> str:
+    """Return some quantity in ``unit`` that lies ``within``."""
+    return _fitting(1.0, unit, within) or text(within[0] if within[0] > -math.inf else within[1], unit)
 
 
 def _float(value: int | float) -> float:
@@ -119,8 +135,18 @@ def _convert_by_pint(number: float, given: str, unit: str, value: object, name: 
         raise QuantityError(f"{name} is {value!r}: unknown unit '{given}'", hint=example) from error
 
 
-def from_text(value: object, kind: type, unit: str, choices: Sequence[str] = (), *, name: str = "value") -> Any:
+def from_text(
+    value: object,
+    kind: type,
+    unit: str,
+    choices: Sequence[str] = (),
+    *,
+    name: str = "value",
+    within: tuple[float, float] = ANY,
+) -> Any:
     """Return what a person wrote for a value of ``kind`` (float, int, bool, str) as that kind, in ``unit``.
+
+    ``name`` and ``within`` are for messages, as in ``parse``.
 
     Raises:
         QuantityError: it is no such value; for text: none of ``choices``, if there are any.
@@ -137,7 +163,7 @@ def from_text(value: object, kind: type, unit: str, choices: Sequence[str] = (),
             valid = ", ".join(choices) or "any text"
             raise QuantityError(f"{name} is {value!r}, which it cannot be", hint=f"valid: {valid}")
         return value
-    number = parse(value, unit, name=name)
+    number = parse(value, unit, name=name, within=within)
     if kind is int and not number.is_integer():
         raise QuantityError(f"{name} is {value!r}, not a whole number", hint="round it")
     return kind(number)
@@ -149,6 +175,8 @@ def text(value: float, unit: str) -> str:
 
 
 def _range(low: float, high: float, unit: str) -> str:
+    if (low, high) == ANY:
+        return "any"
     if high == math.inf:
         return f"its range from {text(low, unit)} up"
     if low == -math.inf:
@@ -168,7 +196,7 @@ class _Quantity(GroupedMetadata):
 
     def _check(self, value: object, info: ValidationInfo) -> float:
         name = info.field_name or "value"
-        number = parse(value, self.unit, name=name, example=self.example)
+        number = parse(value, self.unit, name=name, example=self.example, within=(self.low, self.high))
         if not self.low <= number <= self.high:
             allowed = _range(self.low, self.high, self.unit)
             raise QuantityError(f"{name} is {value!r}, outside {allowed}", hint="put it inside that range")

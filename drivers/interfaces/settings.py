@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...testbed.errors import LimitError
-from ...testbed.units import from_text, text
+from ...testbed.units import ANY, from_text, text
 
 if TYPE_CHECKING:
     from .instrument import Instrument
@@ -196,6 +196,10 @@ class Setting(Reading):
                 hint="nothing was sent; if you mean it: bellringer set --confirm, in a script set(..., confirm=True)",
             )
 
-    def from_text(self, value: object, name: str) -> Any:
-        """Return the value written in a testbed file or on the command line ("12.5 mW") in this setting's unit."""
-        return from_text(value, self.kind, self.unit, self.choices, name=name)
+    def from_text(self, value: object, name: str, instrument: "Instrument | None" = None) -> Any:
+        """Return the value written in a testbed file or on the command line ("12.5 mW") in this setting's unit.
+
+        It may lie outside the limits; those of ``instrument``, if given, are for the hint of a refusal.
+        """
+        within = instrument.limits_of(self)[:2] if instrument else self.limits or ANY
+        return from_text(value, self.kind, self.unit, self.choices, name=name, within=within)

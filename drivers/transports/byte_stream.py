@@ -1,5 +1,7 @@
 """Byte-stream transports: framing, bounded waits and counts, shared by serial ports, sockets and PyVISA resources."""
 
+import errno
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -54,8 +56,10 @@ class ByteTransport(ABC):
         try:
             self.key = self._open_port()
         except Exception as error:  # pyserial, pyvisa and the socket library each raise their own kinds
+            plain = getattr(error, "errno", None) in (errno.ENOENT, errno.EACCES)  # pyserial says it three times over
+            why = os.strerror(error.errno) if plain and isinstance(error, OSError) and error.errno else str(error)
             raise TransportError(
-                f"cannot open {self.resource}: {error}", where=self.label, hint=self._open_hint()
+                f"cannot open {self.resource}: {why}", where=self.label, hint=self._open_hint()
             ) from error
         self._open, self.sent, self.received = True, 0, 0
         self._buffer.clear()

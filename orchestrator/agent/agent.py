@@ -232,6 +232,11 @@ class Agent:
                 child.revive()
             child.watch()
         self._guards.turn(now_s)
+        lit, dark = self._guards.changes()
+        if lit:
+            self._publish("light_on", {"instruments": lit})
+        if dark:
+            self._publish("light_off", {"instruments": dark})
         self._interlocks.turn(now_s, self._maybe_lit(), bool(self.authority.fault))
         self._detectors.turn(now_s)
         if (trips := sum(each.trips for each in self.watched())) > self._trips:
@@ -351,6 +356,7 @@ class Agent:
             "estop": authority.estop is not None,
             "fault": authority.fault,
             "coordinator": self._link.problem,
+            "lit": self._guards.lit(),
             "dark": not any(child.darkening or child.failures for child in self.children),
             "not_dark": [failure for child in self.children for failure in child.failures],
             "owners": {name: owner.run for name, owner in authority.owners.items()},

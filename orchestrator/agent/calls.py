@@ -80,12 +80,11 @@ class Instruments(ABC):
         if len(errors) == 1:
             raise errors[0][1]
         if errors:
+            hints = dict.fromkeys(filter(None, (getattr(error, "hint", "") for _, error in errors)))
             raise InstrumentError(
                 f"{len(errors)} of {len(calls)} calls failed",
-                where="\n         ".join(
-                    f"{call.name}: {error}".replace("\n", "\n           ") for call, error in errors
-                ),
-                hint="see each one above; the first is usually the cause",
+                where="\n         ".join(f"{call.name}: {_in_a_line(error)}" for call, error in errors),
+                hint="\n         ".join(hints) or "see each one above; the first is usually the cause",
             ) from errors[0][1]
         return [call.value for call in calls]
 
@@ -139,3 +138,10 @@ class Instruments(ABC):
         except BellringerError as error:
             failures.append(error)
         return failures + [call.error for call in calls if call.error is not None]
+
+
+def _in_a_line(error: BaseException) -> str:
+    """Return what happened and where, without the advice."""
+    if not isinstance(error, BellringerError):
+        return str(error)
+    return " ".join(f"{error.what} ({error.where})".split()) if error.where else error.what

@@ -33,7 +33,7 @@ def described(name: str, instrument: Instrument, entry: InstrumentEntry) -> dict
         "parts": {role: f"{node}.{part}" for role, part in entry.parts.items()},
         "settings": [_setting(instrument, each) for each in declared.values() if isinstance(each, Setting)],
         "readings": [_value(each) for each in declared.values() if not isinstance(each, Setting)],
-        "methods": _methods(instrument),
+        "methods": described_methods(kind),
     }
 
 
@@ -62,16 +62,23 @@ def _setting(instrument: Instrument, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _methods(instrument: Instrument) -> list[dict[str, str]]:
-    """Return the public methods: the driver's own, and ``safe_state``."""
-    kind = type(instrument)
-    names = [name for name in dir(kind) if not name.startswith("_") and inspect.isroutine(getattr(kind, name))]
-    return [
-        {
-            "name": name,
-            "signature": _MODULE.sub("", str(inspect.signature(getattr(instrument, name)))),
-            "doc": inspect.getdoc(getattr(kind, name)) or "",
-        }
-        for name in names
-        if name == "safe_state" or not hasattr(Instrument, name)
-    ]
+def methods(driver: type[Instrument]) -> list[str]:
+    """Return the names that may be called from afar: the driver's own public methods, and ``safe_state``.
+
+    What every driver has, ``close`` say, is for the agent that holds the object, and must know of it.
+    """
+    public = [name for name in dir(driver) if not name.startswith("_") and inspect.isroutine(getattr(driver, name))]
+    return [name for name in public if name == "safe_state" or not hasattr(Instrument, name)]
+
+
+def described_methods(driver: type[Instrument]) -> list[dict[str, str]]:
+    """Return name, signature and docs of each of a driver's ``methods``."""
+    docs = {name: inspect.getdoc(getattr(driver, name)) or "" for name in methods(driver)}
+    return [{"name": name, "signature": _signature(driver, name), "doc": doc} for name, doc in docs.items()]
+
+
+def _signature(driver: type[Instrument], name: str) -> str:
+    whole = inspect.signature(getattr(driver, name))
+    bound = isinstance(inspect.getattr_static(driver, name), (staticmethod, classmethod))
+    parameters = list(whole.parameters.values())
+    return _MODULE.sub("", str(whole.replace(parameters=parameters if bound else parameters[1:])))

@@ -16,7 +16,7 @@ from ...drivers.registry import driver_class
 from ...testbed.clock import Clock
 from ...testbed.errors import BellringerError, InstrumentError, TransportError, TransportTimeout, nearest
 from ...testbed.testbed import InstrumentEntry
-from .describe import described
+from .describe import described, methods
 
 VERBS = (
     "get",
@@ -185,11 +185,13 @@ def _settings(driver: type[Instrument]) -> Mapping[str, Setting]:
 
 
 def _method(instrument: Instrument, name: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> Callable[[], Any]:
-    """Return a public method with its arguments; by-name calls reach nothing private."""
-    kind = type(instrument)
-    public = [key for key in dir(kind) if not key.startswith("_") and callable(getattr(kind, key))]
-    if name not in public:
-        raise BellringerError(f"{instrument.label} has no method '{name}'", hint=nearest(name, public))
+    """Return a method with its arguments; by-name calls reach what others are told of, and nothing else."""
+    known = methods(type(instrument))
+    if name not in known:
+        hint = nearest(name, known)
+        if name in _readings(type(instrument)):
+            hint = "it is a setting or reading, no method: bellringer get, or set"
+        raise BellringerError(f"{instrument.label} has no method '{name}'", hint=hint)
     method: Callable[..., Any] = getattr(instrument, name)
     signature = inspect.signature(method)
     try:

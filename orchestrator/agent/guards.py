@@ -43,6 +43,8 @@ class Guards:
         """Emitter -> by which instruments its light can be switched on."""
         self._next_s = dict.fromkeys(self.emitters, 0.0)
         self._asked: set[str] = set()
+        self._told_lit = {*self.emitters}
+        """What ``changes`` has told to be lit. Everything may be, when an agent starts."""
 
     def lit(self) -> list[str]:
         """Return the emitters that may have light on."""
@@ -51,6 +53,13 @@ class Guards:
     def unattended(self) -> list[str]:
         """Return those of ``lit`` that are not being made dark already."""
         return [name for name in self.lit() if not self._children[name].darkening]
+
+    def changes(self) -> tuple[list[str], list[str]]:
+        """Return which emitters may be lit now and could not be at the last call, and which are dark since."""
+        lit = {*self.lit()}
+        changed = sorted(lit - self._told_lit), sorted(self._told_lit - lit)
+        self._told_lit = lit
+        return changed
 
     def may_light(self, message: Message) -> bool:
         """Return whether this request could switch light on, or change it."""

@@ -71,9 +71,11 @@ class Described:
         kind = KINDS.get(setting["kind"])
         if kind is None or not (isinstance(value, str) or needs_unit):
             return value
-        from ...testbed.units import from_text  # the table of units takes a tenth of a second to load
+        from ...testbed.units import ANY, from_text  # the table of units takes a tenth of a second to load
 
-        return from_text(value, kind, setting["unit"], tuple(setting["choices"]), name=f"{self.name}.{name}")
+        low, high = setting["limits"] or ANY
+        choices, name = tuple(setting["choices"]), f"{self.name}.{name}"
+        return from_text(value, kind, setting["unit"], choices, name=name, within=(low, high))
 
     def shown(self, name: str, value: Any) -> str:
         """Return a value as people read it, with its unit; "?" if there is none."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...testbed.errors import BellringerError
+from ..wire.shown import fault_text
 from .described import Described
-from .overview import silent
+from .overview import light, silent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,21 +62,21 @@ def lab_grid(body: dict[str, Any], where: str) -> Grid:
     """Return a table of all nodes from an ``overview``."""
     grid = Grid(f"testbed at {where}", ("node", "heard", "light", "owned by", "instruments"), notes=body["problems"])
     for name, node in body["nodes"].items():
-        heard, light, owners = _state(node)
+        heard, shown, owners = _state(node)
         names = ", ".join(each.partition(".")[2] for each in node["instruments"])
-        grid.rows.append(((name, heard, light, ", ".join(sorted(set(owners.values()))), names), _style(node)))
+        grid.rows.append(((name, heard, shown, ", ".join(sorted(set(owners.values()))), names), _style(node)))
     return grid
 
 
 def node_grid(name: str, node: dict[str, Any]) -> Grid:
     """Return a table of a node's instruments from its entry in an ``overview``."""
-    heard, light, owners = _state(node)
-    grid = Grid(f"{name}: heard {heard}, light {light}", ("instrument", "driver", "owned by"))
+    heard, shown, owners = _state(node)
+    grid = Grid(f"{name}: heard {heard}, {shown}", ("instrument", "driver", "owned by"))
     drivers = node["agent"]["drivers"] if node["agent"] else {}
     for each in node["instruments"]:
         grid.rows.append(((each.partition(".")[2], drivers.get(each, "?"), owners.get(each, "")), _style(node)))
     fault = (node["agent"] or node)["fault"]
-    grid.notes += [f"latched dark: {fault}"] if fault else []
+    grid.notes += [f"latched dark: {fault_text(fault)}"] if fault else []
     return grid
 
 
@@ -107,8 +108,8 @@ def _state(node: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
     heard = silent(node) if node["stale"] else f"{node['silent_s']:.1f} s ago"
     if agent is None:
         return heard, "unknown", {}
-    light = "allowed" if agent["leased"] else "kept dark" if agent["dark"] else "NOT CONFIRMED DARK"
-    return heard, light, agent["owners"]
+    lease = "" if agent["leased"] else " (no lease)"
+    return heard, light(agent) + lease, agent["owners"]
 
 
 def _style(node: dict[str, Any]) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 from ...testbed.errors import BellringerError
 from ..wire import LinkError
 from ..wire.messages import Ack, EStop, Nodes, Status
+from ..wire.shown import fault_text, moment
 from .contact import NodeContact
 from .network import Network, in_parallel, node_contact
+from .overview import pressed_by
 
 LOOK_S = 0.05
 DARK_S = 8.0
@@ -37,10 +39,11 @@ class Pressed:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What was acknowledged, in words, and the faults that are still latched, by node."""
+    """What was acknowledged, in words, and what is still latched: faults by node, and who pressed the e-stop."""
 
     done: tuple[str, ...]
     left: dict[str, str]
+    estop: str = ""
 
 
 def press(network: Network, reason: str) -> Pressed:
@@ -72,21 +75,26 @@ def acknowledge(network: Network, node: str = "") -> Acknowledged:
     status = network.ask(Status(0))
     estop, done = status["estop"], []
     if node:
+        if estop["latched"] and any(each["node"] == node and not each["fault"] for each in status["nodes"]):
+            what = f"node '{node}' has no fault of its own; it is dark because of the e-stop, {pressed_by(estop)}"
+            raise BellringerError(what, hint="after you looked: bellringer ack, without a node")
         network.ask(Ack(0, node))
         done.append(node)
     else:
         if estop["latched"]:
             network.ask(Ack(0, "", estop["number"]))
-            done += [f"e-stop by {press['who']} at {press['utc']}: {press['reason']}" for press in estop["presses"]]
+            presses = estop["presses"]
+            done += [f"e-stop by {each['who']} at {moment(each['utc'])} UTC: {each['reason']}" for each in presses]
         for each in status["nodes"]:
             if BY_ESTOP.match(each["fault"]):
                 network.ask(Ack(0, each["node"]))
                 done.append(each["node"])
-    left = {each["node"]: each["fault"] for each in network.ask(Status(0))["nodes"] if each["fault"]}
+    status = network.ask(Status(0))
+    left = {each["node"]: fault_text(each["fault"]) for each in status["nodes"] if each["fault"]}
     if not done:
         hint = "acknowledge a node's fault: bellringer ack " + next(iter(left)) if left else "nothing to do"
         raise BellringerError("no e-stop is latched", hint=hint)
-    return Acknowledged(tuple(done), left)
+    return Acknowledged(tuple(done), left, pressed_by(status["estop"]) if status["estop"]["latched"] else "")
 
 
 def _press(network: Network, reason: str) -> dict[str, NodeContact]:

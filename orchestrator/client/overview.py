@@ -4,6 +4,7 @@ from typing import Any
 
 from ...testbed.errors import BellringerError
 from ..wire.messages import Status
+from ..wire.shown import fault_text, moment
 from .network import Network, in_parallel, node_contact
 
 STALE_S = 1.5
@@ -17,8 +18,7 @@ def overview(network: Network) -> dict[str, Any]:
     answers = in_parallel(nodes, lambda name: network.ask_node(node_contact(nodes[name]), Status(0), 2.0))
     problems = [body["problem"]] if body["problem"] else []
     if body["estop"]["latched"]:
-        press = body["estop"]["presses"][0]
-        problems.append(f"e-stop pressed by {press['who']} at {press['utc']}: {press['reason'] or 'no reason given'}")
+        problems.append(f"e-stop {pressed_by(body['estop'])}")
     problems += _failed(body["entanglement"])
     for name, answer in answers.items():
         node = nodes[name]
@@ -27,6 +27,12 @@ def overview(network: Network) -> dict[str, Any]:
         problems += [f"{name}: {text}" for text in _wrong(node, answer)]
     problems += suspended(body)
     return {**body, "nodes": nodes, "problems": problems}
+
+
+def pressed_by(estop: dict[str, Any]) -> str:
+    """Return who pressed a latched e-stop first, when and why, from a coordinator's status."""
+    press = estop["presses"][0]
+    return f"pressed by {press['who']} at {moment(press['utc'])} UTC: {press['reason'] or 'no reason given'}"
 
 
 def running(status: dict[str, Any]) -> list[str]:
@@ -51,6 +57,16 @@ def silent(node: dict[str, Any]) -> str:
     return f"silent for {node['silent_s']:.0f} s"
 
 
+def light(agent: dict[str, Any]) -> str:
+    """Return what is known of the light of a node, from its agent's status. The lease is another thing."""
+    lit = ", ".join(agent["lit"])
+    if agent["not_dark"]:
+        return "NOT CONFIRMED DARK" + (f": {lit}" if lit else "")
+    if not lit:
+        return "dark"
+    return f"may be LIT: {lit}" if agent["dark"] else f"being made dark: {lit}"
+
+
 def _failed(entanglement: dict[str, Any]) -> list[str]:
     """Return which calibrations of memory links failed, and why."""
     calibrations: dict[str, Any] = entanglement.get("service", {}).get("calibrations", {})
@@ -63,7 +79,7 @@ def _wrong(node: dict[str, Any], answer: Any) -> list[str]:
     if isinstance(answer, BellringerError):
         return [*found, answer.what]
     fault = answer["fault"] or node["fault"]
-    found += [f"latched dark: {fault}"] if fault else []
+    found += [f"latched dark: {fault_text(fault)}"] if fault else []
     found += [f"no lease: {answer['refused']}"] if not answer["leased"] and answer["refused"] and not fault else []
     found += ["no lease"] if not answer["leased"] and not answer["refused"] and not fault else []
     found += ["its way to the coordinator: " + answer["coordinator"].splitlines()[0]] if answer["coordinator"] else []

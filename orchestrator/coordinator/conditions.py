@@ -6,7 +6,6 @@ is trusted until something is wrong, and a silent node arms nothing; only of a d
 its link silence is bad.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...testbed.testbed import Testbed
@@ -15,6 +14,7 @@ from ..heralding.service.replies import Code
 from ..heralding.service.suspenders import Condition
 from ..heralding.watched import clock_of, detectors_of, interlocks_of
 from ..wire.messages import Register, Renew
+from ..wire.shown import fault_text
 from .estop import Latch
 from .nodes import LOST_AFTER_S, Node
 
@@ -110,5 +110,4 @@ def contradicted(stopped: Mapping[str, str]) -> Iterator[Look]:
 
 
 def _latched(node: str, fault: str) -> str:
-    text = re.sub(r"^\d+: ", "", fault).rstrip(": ")  # the number only tells it from another one of the same text
-    return f"{node} is latched dark: {text}; when it is safe there: bellringer ack {node}" if fault else ""
+    return f"{node} is latched dark: {fault_text(fault)}; when it is safe there: bellringer ack {node}" if fault else ""

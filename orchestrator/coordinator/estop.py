@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...testbed.errors import BellringerError
+from ..wire.shown import moment
 from .terms import Caller, Change
 
 SAME_PRESS_S = 1.0
@@ -43,7 +44,7 @@ class Latch:
         """Return who pressed it first, when and why, in one line."""
         first = self.presses[0]
         reason = f": {first['reason']}" if first["reason"] else ""
-        return f"e-stop pressed by '{first['who']}' at {first['utc']}{reason}"
+        return f"e-stop pressed by '{first['who']}' at {moment(first['utc'])} UTC{reason}"
 
     def described(self) -> dict[str, Any]:
         """Return what people, clients and nodes are told."""
@@ -81,7 +82,7 @@ class Latch:
         if number not in (0, self.number):
             newest = self.presses[-1]
             raise BellringerError(
-                f"the e-stop was pressed again by '{newest['who']}' at {newest['utc']}: {newest['reason']}",
+                f"the e-stop was pressed again by '{newest['who']}' at {moment(newest['utc'])} UTC: {newest['reason']}",
                 where=f"acknowledged was press {number}, the newest is {self.number}",
                 hint="look at it, then acknowledge that one",
             )

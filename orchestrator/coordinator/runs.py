@@ -11,6 +11,7 @@ from typing import Any
 
 from ...testbed.errors import BellringerError, nearest
 from ..wire.messages import Own, RunCommand
+from ..wire.shown import moment
 from .terms import Caller, Change
 
 LONGEST_S = 300.0
@@ -203,9 +204,10 @@ class Runs:
         for name in wanted:
             owner = self.owner(name)
             if owner is not None and owner.name != run:
+                since = f"{moment(owner.since_utc)} UTC"
                 raise BellringerError(
                     f"{name} is owned by run '{owner.name}' of '{owner.who}'",
-                    where=f"since {owner.since_utc}, for {owner.until_s - now_s:.1f} s more unless it asks again",
+                    where=f"since {since}, for {owner.until_s - now_s:.1f} s more unless it asks again",
                     hint="wait for that run, or ask its owner; nothing was taken",
                 )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...testbed.errors import BellringerError
 from ..wire.messages import Ack, EStop, Message, Nodes, Own, Register, Release, Renew, RunCommand, Status, kind_of
+from ..wire.shown import fault_text
 from .estop import Latch
 from .nodes import LEASE_S, Node
 from .nodes import Nodes as NodeTable
@@ -134,7 +135,7 @@ class State:
             return self.estop.why()
         for node in map(self.nodes.find, nodes):
             if node.fault:
-                return f"node '{node.name}' is latched dark: {node.fault}"
+                return f"node '{node.name}' is latched dark: {fault_text(node.fault)}"
             if node.state == "lost":
                 return f"node '{node.name}' was not heard for {now_s - node.seen_s:.1f} s"
         return ""

@@ -77,3 +77,14 @@ def test_where_stderr_is_no_terminal_the_end_of_a_scan_is_told_before_what_follo
     told, after = log.getvalue().splitlines()
     assert told.startswith("settings: 2 of 2")
     assert after == "writing the report"
+
+
+def test_a_line_that_says_nothing_new_is_not_said_and_none_comes_after_the_end(log):
+    with Bars(log) as bars:
+        bars.start("settings", 2)
+        bars.tell()
+        bars.tell()
+        bars.step()
+        bars.tell()
+    bars.end()  # of a scan that an error ended: its generator may be closed when the error is told already
+    assert [line.partition(",")[0] for line in log.getvalue().splitlines()] == ["settings: 0 of 2", "settings: 1 of 2"]

@@ -30,6 +30,11 @@ def test_what_cannot_be_set_is_refused_here(name, text, message):
         PUMP.plain(name, text, needs_unit=True)
 
 
+def test_a_number_without_a_unit_is_not_proposed_beyond_the_limits():
+    with pytest.raises(BellringerError, match='write "10 mW"'):
+        PUMP.plain("power", "10", needs_unit=True)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [("power", 0.01, "0.01 W"), ("emitting", True, "true"), ("fault", "none", "none"), ("power", None, "?")],

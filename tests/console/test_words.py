@@ -26,6 +26,8 @@ def said(name, **body):
         ("node_lost", {"node": "bob", "silent_s": 3.04}, (WRONG, "node bob is lost: silent for 3.0 s")),
         ("owned", RUN, (PLAIN, "run r-1 of anna owns a.x, a.y and 2 more")),
         ("expired", RUN, (WRONG, "run r-1 of anna fell silent and lost its instruments")),
+        ("light_on", {"instruments": ["a.x"]}, (NOTE, "light may be on: a.x")),
+        ("light_off", {"instruments": ["a.x"]}, (GOOD, "light is off: a.x")),
         ("child_dark", {"text": "", "instruments": ["a.x"]}, (GOOD, "confirmed dark: a.x")),
         ("child_dark", {"text": "a.x: lit", "instruments": ["a.x"]}, (WRONG, "NOT CONFIRMED DARK: a.x: lit")),
         ("batch", {"what": "batch stopped", "batch": 7, "reason": "x"}, (NOTE, "batch stopped: batch 7, reason x")),

@@ -204,7 +204,9 @@ def test_several_failures_are_one_error_that_names_each(host):
     assert "alice.lamp set level: level 2.5 failed" in caught.value.where
     assert "bob.plate set level: level 2.5 failed" in caught.value.where
     assert "alice.mirror" not in caught.value.where
-    assert "mend it" in str(caught.value)
+    assert str(caught.value).count("mend it") == 1, "the same advice for both is given once"
+    assert len(str(caught.value).splitlines()) == 4, "one line for each"
+    assert str(caught.value).count("next:") == 1
     assert all("level 2.5" in did(name) for name in SIMPLE)  # none of them kept the others from it
 
 
@@ -230,6 +232,8 @@ def test_one_failure_is_raised_as_it_is(host):
             "add(one, two=2)",
         ),
         (("alice.lamp", "call", "add", 1, 2, 3), "cannot be called like this: too many", "add(one, two=2)"),
+        (("alice.lamp", "call", "xyz"), "has no method 'xyz'", "valid names: add, meet, safe_state"),
+        (("alice.lamp", "call", "level"), "has no method 'level'", "it is a setting or reading"),
         (("alice.lamp", "opne"), "there is no verb 'opne'", "did you mean 'open'?"),
     ],
 )
@@ -242,7 +246,9 @@ def test_what_is_not_there_is_told_with_a_way_on(host, call, what, hint):
     assert len(Fake.log) == before
 
 
-@pytest.mark.parametrize("name", ["_secret", "__init__", "_disconnect", "__class__", "level", "name"])
+@pytest.mark.parametrize(
+    "name", ["_secret", "__init__", "_disconnect", "__class__", "level", "name", "close", "abandon", "snapshot"]
+)
 def test_nothing_private_is_reached_by_name(host, name):
     host.open()
     with pytest.raises(BellringerError, match="has no method"):

@@ -203,6 +203,8 @@ def test_ls_drivers_with_a_name_shows_settings_with_units_and_limits(bellringer)
     assert "Laser" in body["capabilities"]
     shown = bellringer.here("ls", "drivers", "cobolt_06").stdout
     assert re.search(r"power .*yes .*W .*0 to 1 W", shown)
+    assert "emission_on() -> None" in shown
+    assert "abandon" not in shown
     wrong = bellringer.here("ls", "drivers", "cobalt_06")
     assert wrong.returncode == 1
     assert "did you mean 'cobolt_06'?" in wrong.stderr

@@ -166,7 +166,7 @@ def test_an_instrument_that_falls_silent_fails_the_run_and_the_light_is_off(fres
         assert fresh_lab.light_w() > 0.0
         fresh_lab.fault(name, "drop", 10_000)
         for each in fresh_lab.loaded.testbed.instruments():
-            run.call(each, "snapshot")
+            run.together([(each, "snapshot")])
 
     outcome = fresh_lab.run(cut_off)
     assert outcome.status == "failed"

@@ -54,7 +54,7 @@ def test_the_notebook_page_does_what_it_says_and_needs_no_driver(testbed):
         "\n".join(blocks[:2])
         + "\nassert lab.charlie.pump.emitting is False and lab.run_names == []"
         + "\nassert '<td>2e-05 A</td>' in lab.alice.detectors._repr_html_()"
-        + "\nassert 'allowed' in lab._repr_html_() and 'elliptec_ell14' in lab.alice._repr_html_()"
+        + "\nassert '<td>dark</td>' in lab._repr_html_() and 'elliptec_ell14' in lab.alice._repr_html_()"
         + "\nimport sys; assert not [name for name in sys.modules if 'bellringer.drivers' in name]\n"
         + blocks[2]
     )

@@ -105,7 +105,7 @@ def test_a_testbed_is_looked_at_set_stopped_acknowledged_and_taken_down(testbed,
     assert testbed("get", PUMP)["values"].items() >= {"power": 0.01, "emitting": False}.items()
     assert testbed.bellringer("get", f"{PUMP}.power").stdout == "0.01 W\n"
     assert "outside 0 to 0.05 W (limit of the testbed file)" in testbed.refused("set", f"{PUMP}.power=60 mW")
-    assert 'next: write "10 W"' in testbed.refused("set", f"{PUMP}.power=10")
+    assert 'next: write "10 mW"' in testbed.refused("set", f"{PUMP}.power=10")
     assert "did you mean 'charlie.pump'" in testbed.refused("get", "charlie.pomp.power")
     assert "is a reading and cannot be set" in testbed.refused("set", f"{PUMP}.power_now=1 mW")
 

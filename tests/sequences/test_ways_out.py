@@ -97,6 +97,7 @@ def test_ctrl_c_does_not_wait_for_a_call_in_flight_and_what_it_would_have_lit_st
 
     outcome = outcome_of(tmp_path, monkeypatch, interrupted)
     assert outcome.status == "aborted"
+    assert "next:  all outputs are confirmed dark" in str(outcome.error)
     assert life() == ["opened", "dark", "closed"]
 
 

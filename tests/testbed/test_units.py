@@ -146,6 +146,27 @@ def test_refused_with_a_reason_and_a_hint(value: object, unit: str, what: str, h
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "within", "hint"),
+    [
+        (10, "W", (0.0, 0.05), 'write "10 mW", or the unit you mean'),
+        ("0.01", "W", (0.0, 0.05), 'write "0.01 W", or the unit you mean'),
+        ("1550", "m", (4e-7, 2e-6), 'write "1550 nm"'),
+        ("80", "Hz", (1e6, 1e8), 'write "80 MHz"'),
+        (200, "degC", (20.0, 80.0), "write its unit too; allowed: 20 to 80 degC"),
+        (-1, "W", (0.0, 0.05), "write its unit too; allowed: 0 to 0.05 W"),
+        ("", "W", (0.0, 0.05), 'for example "1 mW"'),
+        ("5 km", "degC", (20.0, 80.0), 'for example "20 degC"'),
+    ],
+)
+def test_no_hint_proposes_a_value_beyond_the_limits(
+    value: object, unit: str, within: tuple[float, float], hint: str
+) -> None:
+    with pytest.raises(QuantityError) as caught:
+        parse(value, unit, within=within)
+    assert hint in caught.value.hint
+
+
 class _Laser(BaseModel):
     power: Annotated[float, quantity("W", minimum=0, maximum=0.1, example="10 mW")]
 

@@ -18,7 +18,7 @@ from bellringer.orchestrator.wire.client import Client
 from bellringer.orchestrator.wire.enrolled import Enrolled
 from bellringer.orchestrator.wire.errors import NotAllowed
 from bellringer.orchestrator.wire.keys import KeyPair
-from bellringer.orchestrator.wire.messages import Ack, Call, Do, EStop, Get, Own, Release, Set, Status
+from bellringer.orchestrator.wire.messages import Ack, Call, Do, EStop, Get, Log, Own, Release, Set, Status
 from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.errors import BellringerError, InstrumentError, LimitError
 from bellringer.testbed.loader import load
@@ -166,6 +166,20 @@ def test_an_operator_reads_and_sets_and_an_observer_only_reads(network):
     with pytest.raises(BellringerError, match=r"did you mean 'charlie\.pump'"):
         anna.request(Get(0, "charlie.pomp", "power", 0))
     assert otto.request(Get(0, PUMP, "power", 0)) == 0.02
+
+
+def test_the_status_says_which_emitters_may_be_lit_and_the_log_since_when(network):
+    assert network.status()["lit"] == []
+    anna = light(network)
+    assert network.status()["lit"] == [PUMP]
+    anna.request(Do(0, PUMP, "safe_state", 0))
+    until(lambda: not network.status()["lit"])
+
+    def told():
+        events = anna.request(Log(0, 0, 1000))["events"]
+        return [(e["name"], e["body"]["instruments"]) for e in events if e["name"].startswith("light")]
+
+    until(lambda: told() == [("light_off", [PUMP]), ("light_on", [PUMP]), ("light_off", [PUMP])], "the log is wrong")
 
 
 def test_check_tells_whether_a_set_would_be_allowed_and_asks_no_instrument(network):

@@ -5,14 +5,14 @@ import math
 import pytest
 from bellringer.orchestrator.wire.messages import Get, Release, RunCommand, Status
 
-from .desk import ALICE, ANNA, BEN, UTC, own, register, renew
+from .desk import ALICE, ANNA, BEN, own, register, renew
 
 
 def test_a_conflict_names_the_owner_since_when_and_until_when_and_nothing_is_taken(two):
     two.ask(ANNA, own("alice.laser", seconds=20.0))
     two.wait(2.0)
     error = two.refused(BEN, own("bob.laser", "alice.laser", run="r2"), "alice.laser is owned by run 'r1' of 'anna'")
-    assert error.where == f"since {UTC}, for 18.0 s more unless it asks again"
+    assert error.where == "since 2026-01-31 12:05:00 UTC, for 18.0 s more unless it asks again"
     assert two.ask(BEN, own("bob.laser", "bob.tagger", run="r3"))["kept"] is False
 
 

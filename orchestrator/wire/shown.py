@@ -1,0 +1,37 @@
+"""Times and faults as people read them, everywhere alike; machines get them as they are."""
+
+import re
+
+NEXT = r"; (?=[\w-]+\.[\w-]+: )"
+"""Where one error ends and that of the next instrument begins, in a fault that tells of several."""
+
+
+def moment(utc: str) -> str:
+    """Return a time of day in UTC (``utc_now``) to the second: "2026-01-31 12:05:00"."""
+    return utc[:19].replace("T", " ")
+
+
+def not_dark(fault: str) -> tuple[list[str], str]:
+    """Return the instruments that a node's fault says could not be made dark, each with what happened in one line.
+
+    Also the advice for the first of them.
+    """
+    found = re.fullmatch(r"\d+: not confirmed dark: (.*)", fault, re.DOTALL)
+    errors = re.split(NEXT, found[1]) if found else [""]
+    return [error.partition("\n")[0] for error in errors if error], errors[0].partition("\n  next:  ")[2]
+
+
+def fault_text(fault: str) -> str:
+    """Return a node's fault in one line, without the number that tells it from another one of the same text.
+
+    Errors of several instruments, joined by semicolons, lose where they were (their names say it) and repeated advice.
+    """
+    said: set[str] = set()
+
+    def advice(found: re.Match[str]) -> str:
+        again = found[1] in said
+        said.add(found[1])
+        return "" if again else f" ({found[1]})"
+
+    fault = re.sub(r"\n  where: [^\n]*", "", re.sub(r"^\d+: ", "", fault))
+    return re.sub(rf"\n  next:  (.*?)(?={NEXT}|\n|$)", advice, fault).rstrip(": ")
