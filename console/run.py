@@ -61,7 +61,7 @@ def run_command(
     """Run, record, report; return the exit code (0 only if completed)."""
     sequence = find_sequence(sequence_name)
     loaded = load_checked(file, overrides)
-    sequence.resolve(parameters)  # a wrong parameter is found before a lab is started
+    sequence.check(loaded.testbed, sequence.resolve(parameters))  # before a lab is started
     control = RunControl()
     with Bars() as progress, interrupts(control), run_session() as session:
         with contextlib.ExitStack() as stack:

@@ -36,9 +36,12 @@ def up_command(
 ) -> None:
     """Run everything until Ctrl-C, SIGTERM or ``down``; then everything ends in the dark."""
     loaded = load_checked(file, overrides)
+    if held(place := (state or default_state()).absolute()):
+        hint = "bellringer status shows it, bellringer down ends it; a second one needs a folder of its own: --state"
+        raise BellringerError("a testbed is up already", where=str(place), hint=hint)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(asked_to_end())
-        folder = stack.enter_context(session_folder((state or default_state()).absolute()))
+        folder = stack.enter_context(session_folder(place))
         endpoints, lab = lab_in_step(stack, file, overrides, seed) if dry_run else (None, ())
         simulated: dict[str, Any] = {"simulated": endpoints, "services": lab, "audits": None if dry_run else folder}
         # Without correlators: nobody could look at them here, and the end of one must not end the testbed.

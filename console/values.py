@@ -21,8 +21,8 @@ INSTRUMENT_S = 30.0
 
 def get_command(network: Network, what: str, as_json: bool) -> None:
     """Print one value, or all values of an instrument."""
-    instrument, name = split(what)
     with contextlib.closing(Connections(network)) as connections:
+        instrument, name = whole(connections, what)
         described = connections.described(instrument)
         node = instrument.partition(".")[0]
         if name:
@@ -33,7 +33,7 @@ def get_command(network: Network, what: str, as_json: bool) -> None:
     if as_json:
         _emit(described, values)
     elif name:
-        print(described.shown(name, values[name]))
+        print(described.shown(name, values[name], 12))
     else:
         table = Table(title=instrument)
         table.add_column("value")
@@ -46,12 +46,11 @@ def get_command(network: Network, what: str, as_json: bool) -> None:
 def set_command(network: Network, assignment: str, confirm: bool, as_json: bool) -> None:
     """Set one value and print what the instrument then says it is."""
     what, equals, wanted = assignment.partition("=")
-    instrument, name = split(what.strip())
-    if not equals or not name:
-        raise BellringerError(
-            f"{assignment!r} sets nothing", hint='write NODE.INSTRUMENT.SETTING=VALUE, e.g. charlie.pump.power="10 mW"'
-        )
     with contextlib.closing(Connections(network)) as connections:
+        instrument, name = whole(connections, what.strip())
+        if not equals or not name:
+            hint = 'write NODE.INSTRUMENT.SETTING=VALUE, e.g. charlie.pump.power="10 mW"'
+            raise BellringerError(f"{assignment!r} sets nothing", hint=hint)
         described = connections.described(instrument)
         value = described.plain(name, wanted.strip().strip('"'), needs_unit=True)
         node = instrument.partition(".")[0]
@@ -60,7 +59,7 @@ def set_command(network: Network, assignment: str, confirm: bool, as_json: bool)
     if as_json:
         _emit(described, {name: now})
     else:
-        print(f"{instrument}.{name} = {described.shown(name, now)}")
+        print(f"{instrument}.{name} = {described.shown(name, now, 12)}")
 
 
 def split(what: str) -> tuple[str, str]:
@@ -75,6 +74,14 @@ def split(what: str) -> tuple[str, str]:
             f"what is {what!r}?", hint="write NODE.INSTRUMENT or NODE.INSTRUMENT.SETTING, e.g. charlie.pump.power"
         )
     return ".".join(words[:2]), words[2] if len(words) == 3 else ""
+
+
+def whole(connections: Connections, what: str) -> tuple[str, str]:
+    """Return ``split``; for one word, an error that says which instruments it may be part of."""
+    if what and "." not in what:
+        instruments = connections.node(what)["instruments"]
+        raise BellringerError(f"{what} is a node", hint="name an instrument of it: " + ", ".join(instruments))
+    return split(what)
 
 
 def _emit(described: Described, values: dict[str, object]) -> None:

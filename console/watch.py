@@ -18,7 +18,7 @@ from ..orchestrator.wire.nonces import elapsed_s
 from ..testbed.units import parse
 from .main import emit_json
 from .out import printer
-from .values import split
+from .values import whole
 
 LOOK_S = 0.25
 STALE_PERIODS, STALE_S = 2.5, 1.0
@@ -116,7 +116,7 @@ def _updates(watcher: Watcher, seconds: float | None, idle: bool = False) -> Ite
 
 
 def _wanted(connections: Connections, what: str) -> list[Shown]:
-    instrument, name = split(what)
+    instrument, name = whole(connections, what)
     described = connections.described(instrument)
     if name:
         described.check_value(name)

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from ..drivers.interfaces import Held
-from ..testbed.errors import BellringerError, nearest
+from ..testbed.errors import BellringerError
 from ..testbed.memory_models import MemoryLink
+from .needs import the_memory_link
 from .pairs import Pair
 
 if TYPE_CHECKING:
@@ -13,16 +14,7 @@ if TYPE_CHECKING:
 
 def memory_link(run: "Run", name: str = "") -> tuple[str, MemoryLink]:
     """Return name and description of a memory link of the testbed; the only one if ``name`` is empty."""
-    links = run.testbed.memory_links
-    if not links:
-        hint = "write one under 'memory_links:' in its file"
-        raise BellringerError("this testbed has no memory link to entangle on", hint=hint)
-    if not name and len(links) > 1:
-        raise BellringerError("this testbed has several memory links", hint="name one of " + ", ".join(links))
-    chosen = name or next(iter(links))
-    if chosen not in links:
-        raise BellringerError(f"there is no memory link '{chosen}'", hint=nearest(chosen, links))
-    return chosen, links[chosen]
+    return the_memory_link(run.testbed, name)
 
 
 def node_of(memory: str) -> str:

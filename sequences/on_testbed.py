@@ -24,6 +24,8 @@ from .control import RunControl
 READY_S = 30.0
 """How long nodes may take to have a lease and to hear of the run."""
 LOOK_S = 0.05
+SHOWN = 6
+"""How many differences between two texts of a testbed are told."""
 TIMEOUT_S = 10.0
 
 NodeStatus = Mapping[str, Any]
@@ -62,7 +64,9 @@ def on_testbed(
             for client in clients.values():
                 client.close()
             raise
-        about = {node: status["about"] for node, status in statuses.items()}
+        about = {node: {**status["about"]} for node, status in statuses.items()}
+        for each in about.values():
+            each.pop("file", None)  # the record has the whole file anyway
         instruments = RemoteInstruments(testbed, clock, clients, ownership, about, network.ask, measure)
         try:
             heard = "did not hear of the run"
@@ -99,11 +103,21 @@ def _compare(loaded: LoadedTestbed, statuses: Mapping[str, NodeStatus]) -> None:
     """Refuse to run with a file that says something else than the one the agents were started with."""
     other = [node for node, s in statuses.items() if s["about"]["testbed"] != loaded.testbed.fingerprint(node)]
     if other:
+        differing = [line for node in other for line in _differences(loaded, node, statuses[node]["about"])]
+        more = [f"and {len(differing) - SHOWN} more"] if len(differing) > SHOWN else []
         raise BellringerError(
             f"the agent of {', '.join(other)} was started with another text of this testbed",
-            where=str(loaded.path),
-            hint="use the file (and the --set) it was started with, or start it again with this one; nothing was taken",
+            where="\n         ".join([str(loaded.path), *differing[:SHOWN], *more]),
+            hint="nothing was taken; run with the file and the --set it was started with, or start it again with these "
+            "(bellringer down, then up)",
         )
+
+
+def _differences(loaded: LoadedTestbed, node: str, about: Mapping[str, Any]) -> list[str]:
+    """Return what the file says otherwise of a node than the text its agent was started with."""
+    theirs, ours = about.get("file", {}), loaded.testbed.flat(node)
+    keys = [key for key in {**ours, **theirs} if theirs.get(key) != ours.get(key)] if theirs else []
+    return [f"{key}: {theirs.get(key, 'nothing')} there, {ours.get(key, 'nothing')} here" for key in keys]
 
 
 def _wait_for(

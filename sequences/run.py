@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from ..analysis import Estimate
 from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.records import RunFolder
-from ..testbed.errors import BellringerError, LimitError, nearest
+from ..testbed.errors import BellringerError, LimitError
 from ..testbed.testbed import Link, Testbed
 from .acquisition import Acquisition, acquire
 from .control import RunControl
 from .entangling import entangle
 from .figures import Figure
+from .needs import the_link
 from .pairs import Entanglement
 from .progress import Progress
 
@@ -76,16 +77,7 @@ class Run:
 
     def link(self, name: str = "") -> Link:
         """Return a link of the testbed; the only one if ``name`` is empty."""
-        links = self.testbed.links
-        if not name and len(links) == 1:
-            return next(iter(links.values()))
-        if not links:
-            raise BellringerError("this testbed has no link to measure on", hint="write one under 'links:' in its file")
-        if not name:
-            raise BellringerError("this testbed has several links", hint="name one with --link: " + ", ".join(links))
-        if name not in links:
-            raise BellringerError(f"there is no link '{name}'", hint=nearest(name, links))
-        return links[name]
+        return the_link(self.testbed, name)[1]
 
     def start_source(self, link: Link) -> None:
         """Bring the link's pair source to its settings; light is on afterwards (unless its pump is set to 0 W)."""

@@ -72,9 +72,11 @@ def run_sequence(
         about: more to write into the record of what was asked (seed, dry run).
 
     Raises:
-        BellringerError: a wrong parameter, or the run folder cannot be made; nothing was opened then.
+        BellringerError: a wrong parameter, a testbed that lacks what it needs, or no run folder can be made; nothing
+            was opened then.
     """
     values = sequence.resolve(parameters)
+    sequence.check(loaded.testbed, values)
     control, progress = control or RunControl(), progress or Silent()
     control.attach(clock)
     asked = {

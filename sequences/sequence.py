@@ -5,6 +5,10 @@
         '''One line that says what it measures.'''
 
 The parameters (bool, int, float, str) become command-line options, a form, and part of the run record.
+
+    @my_scan.needs
+    def _needs(testbed: Testbed, link: str, integration_s: float) -> None:
+        '''Raises ``BellringerError`` if the sequence cannot do with these; nothing was started then.'''
 """
 
 import importlib
@@ -22,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from ..testbed.errors import BellringerError, nearest
 
 if TYPE_CHECKING:
+    from ..testbed.testbed import Testbed
     from .run import Run
 
 LIBRARY = ("chsh", "count_rates", "delay_scan", "heralded_bell", "swap", "teleport", "visibility")
@@ -68,10 +73,25 @@ class Sequence:
         self.function = function
         self.name = function.__name__
         self.doc = inspect.cleandoc(function.__doc__ or "")
+        self._needs: Callable[..., object] | None = None
         self.parameters = {p.name: p for p in _parameters(function)}
 
     def __call__(self, run: "Run", **parameters: Any) -> None:
         self.function(run, **parameters)
+
+    def needs(self, check: Callable[..., None]) -> Callable[..., None]:
+        """Have ``check(testbed, **parameters)`` called before a run starts anything; a decorator."""
+        self._needs = check
+        return check
+
+    def check(self, testbed: "Testbed", values: Mapping[str, Any]) -> None:
+        """Return if this testbed and these parameters, from ``resolve``, are what the sequence needs.
+
+        Raises:
+            BellringerError: they are not.
+        """
+        if self._needs is not None:
+            self._needs(testbed, **values)
 
     def resolve(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Return all parameters with their values; text is parsed, names are checked."""

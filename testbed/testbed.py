@@ -5,6 +5,7 @@ what one value says about another is checked by ``wiring`` and ``links``, what o
 """
 
 import hashlib
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -147,6 +148,19 @@ class Testbed(Model):
         """Return 16 hex digits that differ if anything in a node's part differs, overrides included."""
         return hashlib.sha256(self.nodes[node].model_dump_json().encode()).hexdigest()[:16]
 
+    def flat(self, node: str) -> dict[str, str]:
+        """Return a node's part in plain text, value by value: ``charlie.pump.settings.power`` -> ``10 mW``."""
+        body = self.nodes[node].model_dump(mode="json")
+        return dict(_leaves(node, {**body.pop("instruments"), **body}))
+
     def optics(self) -> dict[str, Any]:
         """Return every passive optical element by its full name, ``node.element``."""
         return {f"{node}.{name}": optic for node, body in self.nodes.items() for name, optic in body.optics.items()}
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _leaves(f"{path}.{key}", each)
+    elif value is not None:
+        yield path, str(value)

@@ -45,7 +45,8 @@ MODES_DPL: tuple[str, ...] = (
 
 _DARK_MODES = ("off", "waiting for key", "waiting for temperature", "waiting for 5 V", "warm-up", "fault", "aborted")
 _MODE_HINTS = {
-    "waiting for key": "turn the key switch to ON; a head that was just powered needs minutes to warm up",
+    "waiting for key": "either it still warms up, which takes minutes from power-up (of a simulated one, too): try "
+    "again then; or turn the key switch to ON",
     "waiting for temperature": "wait until the head has reached its temperature, then try again",
     "waiting for 5 V": "check the 5 V supply of the head",
     "warm-up": "wait until it has warmed up, then try again",

@@ -192,6 +192,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
             {
                 "bellringer": version("bellringer"),
                 "testbed": testbed.fingerprint(setup.node),
+                "file": testbed.flat(setup.node),
                 "simulated": bool(setup.endpoints),
                 "links": {name: link.model_dump() for name, link in testbed.links.items()},
             },

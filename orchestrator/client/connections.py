@@ -78,7 +78,10 @@ class Connections:
         """
         found = self.nodes().get(name) or self.nodes(anew=True).get(name)
         if found is None:
-            raise NoSuchName(f"the testbed has no node '{name}'", hint=nearest(name, self._nodes))
+            instruments = [each for node in self._nodes.values() for each in node["instruments"]]
+            meant = [each for each in instruments if each.partition(".")[2] == name]
+            hint = f"did you mean {' or '.join(meant)}?" if meant else nearest(name, self._nodes)
+            raise NoSuchName(f"the testbed has no node '{name}'", hint=hint)
         return found
 
     def described(self, instrument: str) -> Described:

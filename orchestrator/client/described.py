@@ -16,6 +16,10 @@ class NoSuchName(BellringerError, AttributeError):
     """A node, instrument, setting or method that does not exist."""
 
 
+class WrongCall(BellringerError, TypeError):
+    """A method was given other arguments than it takes; nothing was sent."""
+
+
 @dataclass(frozen=True)
 class Described:
     """One instrument.
@@ -77,12 +81,14 @@ class Described:
         choices, name = tuple(setting["choices"]), f"{self.name}.{name}"
         return from_text(value, kind, setting["unit"], choices, name=name, within=(low, high))
 
-    def shown(self, name: str, value: Any) -> str:
-        """Return a value as people read it, with its unit; "?" if there is none."""
+    def shown(self, name: str, value: Any, digits: int = 6) -> str:
+        """Return a value as people read it, with its unit and so many significant digits; "?" if there is none."""
         if value is None:
             return "?"
         if isinstance(value, bool):
             return "true" if value else "false"
-        if isinstance(value, (int, float)):
-            return f"{value:.12g} {self.unit(name)}".strip()
+        if isinstance(value, int):
+            return f"{value} {self.unit(name)}".strip()
+        if isinstance(value, float):
+            return f"{value:.{digits}g} {self.unit(name)}".strip()
         return str(value)

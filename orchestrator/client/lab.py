@@ -70,8 +70,12 @@ class _Names(ABC):
         if name.startswith("_"):
             object.__setattr__(self, name, value)
             return
-        hint = f"write {name}.INSTRUMENT.SETTING = ..." if name in self._names() else nearest(name, self._names())
+        hint = self._settable(name) if name in self._names() else nearest(name, self._names())
         raise NoSuchName(f"'{name}' cannot be assigned to", hint=hint)
+
+    @abstractmethod
+    def _settable(self, name: str) -> str:
+        """Return what to write instead of assigning to ``name``."""
 
     def __dir__(self) -> list[str]:
         return [*(name for name in object.__dir__(self) if not name.startswith("_")), *self._names()]
@@ -142,6 +146,9 @@ class Lab(_Names):
         self._speaker.connections.node(node)
         return Node(self._speaker, self._network, node)
 
+    def _settable(self, name: str) -> str:
+        return f"write lab.{name}.INSTRUMENT.SETTING = ..."
+
     def _names(self) -> list[str]:
         return list(self._speaker.connections.nodes())
 
@@ -166,6 +173,10 @@ class Node(_Names):
 
     def __getitem__(self, name: str) -> Instrument:
         return self._speaker.instrument(f"{self._name}.{name}")
+
+    def _settable(self, name: str) -> str:
+        settings = ", ".join(self._speaker.connections.described(f"{self._name}.{name}").settings)
+        return f"write lab.{self._name}.{name}.SETTING = ...; its settings: {settings or 'none'}"
 
     def _names(self) -> list[str]:
         return [name.partition(".")[2] for name in self._speaker.connections.node(self._name)["instruments"]]

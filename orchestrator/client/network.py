@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...testbed.errors import BellringerError, nearest
-from ..wire import Client, KeyFolder, KeyPair
+from ..wire import Client, KeyFileError, KeyFolder, KeyPair
 from ..wire.messages import Message, Nodes
 from .contact import Contact, NodeContact, find_contact, read_contact
 
@@ -32,6 +32,12 @@ class Network:
         """
         read = read_contact(find_contact(contact))
         folder = keys or (Path(read.keys) if read.keys else None)
+        if keys is None and read.keys and key and key not in (made := KeyFolder(folder).names()):
+            raise KeyFileError(
+                f"this testbed was started by `up` for one person and has the key {' and '.join(made)} only",
+                where=read.keys,
+                hint="leave --key and BELLRINGER_KEY out",
+            )
         return cls(read, KeyFolder(folder).own(key or (read.key if keys is None else "")))
 
     def client(self, *, name: str = "", timeout_s: float = TIMEOUT_S) -> Client:

@@ -12,7 +12,7 @@ from typing import Any
 from ...testbed.errors import nearest
 from ..wire.messages import Call, Do, Get, Message, Set
 from .connections import Connections
-from .described import Described, NoSuchName
+from .described import Described, NoSuchName, WrongCall
 from .display import Grid, attempted, instrument_grid, may_be
 from .hold import Hold
 
@@ -117,7 +117,11 @@ def _method(each: Any) -> Callable[..., Any]:
 
     def method(self: Instrument, *args: Any, **keywords: Any) -> Any:
         if signature is not None:
-            signature.bind(self, *args, **keywords)
+            try:
+                signature.bind(self, *args, **keywords)
+            except TypeError as error:
+                what = f"{self._name}.{name} cannot be called like this: {error}"
+                raise WrongCall(what, hint=f"it is {name}{each['signature']}") from error
         if name == "safe_state":
             return self._speaker.connections.ask_aside(self._name, Do(0, self._name, name, 0), VALUE_S)
         return self._speaker.ask(self._name, Call(0, self._name, name, 0, args, keywords), CALL_S)

@@ -7,10 +7,11 @@ from ...analysis import chsh as chsh_parameter
 from ...analysis import visibility as four_detector_visibility
 from ...analysis.bell import correlation as correlation_of
 from ...testbed.prediction import predict
-from ...testbed.testbed import Link
+from ...testbed.testbed import Link, Testbed
 from ..acquisition import Acquisition
 from ..comparison import comparison
 from ..figures import Figure, Series
+from ..needs import above_zero, the_link
 from ..polarisation import measure
 from ..run import Run
 from ..sequence import sequence
@@ -52,6 +53,12 @@ def chsh(
     if fringe_points:
         _fringes(run, chosen, fringe_points, fringe_integration_s, delay_ps)
     _comparison(run, chosen)
+
+
+@chsh.needs
+def _needs(testbed: Testbed, link: str, integration_s: float, fringe_integration_s: float, **others: int) -> None:
+    the_link(testbed, link)
+    above_zero(integration_s=integration_s, fringe_integration_s=fringe_integration_s)
 
 
 def _rates(run: Run, matched: list[Acquisition], delay_ps: int) -> None:

@@ -3,7 +3,9 @@
 import numpy as np
 
 from ...analysis import rate
+from ...testbed.testbed import Testbed
 from ..figures import Figure
+from ..needs import above_zero, the_link
 from ..run import Run
 from ..sequence import sequence
 
@@ -30,3 +32,9 @@ def count_rates(run: Run, link: str = "", integration_s: float = 1.0, source: bo
         run.result(f"coincidences_{names[0][i]}_{names[1][j]}", rate(int(count), acquisition.seconds))
         rows.append((f"{names[0][i]} & {names[1][j]}", str(count), str(rate(int(count), acquisition.seconds))))
     run.figure(Figure("count_rates", "Count rates", table=tuple(rows), caption=acquisition.reason))
+
+
+@count_rates.needs
+def _needs(testbed: Testbed, link: str, integration_s: float, source: bool) -> None:
+    the_link(testbed, link)
+    above_zero(integration_s=integration_s)

@@ -1,7 +1,9 @@
 """Finding a link in time: where the coincidence peak lies and how fast the two clocks drift apart."""
 
 from ...analysis import Estimate
+from ...testbed.testbed import Testbed
 from ..figures import Figure, Series
+from ..needs import above_zero, the_link
 from ..run import Run
 from ..sequence import sequence
 
@@ -39,3 +41,9 @@ def delay_scan(run: Run, link: str = "", integration_s: float = 1.0, bin_ps: int
             caption="Dotted: the coincidence window. The delay has been taken out.",
         )
     )
+
+
+@delay_scan.needs
+def _needs(testbed: Testbed, link: str, integration_s: float, bin_ps: int, span_ps: int) -> None:
+    the_link(testbed, link)
+    above_zero(integration_s=integration_s, bin_ps=bin_ps, span_ps=span_ps)

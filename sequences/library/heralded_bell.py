@@ -11,9 +11,11 @@ from ...analysis.fidelity import BASES, SIGNS, Readout
 from ...analysis.tomography import SETTINGS
 from ...physics.states import Matrix, bell_vector, fidelity
 from ...testbed.memory_forecast import PairForecast, forecast_pairs
+from ...testbed.testbed import Testbed
 from ..comparison import comparison
 from ..figures import Figure, Series
 from ..memories import memory_link, node_of
+from ..needs import a_fidelity, above_zero, the_memory_link
 from ..pairs import Entanglement
 from ..run import Run
 from ..sequence import sequence
@@ -59,6 +61,13 @@ def heralded_bell(
             "Predicted by propagating density matrices through an attempt, by other code than the simulated lab's.",
         )
     )
+
+
+@heralded_bell.needs
+def _needs(testbed: Testbed, link: str, pairs: int, min_fidelity: float, deadline_s: float) -> None:
+    the_memory_link(testbed, link)
+    above_zero(pairs=pairs, deadline_s=deadline_s)
+    a_fidelity(min_fidelity=min_fidelity)
 
 
 def _rates(run: Run, found: Entanglement) -> None:

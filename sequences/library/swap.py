@@ -12,9 +12,11 @@ from ...physics.states import correction
 from ...testbed.errors import BellringerError
 from ...testbed.memory_forecast import forecast_pairs
 from ...testbed.memory_models import MemoryLink
+from ...testbed.testbed import Testbed
 from ..comparison import comparison
 from ..figures import Figure, Series
-from ..memories import empty, memory_link, node_of, qubit_of
+from ..memories import empty, node_of, qubit_of
+from ..needs import a_fidelity, above_zero, slots, the_memory_link
 from ..pairs import Entanglement, Pair
 from ..run import Run
 from ..sequence import sequence
@@ -39,10 +41,9 @@ def swap(
     last node does. ``max_age_s`` is the memory cut-off: when the second pair comes and the first one is older, both are
     given up, and ``young_enough`` says how often they were not. ``deadline_s`` is for each pair.
     """
-    chain = chain_of(run, first, second)
+    chain = chain_of(run.testbed, first, second)
+    _check_target(target)
     empty(run, *chain.memories)
-    if target not in SIGNS:
-        raise BellringerError(f"'{target}' is no Bell state", hint="choose one of " + ", ".join(SIGNS))
     wanted: dict[str, Any] = {"max_age_s": max_age_s, "min_fidelity": min_fidelity, "deadline_s": deadline_s}
     taken: list[Shot] = []
     tried = 0
@@ -84,16 +85,32 @@ def swap(
     run.figure(comparison(run, {"fidelity": fidelity_of(expected, target)}, "Swapping against prediction", caption))
 
 
-def chain_of(run: Run, first: str, second: str) -> Chain:
+@swap.needs
+def _needs(testbed: Testbed, first: str, second: str, target: str, min_fidelity: float, **positive: float) -> None:
+    _, left, right, _ = chain_of(testbed, first, second).memories
+    if left == right:
+        slots(testbed, left, 2, "swap, in the middle,")
+    _check_target(target)
+    above_zero(**positive)
+    a_fidelity(min_fidelity=min_fidelity)
+
+
+def _check_target(target: str) -> None:
+    if target not in SIGNS:
+        raise BellringerError(f"'{target}' is no Bell state", hint="choose one with --target: " + ", ".join(SIGNS))
+
+
+def chain_of(testbed: Testbed, first: str, second: str) -> Chain:
     """Return the chain of two links, by name or the only two there are.
 
     Raises:
         BellringerError: they do not meet at one node.
     """
-    names = list(run.testbed.memory_links)
+    names = list(testbed.memory_links)
     if not first and not second and len(names) == 2:
         first, second = names
-    (name_a, link_a), (name_b, link_b) = memory_link(run, first), memory_link(run, second)
+    name_a, link_a = the_memory_link(testbed, first, "first")
+    name_b, link_b = the_memory_link(testbed, second, "second")
     middle = {*map(node_of, link_a.memories)} & {*map(node_of, link_b.memories)}
     if name_a == name_b or len(middle) != 1:
         raise BellringerError(

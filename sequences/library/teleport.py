@@ -12,9 +12,11 @@ from ...physics.channels import confusion, outcome_probabilities
 from ...physics.protocols import INPUTS, bell_readout, eigenstate, teleported
 from ...physics.states import correction
 from ...testbed.memory_forecast import PairForecast, forecast_pairs
+from ...testbed.testbed import Testbed
 from ..comparison import comparison
 from ..figures import Figure, Series
 from ..memories import empty, memory_link, node_of, operations, qubit_of
+from ..needs import a_fidelity, above_zero, slots, the_memory_link
 from ..pairs import Entanglement, Pair
 from ..run import Run
 from ..sequence import sequence
@@ -94,6 +96,14 @@ def teleport(
     )
     value = float(np.mean([*expected.values()]))
     run.figure(comparison(run, {"fidelity": value}, "Teleportation against prediction", caption))
+
+
+@teleport.needs
+def _needs(testbed: Testbed, link: str, shots: int, max_age_s: float, min_fidelity: float, deadline_s: float) -> None:
+    name, chosen = the_memory_link(testbed, link)
+    slots(testbed, chosen.memories[0], 2, f"teleport on {name}, at the sender,")
+    above_zero(shots=shots, max_age_s=max_age_s, deadline_s=deadline_s)
+    a_fidelity(min_fidelity=min_fidelity)
 
 
 def _teleport(run: Run, memories: tuple[str, str], pair: Pair, given: str, max_age_s: float) -> Shot | None:

@@ -2,6 +2,8 @@
 
 from ...analysis import rate
 from ...analysis import visibility as four_detector_visibility
+from ...testbed.testbed import Testbed
+from ..needs import above_zero, the_link
 from ..polarisation import measure
 from ..run import Run
 from ..sequence import sequence
@@ -19,3 +21,9 @@ def visibility(run: Run, link: str = "", integration_s: float = 1.0) -> None:
         counts = acquisition.coincidences()
         run.result(f"visibility_{basis}", four_detector_visibility(counts))
         run.result(f"coincidence_rate_{basis}", rate(int(counts.sum()), acquisition.seconds))
+
+
+@visibility.needs
+def _needs(testbed: Testbed, link: str, integration_s: float) -> None:
+    the_link(testbed, link)
+    above_zero(integration_s=integration_s)

@@ -143,7 +143,8 @@ def _keeping(program: "AttemptProgram") -> Iterator[Problem]:
         hint = "state the age (ps) beyond which a pair is of no use"
         yield Problem(("max_age_ps",), "a keep program needs a memory cut-off", hint)
     elif program.max_age_ps < program.round_trip_ps:
-        what = f"{program.max_age_ps} ps pass before a node knows the outcome ({program.round_trip_ps} ps)"
+        age, trip = (f"{ps * 1e-6:.6g} us" for ps in (program.max_age_ps, program.round_trip_ps))
+        what = f"pairs are given up after {age}, but a node knows the outcome only after {trip}"
         yield Problem(("max_age_ps",), what, "no pair could ever be delivered: raise it")
 
 

@@ -154,6 +154,8 @@ def test_a_run_with_another_text_of_the_testbed_is_refused(bellringer, up):
     ended = bellringer("run", file, sequence, "--steps", "5", "--set", "table.lamp.power=4 mW")
     assert ended.returncode == 1
     assert "started with another text of this testbed" in ended.stderr
+    assert "table.lamp.settings.power: " in ended.stderr
+    assert " there, 4 mW here" in ended.stderr
     other = (bellringer.folder / file).read_text().replace("table:", "desk:")
     (bellringer.folder / "other.yaml").write_text(other)
     ended = bellringer("run", "other.yaml", sequence)

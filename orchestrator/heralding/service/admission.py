@@ -43,6 +43,10 @@ def chosen(link: Link, request: Request) -> AttemptProgram | Rejected:
         made = ", ".join(sorted(set().union(*states)))
         what = f"link '{link.name}' does not make {request.target}"
         return Rejected(request.id, Code.UNSUPP, what, "target", f"it makes: {made}")
+    least_s = fitting[0].round_trip_ps * 1e-12
+    if request.kind == "keep" and 0 < request.max_age_s < least_s:
+        what = f"max_age_s is {request.max_age_s:g} s, but a node knows the outcome only after {least_s:.6g} s"
+        return Rejected(request.id, Code.UNSUPP, what, "max_age_s", f"allow more than {least_s:.6g} s")
     try:
         return tailored(fitting[0], request)
     except ProgramError as error:

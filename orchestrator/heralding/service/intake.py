@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ....testbed.errors import ProgramError, nearest
+from ....testbed.errors import ProgramError
 from .admission import Promise, chosen, promise, work_time
 from .jobs import Job
 from .lab import Lab, Unmeasured
@@ -42,10 +42,7 @@ def answer(lab: Lab, open_jobs: Iterable[Job], request: Request, who: str, numbe
         return refused[0]
     ends = sorted({" - ".join(link.nodes) for link in lab.links.values()})
     what = f"no link joins {request.nodes[0]} and {request.nodes[1]}"
-    known = {name for link in lab.links.values() for name in link.nodes}
-    strangers = [name for name in request.nodes if name not in known]
-    hint = nearest(strangers[0], known) if strangers else f"links: {', '.join(ends)}"
-    return Rejected(request.id, Code.UNSUPP, what, "nodes", hint)
+    return Rejected(request.id, Code.UNSUPP, what, "nodes", f"links: {', '.join(ends)}")
 
 
 def hopeless(lab: Lab, job: Job, now_s: float) -> str:

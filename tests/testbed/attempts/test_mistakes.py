@@ -96,7 +96,7 @@ def test_text_that_is_no_program_is_refused(text):
         ({"feedforward": (OWED, {**OWED, "operation": "X"})}, r"alice is told twice what to do for psi\+"),
         ({"round_trip_ps": 0}, "round_trip_ps: a keep program must say when"),
         ({"max_age_ps": 0, "feedforward": ()}, "max_age_ps: a keep program needs a memory cut-off"),
-        ({"max_age_ps": 3_999_999, "feedforward": ()}, "max_age_ps: 3999999 ps pass before a node knows"),
+        ({"max_age_ps": 3_999_999, "feedforward": ()}, "max_age_ps: pairs are given up after"),
         ({"readout": ({"node": "bob", "bases": ("X",)},)}, "readout: a keep program measures nothing by itself"),
         ({"keep": "measure", "readout": ({"node": "eve", "bases": ("X",)},)}, "readout.0.node: 'eve' is no node"),
         ({"keep": "measure", "readout": ({"node": "bob", "bases": ("X",)},) * 2}, "readout: bob stands there twice"),

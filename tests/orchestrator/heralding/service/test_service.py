@@ -102,6 +102,8 @@ def test_a_refusal_says_why_where_and_what_to_do(make, changes, code, where):
     assert (reply.code, reply.where) == (code, where)
     assert reply.what
     assert reply.hint
+    if where == "nodes":
+        assert reply.hint == "links: alice - bob", "which nodes could be asked for"
     assert field.service.status(0.0)["requests"] == []
 
 
