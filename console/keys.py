@@ -8,6 +8,7 @@ from rich.table import Table
 from ..orchestrator.client import Network, in_parallel, node_contact
 from ..orchestrator.wire import Enrolled, KeyFolder, fingerprint
 from ..orchestrator.wire.enrolled import LIST
+from ..orchestrator.wire.errors import NoSuchKey
 from ..orchestrator.wire.messages import Keys, Nodes
 from ..testbed.errors import BellringerError
 from .main import emit_json
@@ -51,6 +52,8 @@ def revoke_command(which: str, at: Path | None, contact: Path | None, keys: Path
 def _everywhere(message: Keys, network: Network) -> str:
     """Give every service of the testbed the same order, and return their names; nodes speak to the coordinator only.
 
+    A node that is away hears of a revoked key from the coordinator when it is back.
+
     Raises:
         BellringerError: a service did not carry it out; the others did.
     """
@@ -61,6 +64,9 @@ def _everywhere(message: Keys, network: Network) -> str:
 
     is_node_key = message.command == "enrol" and message.role == "node"
     done = in_parallel(["coordinator", *(() if is_node_key else nodes)], order)
+    if message.command == "revoke" and not isinstance(done["coordinator"], BellringerError):
+        # Such a node never knew the key, or has already heard of it from the coordinator.
+        done = {service: None if isinstance(answer, NoSuchKey) else answer for service, answer in done.items()}
     failed = {service: answer for service, answer in done.items() if isinstance(answer, BellringerError)}
     if failed:
         raise BellringerError(

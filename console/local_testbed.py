@@ -9,7 +9,7 @@ first way to the dark is registered with the simulated lab for all groups at onc
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,7 @@ from ..orchestrator.agent.service import CoordinatorAddress
 from ..orchestrator.agent.service import Setup as AgentSetup
 from ..orchestrator.client import Network, NodeContact, in_parallel
 from ..orchestrator.client.contact import Contact, port_locks, write_contact
-from ..orchestrator.coordinator.process import Start
+from ..orchestrator.coordinator.process import AUDIT, Start
 from ..orchestrator.wire import KeyFolder, KeyPair
 from ..testbed.clock import Clock
 from ..testbed.errors import BellringerError
@@ -64,12 +64,12 @@ class Processes:
     correlators: Mapping[str, Service]
 
     @classmethod
-    def of(cls, testbed: Testbed) -> Self:
-        """Start them."""
+    def of(cls, testbed: Testbed, links: Iterable[str]) -> Self:
+        """Start them, correlators for these ``links``."""
         return cls(
             Service("the coordinator", COORDINATOR),
             {node: Service(f"the agent of '{node}'", AGENT) for node in _nodes(testbed)},
-            {link: Service(f"the correlator of '{link}'", CORRELATOR) for link in testbed.links},
+            {link: Service(f"the correlator of '{link}'", CORRELATOR) for link in links},
         )
 
     def stop(self) -> None:
@@ -85,6 +85,8 @@ def local_testbed(
     overrides: Sequence[str],
     folder: Path,
     *,
+    audits: Path | None = None,
+    correlating: bool = True,
     clock: Clock | None = None,
     simulated: Mapping[str, Endpoint] | None = None,
     services: Sequence[Service] = (),
@@ -95,16 +97,19 @@ def local_testbed(
     Args:
         folder: of the session; the agents keep their recordings in it, by node, and the coordinator measured latencies:
             those of a simulated lab are forgotten with it.
+        audits: where the services keep their audit logs, each in a folder of its name; None for a lab that is not real,
+            whose coordinator's is forgotten with it.
+        correlating: whether there are correlators, one a link: for a run to show its rates; ``live`` starts its own.
         clock: a lockstep one is that of the simulated lab which the ``simulated`` endpoints lead to.
         services: what else belongs to this testbed; stopped by whoever started it.
         processes: its own, if they were started already.
     """
     endpoint = clock.endpoint if isinstance(clock, LockstepClock) else ""
     nodes = _nodes(loaded.testbed)
-    links = {link: f"correlator {link}" for link in loaded.testbed.links}
+    links = {link: f"correlator {link}" for link in loaded.testbed.links if correlating}
     keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "runner", *nodes, *links.values())}
     with tempfile.TemporaryDirectory(prefix="keys-", dir=folder) as session, contextlib.ExitStack() as stack:
-        processes = processes or Processes.of(loaded.testbed)
+        processes = processes or Processes.of(loaded.testbed, links)
         stack.callback(processes.stop)
         coordinator, agents, correlators = processes.coordinator, processes.agents, processes.correlators
         operator = KeyFolder(Path(session)).init("operator")
@@ -115,7 +120,7 @@ def local_testbed(
             keys["coordinator"].parts, f"{session}/coordinator", (*people, *members), LOOPBACK, LOOPBACK, LOOPBACK,
             testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
             overrides=parse_overrides(overrides), clock_endpoint=endpoint, leave_at_end=True,
-            latency="" if simulated else str(folder / "latency.json"),
+            latency="" if simulated else str(folder / "latency.json"), audit=_audit(audits, "coordinator"),
         )  # fmt: skip
         coordinator.tell(start)
         ports = coordinator.ready()
@@ -133,6 +138,7 @@ def local_testbed(
                 endpoints=_of(node, {name: (at.resource, at.options) for name, at in (simulated or {}).items()}),
                 clock_endpoint=endpoint,
                 boot_tickets=_of(node, {name: ticket.number for name, ticket in tickets.items()}),
+                audit=_audit(audits, node),
                 journal=f"{session}/batches of {node}",
                 locks=str(port_locks()),
                 leave_at_end=True,
@@ -168,6 +174,10 @@ def local_testbed(
 def _nodes(testbed: Testbed) -> list[str]:
     """Return the nodes that have instruments, and so an agent."""
     return [node for node, body in testbed.nodes.items() if body.instruments]
+
+
+def _audit(audits: Path | None, service: str) -> str:
+    return "" if audits is None else str(audits / service / AUDIT)
 
 
 def _of(node: str, values: Mapping[str, Any]) -> dict[str, Any]:

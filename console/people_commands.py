@@ -1,4 +1,4 @@
-"""The commands that tell people what is going on: watch, log, doctor. Only light imports here."""
+"""The commands that tell people what is going on and went on: watch, log, audit, doctor. Only light imports here."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object p
 
 def add_to(app: typer.Typer) -> None:
     """Add all commands of this file."""
-    for command in (watch, log, doctor):
+    for command in (watch, log, audit, doctor):
         app.command(command.__name__)(command)
 
 
@@ -65,6 +65,21 @@ def log(
     from .log import log_command
 
     log_command(_network(contact, keys, key), node, most, follow, seconds, as_json)
+
+
+def audit(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Of services.", show_default=False)],
+    as_json: JsonLines = False,
+) -> None:
+    """Check that nobody changed a log of who did what; says where one is broken, and has exit code 1 then.
+
+    Lines that were cut off at the end leave a chain that is whole: keep the printed number and hash elsewhere.
+
+    Example: [bold]bellringer audit ~/coordinator/audit.jsonl[/bold]
+    """
+    from .audit import audit_command
+
+    sys.exit(audit_command(files, as_json))
 
 
 def doctor(

@@ -22,6 +22,7 @@ from .dry_run import simulated_lab
 from .local_testbed import Here, Processes, local_testbed
 from .progress import Bars
 from .services import LOOK_S, Service
+from .sessions import audits_of_run
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def own(
     """Run coordinator and agents for this machine's instruments as long as the context lasts."""
     clock = WallClock()
     progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
-    here = local_testbed(loaded, overrides, session)
+    here = local_testbed(loaded, overrides, session, audits=audits_of_run())
     with here as running, _watched(running, control), rates_shown(running.correlators, running.runner.keys, progress):
         yield Place(running.runner, clock, {"dry_run": False, "epoch_tai_s": clock.epoch_tai_s})
 
@@ -89,7 +90,7 @@ def rehearsal(
 ) -> Iterator[Place]:
     """Run the same against a simulated lab in lockstep."""
     progress.say(f"starting the simulated lab (seed {seed})")
-    processes = Processes.of(loaded.testbed)
+    processes = Processes.of(loaded.testbed, loaded.testbed.links)
     with contextlib.ExitStack() as stack:
         stack.callback(processes.stop)
         lab = stack.enter_context(simulated_lab(loaded.path, overrides, seed))

@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from ..analysis import Estimate
+from ..orchestrator.records import read_run
 
 _PAGE = Path(__file__).with_name("report.html")
 HEADLINES = (
@@ -19,7 +20,7 @@ HEADLINES = (
 
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` into a run folder and return its path."""
-    asked = json.loads((folder / "run.json").read_text())
+    asked = read_run(folder)
     outcome = _load(folder / "results.json") or {"results": {}, "notes": [], "status": asked["status"]}
     figures = [
         json.loads(path.read_text())

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..analysis import Estimate
-from ..orchestrator.records import find_run, list_runs
+from ..orchestrator.records import find_run, list_runs, read_run
 from .main import emit_json
 from .report import write_report
 
@@ -27,14 +27,15 @@ def list_command(runs: Path, as_json: bool) -> None:
         table.add_column(column, no_wrap=True)  # the name holds the sequence's; whole, to be copied into `runs show`
     table.add_column("testbed", overflow="fold")
     for run in found:
-        table.add_row(run["run"], "dry run" if run.get("dry_run") else "hardware", run["status"], run["testbed"])
+        kind = "" if run["status"] == "damaged" else "dry run" if run.get("dry_run") else "hardware"
+        table.add_row(run["run"], kind, run["status"], run["testbed"])
     Console().print(table)
 
 
 def show_command(runs: Path, name: str, as_json: bool) -> None:
     """Show what was asked and what came out."""
     folder = find_run(runs, name)
-    asked = json.loads((folder / "run.json").read_text())
+    asked = read_run(folder)
     results_file = folder / "results.json"
     results = json.loads(results_file.read_text())["results"] if results_file.exists() else {}
     if as_json:

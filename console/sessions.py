@@ -4,6 +4,8 @@
     lock           held by the run's process
     run.json       name and folder of the run
     contact.json   if it started its own testbed: how to reach it
+
+and for good, of one that had instruments of its own: ~/.local/state/bellringer/audit/TIME-PID/SERVICE/audit.jsonl.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -57,6 +60,11 @@ def run_session() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def audits_of_run() -> Path:
+    """Return where the services of this process's run keep their audit logs: who did what outlasts the run."""
+    return sessions() / "audit" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 def announce(session: Path, run: str, folder: Path) -> None:

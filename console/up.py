@@ -43,7 +43,9 @@ def up_command(
         stop = stack.enter_context(asked_to_end())
         folder = stack.enter_context(session_folder(place))
         endpoints, lab = lab_in_step(stack, file, overrides, seed) if dry_run else (None, ())
-        here = stack.enter_context(local_testbed(loaded, overrides, folder, simulated=endpoints, services=lab))
+        simulated: dict[str, Any] = {"simulated": endpoints, "services": lab, "audits": None if dry_run else folder}
+        # Without correlators: nobody could look at them here, and the end of one must not end the testbed.
+        here = stack.enter_context(local_testbed(loaded, overrides, folder, correlating=False, **simulated))
         wrong = _settled(here.network, stop)
         _tell(here.network, here.contact, [service.pid for service in here.services], wrong, as_json)
         attend(here.services, stop)

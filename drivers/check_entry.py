@@ -99,6 +99,9 @@ def check_values(
                 number = known.from_text(value, setting, made)
                 if made is not None:
                     known.check(made, number)
+                if block == "rest" and known.emits:
+                    what = f"{setting} emits, and rest is dark"
+                    raise BellringerError(what, hint="remove it here; under settings it is written when a run begins")
             except BellringerError as error:
                 yield problem_of(keys_of(name, block, setting), error)
 

@@ -28,6 +28,7 @@ from ..analysis import (
 from ..analysis.alignment import LONGEST_PATH_PS
 from ..analysis.correlation import Histogram
 from ..drivers.interfaces import Recording
+from ..testbed.errors import BellringerError, TooLate
 from ..testbed.testbed import Link
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ PAIRS = ((0, 2), (0, 3), (1, 2), (1, 3))
 """Groups of ``Acquisition.merged``: every detector of the first end with every one of the second."""
 WIDE_PS = 1_000_000_000
 """The second end's clicks are kept for so long before and after the interval, for delays and windows off the peak."""
-LEAD_S = 0.5
-"""How long before the interval the taggers are told; they need that to be set up."""
+LEADS_S = (0.5, 2.0, 5.0)
+"""How long before the interval the taggers are told, which need that to be set up; longer if they were not ready."""
 
 
 @dataclass(frozen=True)
@@ -119,22 +120,9 @@ class Acquisition:
 
 def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> Acquisition:
     """Record both ends and align them; called by ``Run.acquire``."""
-    host = run._host
     ends = list(link.ends.items())
-    margin_ps = 2 * host.clock.uncertainty_ps + LONGEST_PATH_PS + 10_000_000_000
-    start_ps = host.clock.now_ps() + round(LEAD_S * 1e12) - margin_ps
-    calls = [
-        host.submit(
-            end.tagger,
-            "call",
-            "record",
-            seconds + 2 * margin_ps * 1e-12,
-            sorted({end.transmitted, end.reflected}),
-            start_ps,
-        )
-        for _, end in ends
-    ]
-    recordings: list[Recording] = host.gather(calls)
+    margin_ps = 2 * run._host.clock.uncertainty_ps + LONGEST_PATH_PS + 10_000_000_000
+    recordings = _recorded(run, link, seconds, margin_ps)
     for (node, end), recording in zip(ends, recordings):
         run.folder.write_tags(
             number,
@@ -160,6 +148,32 @@ def acquire(run: "Run", link: Link, seconds: float, number: int, label: str) -> 
         reason=acquisition.reason,
     )
     return acquisition
+
+
+def _recorded(run: "Run", link: Link, seconds: float, margin_ps: int) -> list[Recording]:
+    """Record both ends over the interval and ``margin_ps`` around it; again if a tagger was not ready in time."""
+    host = run._host
+    for lead_s in LEADS_S:
+        start_ps = host.clock.now_ps() + round(lead_s * 1e12) - margin_ps
+        calls = [
+            host.submit(
+                end.tagger,
+                "call",
+                "record",
+                seconds + 2 * margin_ps * 1e-12,
+                sorted({end.transmitted, end.reflected}),
+                start_ps,
+            )
+            for end in link.ends.values()
+        ]
+        try:
+            return list(host.gather(calls))
+        except BellringerError:
+            failed = [call.error for call in calls if call.error is not None]
+            if lead_s == LEADS_S[-1] or not all(isinstance(each, TooLate) for each in failed):
+                raise
+        run.note(f"a tagger was not ready {lead_s:g} s after it was asked; recorded again with more time")
+    raise AssertionError("unreachable")
 
 
 def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, duration_ps: int) -> Acquisition:

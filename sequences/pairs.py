@@ -68,12 +68,14 @@ class Entanglement:
         state: its end: OK, PARTIAL, TIMEOUT, EXPIRED or CANCELLED.
         why: the same in words.
         pairs: delivered, in the order of their delivery.
-        attempts: made for it.
-        seconds: of attempts, from the first to the last of each batch, s.
-        heralds: announced by the station, whatever became of them.
+        attempts: made for it, in batches whose parties all said how many.
+        seconds: of these attempts, from the first to the last of each batch, s.
+        heralds: announced by the station in them, whatever became of them.
         not_delivered: heralds that became no pair, by reason: late, too old, sequence gap, unconfirmed, ...
         batches: how many ended how: RECORDED, or VOID and why.
         no_heralds: clicks that announce nothing, by reason: unknown pattern, outside window, overflow of the input, ...
+        uncounted: batches that made some of ``pairs`` in nobody knows how many attempts: a node was lost. Those pairs
+            are in no rate.
     """
 
     link: str
@@ -87,6 +89,7 @@ class Entanglement:
     not_delivered: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     batches: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     no_heralds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    uncounted: frozenset[int] = frozenset()
 
     def counts(self, settings: Sequence[str], label: str = "") -> Counts:
         """Return int64[settings, 2, 2], measured pairs by the first and second node's bit; of one label only if named.
@@ -105,14 +108,19 @@ class Entanglement:
         return sorted({pair.label for pair in self.pairs})
 
     @property
+    def counted(self) -> int:
+        """Return how many pairs were made in ``attempts``."""
+        return sum(pair.batch not in self.uncounted for pair in self.pairs)
+
+    @property
     def rate(self) -> Estimate:
         """Return delivered pairs per second of attempts, every one counted, whatever it turns out to be."""
-        return rate(len(self.pairs), self.seconds, unit="1/s")
+        return rate(self.counted, self.seconds, unit="1/s")
 
     @property
     def selected_fraction(self) -> Estimate:
         """Return which share of the heralds was delivered."""
-        return selected_fraction(len(self.pairs), self.heralds)
+        return selected_fraction(self.counted, self.heralds)
 
     def joined(self, other: "Entanglement") -> "Entanglement":
         """Return both as one, of the same link; the end is the other's."""
@@ -121,6 +129,7 @@ class Entanglement:
             *(self.attempts + other.attempts, self.seconds + other.seconds, self.heralds + other.heralds),
             *(_sum(self.not_delivered, other.not_delivered), _sum(self.batches, other.batches)),
             _sum(self.no_heralds, other.no_heralds),
+            self.uncounted | other.uncounted,
         )
 
 

@@ -144,6 +144,7 @@ class Run:
             heralds=found.heralds,
             batches=found.batches,
             no_heralds=found.no_heralds,
+            uncounted=sorted(found.uncounted),
         )
         return found
 

@@ -99,7 +99,10 @@ def run_sequence(
         _perform(run, host, sequence, values)
         status = "completed"
     except (Aborted, KeyboardInterrupt) as abort:
-        status, error = ("aborted", abort) if control.reason is None else ("failed", control.reason)
+        error = control.reason or abort
+        # A call that a lost lease or a tripped interlock ended is an abort, too, but no person wanted it.
+        if control.reason is None and (control.aborted or isinstance(abort, KeyboardInterrupt)):
+            status = "aborted"
         control.abort()  # calls still in flight (an oven settling, say) must not hold up the dark
     except BaseException as failure:  # sys.exit() in a sequence, too: nothing passes by the dark
         error = failure

@@ -23,9 +23,9 @@ def together(run: "Run", fidelity_of: str, rate_of: Mapping[str, str], asked: Ma
     rows += [(name, str(run.results[name]), what) for name, what in rate_of.items()]
     for ending, found in asked.items():
         rate, fraction = f"pair_rate{ending}", f"selected_fraction{ending}"
-        spent = f"unconditional: {len(found.pairs)} pairs in {found.seconds:.4g} s of attempts"
+        spent = f"unconditional: {found.counted} pairs in {found.seconds:.4g} s of attempts"
         rows.append((rate, str(run.results[rate]), spent))
-        rows.append((fraction, str(run.results[fraction]), f"{len(found.pairs)} of {found.heralds} heralds"))
+        rows.append((fraction, str(run.results[fraction]), f"{found.counted} of {found.heralds} heralds"))
     captions = [_left_out(ending.removeprefix("_"), found) for ending, found in asked.items()]
     return Figure(
         "heralded_pairs", "Fidelity, rate and selection together", table=tuple(rows), caption=" ".join(captions)
@@ -35,4 +35,7 @@ def together(run: "Run", fidelity_of: str, rate_of: Mapping[str, str], asked: Ma
 def _left_out(link: str, found: Entanglement) -> str:
     lost = ", ".join(f"{count} {reason}" for reason, count in found.not_delivered.items()) or "none"
     batches = ", ".join(f"{count} {how}" for how, count in found.batches.items()) or "none"
-    return f"{link + ': h' if link else 'H'}eralds that became no pair: {lost}; batches: {batches}."
+    text = f"{link + ': h' if link else 'H'}eralds that became no pair: {lost}; batches: {batches}."
+    if uncounted := len(found.pairs) - found.counted:
+        text += f" {uncounted} pairs are in no rate: a node was lost, and nobody knows how many attempts they took."
+    return text

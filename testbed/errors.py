@@ -59,6 +59,10 @@ class OverflowDetected(InstrumentError):
     """A time tagger lost tags; the recording is not whole."""
 
 
+class TooLate(InstrumentError):
+    """What was to begin at a time of the clock was not ready by then; it has not begun."""
+
+
 class Aborted(BellringerError):
     """The run was aborted by a person."""
 

@@ -181,7 +181,7 @@ class Driver:
 
     def notes(self) -> dict[int, tuple[int, int]]:
         """Return by herald what its process noted, monotonic ns."""
-        found = self.ask(lambda number: Call(number, self.name, "notes", 0))
+        found = self.ask(lambda number: Call(number, self.name, "notes", 0, ttl_s=float("inf")))
         assert isinstance(found, list)
         return {hseq: (begin_ns, end_ns) for hseq, begin_ns, end_ns in found}
 

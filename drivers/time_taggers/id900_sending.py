@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...testbed.clock import PS_PER_S
-from ...testbed.errors import InstrumentError, OverflowDetected, ProtocolError
+from ...testbed.errors import InstrumentError, OverflowDetected, ProtocolError, TooLate
 from ..interfaces import ClockMap
 from ..transports import ZmqStream
 from .datalink import DataLink, StreamStatus
@@ -59,9 +59,10 @@ class Sending:
         """Refuse a start that is already past; no I/O."""
         if start_ps is not None and self._clock.now_ps() - start_ps > self._clock.uncertainty_ps:
             late_s = (self._clock.now_ps() - start_ps) / PS_PER_S
-            raise self._unit.error(
+            raise TooLate(
                 f"the {self._what} should have started {late_s:.3f} s ago",
-                hint="choose a start further ahead, 1 s is enough",
+                where=self._unit.label,
+                hint="choose a start further ahead; this computer, or the network, is slow just now",
             )
 
     def _stop_leftovers(self) -> None:

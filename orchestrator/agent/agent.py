@@ -40,6 +40,8 @@ from .watchdog import Watchdog
 
 TURN_MS = 50
 """The longest a turn of the loop waits for something to happen."""
+BEHIND_MS = 1
+"""The same while a driver process has something to take in yet."""
 
 MakeBatches = Callable[[Mapping[str, Child], Callable[[], bool | None], Callable[[str, dict[str, Any]], None]], Batches]
 """Called with the driver processes by instrument, whether the interlocks are closed, and how to tell people."""
@@ -102,6 +104,7 @@ class Agent:
         self._about = about
         self._lockstep = bool(clock_endpoint)
         self._children: dict[str, Child] = {}
+        self._behind: set[Child] = set()
         self._pressers = Pressers()
         self._lit = False
         self._stopped = False
@@ -113,7 +116,7 @@ class Agent:
         for group in groups(entries):
             members = {name: entry for name, entry in entries.items() if name in group}
             reports = functools.partial(self._child_reports, tuple(members))
-            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks, lanes_at)
+            child = Child(fork_server, members, endpoints, clock_endpoint, reports, locks, lanes_at, self._behind)
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
         self.children = tuple(dict.fromkeys(self._children.values()))
@@ -183,7 +186,7 @@ class Agent:
     def turn(self) -> None:
         """Wait a little for something to happen and see to everything that did."""
         waiting = self._server.waiting
-        ready = self._poll.poll(0 if waiting else TURN_MS)
+        ready = self._poll.poll(0 if waiting else BEHIND_MS if self._behind else TURN_MS)
         if len(ready) == 1:
             self._actions[ready[0][0]]()
         elif ready:
@@ -193,6 +196,8 @@ class Agent:
                     action()
         if waiting:
             self._requests.serve()
+        for child in tuple(self._behind):
+            child.flush()
         now_s = elapsed_s()
         if self._lit is not (leased := self.authority.leased(now_s)):
             if not leased:

@@ -2,7 +2,8 @@
 
 Pure bookkeeping; all times are seconds on the node's own clock, which counts those of a suspended machine too
 (``elapsed_s``). The lease runs from when the node *asked* for it, so an answer that sat in a queue cannot extend it,
-and no two clocks are compared. What makes dark, and what only reads, is always allowed.
+and no two clocks are compared. What makes dark, and what only reads, is always allowed; but closing an instrument, or
+bringing it to rest, is its owner's as long as it has one.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from ..wire.messages import Call, Do, Get, Message, Probe, Set, Stream
 
 READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
-_ALWAYS = READS | DARKENS
+_ALWAYS = READS | {"safe_state"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class Authority:
         """
         if isinstance(message, Get) or (isinstance(message, Do) and message.verb in _ALWAYS):
             return
+        owner = self.owners.get(message.instrument) if hasattr(message, "instrument") else None
+        if isinstance(message, Do) and message.verb in DARKENS:
+            if owner is not None and owner.key != key:
+                raise _not_yours(owner, message.instrument)
+            return
         if not isinstance(message, (Set, Call, Do, Stream, Probe)):
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")
         where = message.instrument
@@ -117,14 +123,17 @@ class Authority:
                 where=where,
                 hint="is the coordinator running and reachable from the node? bellringer status",
             )
-        owner = self.owners.get(where)
         if owner is not None and owner.key != key:
-            raise InstrumentError(
-                f"it belongs to run '{owner.run}' now",
-                where=where,
-                hint="wait for the run to end, or end it where it was started",
-            )
+            raise _not_yours(owner, where)
         if owner is None and isinstance(message, Stream) and message.channels:
             raise InstrumentError(
                 "only its owner can have its tags streamed", where=where, hint="own it first; bellringer live does"
             )
+
+
+def _not_yours(owner: Owner, where: str) -> InstrumentError:
+    return InstrumentError(
+        f"it belongs to run '{owner.run}' now",
+        where=where,
+        hint="wait for the run to end, or end it where it was started",
+    )

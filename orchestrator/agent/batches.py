@@ -135,7 +135,7 @@ class Batches:
         self._do(self._machine.on_message(message, self._now()))
 
     def show(self, incoming: Incoming, answer: Answer) -> None:
-        """Look at a core for the coordinator and ``answer`` with how many qubits it has room for.
+        """Look at a core for the coordinator and ``answer`` with how many qubits it has room for, see ``Show``.
 
         Raises:
             NotAllowed: it was asked with another key.
@@ -147,9 +147,9 @@ class Batches:
             raise InstrumentError("it is no real-time core of a memory link", where=name)
 
         def seen(message: Reply | Refusal) -> None:
-            answer(message if isinstance(message, Refusal) else Reply(0, self._cores.free_slots(name)))
+            answer(message if isinstance(message, Refusal) else Reply(0, self._cores.room(name)))
 
-        self._cores.look_at(name, seen, incoming.message.ticket)
+        self._cores.look_at(name, seen, self._machine.over, incoming.message.ticket)
 
     def hear_of_lanes(self, lanes: Mapping[str, Sequence[str]]) -> None:
         """Take in where other nodes take corrections: endpoint and public key by core."""
@@ -161,7 +161,7 @@ class Batches:
             self._darkening = False
             self._do(self._machine.on_dark(not any(child.failures for child in self._children), self._now()))
         now_s = elapsed_s()
-        self._cores.look(now_s)
+        self._cores.look(now_s, self._machine.over, idle=not self.attempting)
         # In lockstep every look costs a message to the lab and back, and nothing happens between those that are due.
         if self._lab_clock is None or self._lab_ps is not None or now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
@@ -273,7 +273,7 @@ class Batches:
                 self._do(self._machine.on_armed(load.batch, self._now()))
             for record in records_of(progress.records) if progress.records else ():
                 self._do(self._machine.on_record(record, self._now()))
-            self._cores.note(instrument, progress)
+            self._cores.note(instrument, progress, load.batch - 1)
 
         self._running.submit(Attempts(0, instrument, *told), answer, hear)
 

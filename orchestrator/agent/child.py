@@ -4,6 +4,9 @@ The main thread carries out calls one after the other. Messages are taken in at 
 the end of the pipe when the agent has died, interrupt the call in flight instead of waiting behind it. Pings are
 answered as long as the main thread is not caught in a driver that never waits. Both ways end in the dark; at the end of
 the pipe the process also closes its instruments and leaves.
+
+What has waited too long is not carried out: whoever asked may have given up. Waiting for what else is asked to be set
+or done does not count, as when several things are moved at once; waiting behind what only reads does.
 """
 
 import contextlib
@@ -22,8 +25,10 @@ from ...testbed.errors import Aborted
 from ...testbed.lockstep import LabStopped, LockstepClock
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
-from ..wire.errors import WireError, to_refusal
+from ..wire.errors import Stale, WireError, to_refusal
 from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
+from ..wire.nonces import elapsed_s
+from .authority import READS
 from .core_jobs import CoreJobs
 from .core_orders import Attempts, Begin, End, Look, Permit, Progress
 from .desk import Desk, Endpoint
@@ -70,6 +75,11 @@ class DriverProcess:
         self._in_real_time = isinstance(clock, WallClock)
         """Then nobody waits for a call to have ended, and none needs to be registered."""
         self._jobs: deque[Job] = deque()
+        self._ahead: deque[Job] = deque()
+        """Those that guard the light: with the others they take turns, and wait for none but one."""
+        self._was_ahead = False
+        self._worked_s, self._works_since_s = 0.0, float("inf")
+        """For how long altogether something was set or done; and since when, inf for nothing now."""
         self._urgent: deque[Dark] = deque()
         self._darkening = False
         self._strangers = 0
@@ -94,8 +104,8 @@ class DriverProcess:
     def _work(self, inlet: Inlet) -> None:
         watched = self._clock if isinstance(self._clock, WatchedClock) else None
         while True:
-            inlet.take_in(wait=not (self._urgent or self._jobs))
-            if not (self._urgent or self._jobs):
+            inlet.take_in(wait=not (self._urgent or self._jobs or self._ahead))
+            if not (self._urgent or self._jobs or self._ahead):
                 continue
             order = None
             with inlet:
@@ -106,7 +116,8 @@ class DriverProcess:
                     order = self._urgent.popleft()
                     self._make_dark(order)
                 else:
-                    self._carry_out(self._jobs.popleft())
+                    self._was_ahead = bool(self._ahead) and not (self._was_ahead and self._jobs)
+                    self._carry_out((self._ahead if self._was_ahead else self._jobs).popleft())
                 if watched is not None:
                     watched.works_since_s = None
             if order is LEFT:
@@ -148,8 +159,16 @@ class DriverProcess:
         with self._queues:
             if self._darkening and job.ticket:
                 self._turn_away(job, "it is being made dark")
+            elif job.id < 0:
+                self._ahead.append(job)
+            elif isinstance(job, (Set, Call, Do)):
+                self._jobs.append(msgspec.structs.replace(job, ttl_s=job.ttl_s - self._spent_s(elapsed_s())))
             else:
                 self._jobs.append(job)
+
+    def _spent_s(self, now_s: float) -> float:
+        """Return for how long something was set or done, up to now; it counts as waiting for nobody."""
+        return self._worked_s + max(0.0, now_s - self._works_since_s)
 
     def _without_ticket_if_late(self, order: Dark) -> Dark:
         """Return the order, to be registered here when its turn comes if it has to wait for something else.
@@ -167,12 +186,31 @@ class DriverProcess:
 
     def _carry_out(self, job: Job) -> None:
         self._at_work = True
-        answer = self._answer(job) if self._in_real_time else self._answer_in_lab_time(job)
+        if not self._in_real_time:
+            answer = self._answer_in_lab_time(job)
+        elif isinstance(job, (Get, Count, Look)) or (isinstance(job, Do) and job.verb in READS):
+            answer = self._answer(job)
+        else:
+            answer = self._answer_if_in_time(job)
         self._at_work = False
         try:
             self._send(answer)
         except WireError as error:  # a driver's value that is no plain one
             self._send(to_refusal(error, job.id))
+
+    def _answer_if_in_time(self, job: Job) -> Reply | Refusal:
+        """Carry out what sets or does something, if it has not waited too long; what makes dark never has."""
+        with self._queues:
+            now_s = elapsed_s()
+            if isinstance(job, (Set, Call, Do)) and now_s - self._worked_s > job.ttl_s:
+                what = "it waited too long in the queue; nothing was done"
+                hint = "others ask a lot of this instrument; look at its state, then give the command again"
+                return to_refusal(Stale(what, where=job.instrument, hint=hint), job.id)
+            self._works_since_s = now_s
+        answer = self._answer(job)
+        with self._queues:
+            self._worked_s, self._works_since_s = self._spent_s(elapsed_s()), float("inf")
+        return answer
 
     def _answer_in_lab_time(self, job: Job) -> Reply | Refusal:
         try:
@@ -214,8 +252,10 @@ class DriverProcess:
         Reading is done after; but a call of a dry run that waited would hold the lab time that darkness needs.
         """
         with self._queues:
-            waiting = [job for job in self._jobs if job.ticket or not isinstance(job, (Get, Count, Look))]
-            self._jobs = deque(job for job in self._jobs if job not in waiting)
+            every = [*self._ahead, *self._jobs]
+            waiting = [job for job in every if job.ticket or not isinstance(job, (Get, Count, Look))]
+            self._ahead.clear()
+            self._jobs = deque(job for job in every if job not in waiting)
             self._clock.revive()
         for job in waiting:
             self._turn_away(job, order.reason)

@@ -21,13 +21,13 @@ from ...testbed.errors import InstrumentError
 from ...testbed.testbed import InstrumentEntry
 from ..wire.codec import Decoder
 from ..wire.errors import to_refusal
-from ..wire.messages import Do, Get, Probe, Refusal, Reply
+from ..wire.messages import Call, Do, Get, Probe, Refusal, Reply, Set
 from .authority import DARKENS, READS
 from .child import Job
 from .core_orders import Begin, End, Look, Permit, Progress
 from .desk import Endpoint
 from .forking import ForkServer, set_up
-from .pipe import Count, Dark, Darkened, Epoch, Ping, Pong, receive, send
+from .pipe import AgentEnd, Count, Dark, Darkened, Epoch, Ping, Pong
 
 PING_S = 0.25
 SILENT_S = 1.0
@@ -44,6 +44,14 @@ REOPEN_DARK_S = 20.0
 """The same where instruments are opened first: one that is not reachable takes some seconds to be given up."""
 LOCKSTEP_DARK_S = 60.0
 """The same in a dry run, where darkness needs lab time and so has to wait for a caller that computes."""
+
+MOST_UNSENT = 8 << 20
+"""Bytes that may wait for a child to take them in; jobs beyond are refused. Orders are short, and few until it is
+replaced."""
+
+MOST_WAITING, MOST_OF_ONE = 200, 100
+"""Requests that may wait for a child altogether, and of one key; those beyond are refused."""
+BUSY = "ask again in a few seconds; to watch a value, subscribe to it"
 
 MOST_RESTARTS, WITHIN_S = 5, 60.0
 """More restarts than that within that time help nobody: the child is given up until ``revive``."""
@@ -64,6 +72,7 @@ class Child:
         server: starts the process, and those that replace it.
         locks: folder of the files that keep two processes from one port.
         lanes_at: address where corrections for its real-time cores come in.
+        behind: the children for whom something waits to be sent, kept by each of them: ``flush`` them often.
         report: called with (kind, text) when something happened that a person should know: ``died``, ``dark`` (with
             what could not be confirmed, if it is news), ``given_up``.
     """
@@ -77,13 +86,16 @@ class Child:
         report: Callable[[str, str], None],
         locks: Path | None = None,
         lanes_at: str = "tcp://127.0.0.1:*",
+        behind: "set[Child] | None" = None,
     ) -> None:
         self.names = tuple(entries)
         self._server = server
         self._arguments = (dict(entries), dict(endpoints), clock_endpoint, locks, lanes_at)
         self._report = report
+        self._behind = set() if behind is None else behind
         self._ids = itertools.count(1)
-        self._pending: dict[int, tuple[str, Answer]] = {}
+        self._pending: dict[int, tuple[str, Answer, str]] = {}
+        """Who waits for an answer: about which instrument, and with which key."""
         self._hearing: dict[int, Hear] = {}
         """Who hears how a job goes on before its answer."""
         self._darks: dict[int, tuple[str, Answer | None]] = {}
@@ -130,14 +142,43 @@ class Child:
         """Whether an order to go dark is not confirmed yet."""
         return self._dark_since is not None
 
-    def submit(self, job: Job, answer: Answer, hear: Hear | None = None) -> None:
-        """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it."""
-        job = msgspec.structs.replace(job, id=next(self._ids))
+    def submit(
+        self,
+        job: Job,
+        answer: Answer,
+        hear: Hear | None = None,
+        *,
+        key: str = "",
+        until_s: float = float("inf"),
+        ahead: bool = False,
+    ) -> None:
+        """Send a job under a number of its own; ``answer`` gets the reply or refusal, ``hear`` all before it.
+
+        Args:
+            key: whose request it is, "" for the agent's own; a key may have so many waiting.
+            until_s: something that is set or done must begin by then (``elapsed_s``), if it waits for reading only. On
+                the pipe it stands in the place of ``ttl_s``.
+            ahead: it guards the light, and goes ahead of what waits. On the pipe its number is negative then.
+        """
+        if len(self._pending) >= MOST_OF_ONE and key and not self._lockstep:
+            of_key = sum(each == key for _, _, each in self._pending.values())
+            if of_key >= MOST_OF_ONE or len(self._pending) >= MOST_WAITING:
+                busy = f"it is busy: {len(self._pending)} requests wait for it, {of_key} of them of this key"
+                self._refuse([(job.instrument, answer)], f"{busy}; nothing was done", BUSY)
+                return
+        if self._pipe.unsent > MOST_UNSENT:
+            self._refuse([(job.instrument, answer)], "its driver process takes nothing in", BUSY)
+            return
+        number = next(self._ids)
+        if isinstance(job, (Set, Call, Do)):
+            job = msgspec.structs.replace(job, id=-number if ahead else number, ttl_s=until_s)
+        else:
+            job = msgspec.structs.replace(job, id=-number if ahead else number)
         if hear is not None:
             self._hearing[job.id] = hear
         if not (isinstance(job, (Get, Count, Look, Probe)) or (isinstance(job, Do) and job.verb in READS | DARKENS)):
             self._touched[job.instrument] = job.id
-        self._pending[job.id] = (job.instrument, answer)
+        self._pending[job.id] = (job.instrument, answer, key)
         self._send(job)
         if self.given_up:
             self._refuse_all("its driver process was given up", "see the node's fault; then bellringer ack")
@@ -169,7 +210,9 @@ class Child:
     def take_in(self) -> None:
         """Take in what came on the pipe; call it when ``connection`` is readable."""
         try:
-            messages = receive(self._pipe, REPORTS)
+            messages = self._pipe.receive(REPORTS)
+        except BlockingIOError:
+            return  # it was for one before it
         except (EOFError, OSError):
             self._replace("its driver process died")
             return
@@ -179,7 +222,7 @@ class Child:
         self._heard = now
         for message in messages:
             if isinstance(message, (Reply, Refusal)):
-                _, answer = self._pending.pop(message.id, ("", None))
+                _, answer, _ = self._pending.pop(message.id, ("", None, ""))
                 self._hearing.pop(message.id, None)
                 if answer is not None:
                     answer(message)
@@ -188,6 +231,13 @@ class Child:
                     self._hearing[message.id](message)
             elif isinstance(message, Darkened):
                 self._darkened(message)
+
+    def flush(self) -> None:
+        """Send on what waits to be sent."""
+        with contextlib.suppress(OSError):  # as in ``_send``
+            self._pipe.flush()
+        if not self._pipe.unsent:
+            self._behind.discard(self)
 
     def _darkened(self, message: Darkened) -> None:
         instrument, answer = self._darks.pop(message.id, ("", None))
@@ -214,6 +264,7 @@ class Child:
         """Ping now and then; kill and replace a child that is silent. Call it at least four times a second."""
         if self.given_up:
             return
+        self.flush()
         now = time.monotonic()
         if now - self._pinged >= PING_S:
             self._pinged = now
@@ -253,9 +304,9 @@ class Child:
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             self._process = self._server.start(theirs)
-        self._pipe = self._connection.fileno()
         with contextlib.suppress(OSError):  # as in ``_send``
             set_up(self._connection, *self._arguments)
+        self._pipe = AgentEnd(self._connection.fileno())
         if self._epoch_tai_s:
             self._send(Epoch(next(self._ids), self._epoch_tai_s))
         self._pinged = time.monotonic()
@@ -264,7 +315,8 @@ class Child:
     def _part(self) -> None:
         """Close the pipe; its descriptor may be another file's from now on."""
         self._connection.close()
-        self._pipe = -1
+        self._pipe.close()
+        self._behind.discard(self)
 
     def _replace(self, why: str) -> None:
         """Kill what is left and start a process that makes safe, unless that was done too often lately."""
@@ -292,7 +344,7 @@ class Child:
         """Leave it dead: nothing comes through a pipe whose other end nobody uses."""
         self.given_up, self._dark_since = True, None
         self._connection, self._far_end = multiprocessing.Pipe()
-        self._pipe = self._connection.fileno()
+        self._pipe = AgentEnd(self._connection.fileno())
         often = f"{why}, {MOST_RESTARTS} restarts within {WITHIN_S:g} s did not help"
         self.failures = tuple(f"{name}: {often}" for name in self.names)
         self._refuse_all(often, "look at the instrument and at the agent's messages; then bellringer ack")
@@ -304,7 +356,7 @@ class Child:
 
     def _taken_waiting(self) -> list[tuple[str, Answer]]:
         """Return and forget everybody who waits for an answer, and about which instrument."""
-        waiting = [*self._pending.values()]
+        waiting = [(instrument, answer) for instrument, answer, _ in self._pending.values()]
         waiting += [(", ".join(self.names), answer) for _, answer in self._darks.values() if answer is not None]
         self._pending, self._hearing, self._retries = {}, {}, set()
         self._darks.clear()
@@ -320,9 +372,11 @@ class Child:
         if self.given_up:
             return
         try:
-            send(self._pipe, message)
+            self._pipe.send(message)
         except OSError:
             return  # the end of the pipe is readable now: take_in replaces the process
+        if self._pipe.unsent:
+            self._behind.add(self)
 
 
 def _names(failures: tuple[str, ...]) -> set[str]:

@@ -48,6 +48,10 @@ class Cores:
         self.traffic: dict[str, Mapping[str, int]] = {}
         """By core: what went over its ways of corrections."""
         self._unlocks = Counter[str]()
+        self._over: dict[str, int] = {}
+        """Core -> the newest batch that was over here before it was seen."""
+        self._asked: dict[str, int] = {}
+        """Core -> the newest batch that was over here when it was last asked for a look."""
         self._looking: set[str] = set()
         self._look_s = 0.0
         self._lanes: Mapping[str, Sequence[str]] = {}
@@ -92,37 +96,45 @@ class Cores:
         wanted = {end for link in mine for end in (*link.memories, link.station)}
         return self._seen.keys() == self.children.keys() and wanted <= self._lanes.keys()
 
-    def look(self, now_s: float) -> None:
-        """Look at the cores if it is time."""
-        if now_s < self._look_s:
-            return
-        self._look_s = now_s + LOOK_S
-        for name, child in self.children.items():
-            if name not in self._looking and not child.darkening:
-                self.look_at(name, lambda message: None)
+    def look(self, now_s: float, over: int, *, idle: bool) -> None:
+        """Look at the cores if it is time, or a batch has ended: others may be waiting for its room.
 
-    def look_at(self, name: str, then: Answer, ticket: str = "") -> None:
-        """Look at one core and call ``then`` with the answer; under ``ticket`` in lockstep."""
+        Args:
+            now_s: now.
+            over: the newest batch that is over here, with all before it.
+            idle: whether none is under way.
+        """
+        due = now_s >= self._look_s
+        if due:
+            self._look_s = now_s + LOOK_S
+        for name, child in self.children.items():
+            if (due or (idle and self._asked.get(name) != over)) and name not in self._looking and not child.darkening:
+                self.look_at(name, lambda message: None, over)
+
+    def look_at(self, name: str, then: Answer, over: int, ticket: str = "") -> None:
+        """Look at one core and call ``then`` with the answer; ``over`` as in ``look``, ``ticket`` in lockstep."""
 
         def answered(message: Reply | Refusal) -> None:
             self._looking.discard(name)
             then(message)
 
         self._looking.add(name)
+        self._asked[name] = over
         self.children[name].submit(
-            Look(0, name, self.peers(name), ticket), answered, lambda progress: self.note(name, progress)
+            Look(0, name, self.peers(name), ticket), answered, lambda progress: self.note(name, progress, over)
         )
 
-    def note(self, name: str, progress: Progress) -> None:
-        """Take in what was seen of a core, if anything was."""
+    def note(self, name: str, progress: Progress, over: int) -> None:
+        """Take in what was seen of a core, if anything was, when batches up to ``over`` were over for certain."""
         if progress.seen is not None:
+            self._over[name] = over
             self._unlocks[name] += name in self._seen and self._seen[name][2] and not progress.seen[2]
             self._seen[name], self._traits[name] = progress.seen, progress.traits
             self.traffic[name] = progress.traffic
 
-    def free_slots(self, name: str) -> int:
-        """Return how many qubits a core had room for when it was last looked at."""
-        return self._seen[name][3] if name in self._seen else 0
+    def room(self, name: str) -> tuple[int, int]:
+        """Return how many qubits a core had room for when it was last looked at, and ``over`` as in ``note``."""
+        return (self._seen[name][3], self._over[name]) if name in self._seen else (0, 0)
 
     @property
     def offset_ps(self) -> int:
@@ -142,6 +154,7 @@ class Cores:
             Core(
                 *(name, now_ps, seen[4], seen[5], calibration, seen[3], AT_ONCE, seen[2], self._unlocks[name]),
                 *self._traits[name],
+                self._over[name],
             )
             for name, seen in self._seen.items()
             if self._lately(seen)

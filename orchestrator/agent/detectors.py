@@ -123,11 +123,10 @@ class Detectors:
 
         def take(answer: Reply | Refusal) -> None:
             each.waiting = False
-            if isinstance(answer, Refusal):
-                each.problem = answer.what
+            counted = None if isinstance(answer, Refusal) else answer.value
+            if not isinstance(counted, Counted) or counted.clicks.ndim != 1:
+                each.problem = answer.what if isinstance(answer, Refusal) else "its driver counts no clicks"
                 return
-            counted = answer.value
-            assert isinstance(counted, Counted)
             each.problem, each.known_s = "", now_s
             self._note_light(now_s)
             for number, channel in self._of(each.name).items():
@@ -138,7 +137,7 @@ class Detectors:
                     clicks = int(counted.clicks[number - 1])
                     channel.take(counted.live_s, clicks, enabled=counted.enabled, lit=lit)
 
-        each.child.submit(Count(0, each.name), take)
+        each.child.submit(Count(0, each.name), take, ahead=True)
 
 
 class _Instrument:

@@ -2,7 +2,7 @@
 
 Drivers declare both (``Reading``'s ``closed`` and ``within``). An emitter may have light on from the first thing that
 is asked of it besides reading, until it was confirmed dark again. Meanwhile its guards are read every ``PERIOD_S``, one
-at a time and behind the calls that are waiting: an instrument's own interlock acts in its hardware, and this reading
+at a time and ahead of the calls that are waiting: an instrument's own interlock acts in its hardware, and this reading
 makes a fault of it. An answer that is an error, of whatever kind, makes the node dark. In a dry run in lockstep nothing
 is read by itself.
 """
@@ -97,7 +97,7 @@ class Guards:
             if isinstance(answer, Refusal) and name in self.unattended() and not replaced:
                 self._trip(f"{name}: {answer.what}")
 
-        child.submit(Do(0, name, "guard", 0), take)
+        child.submit(Do(0, name, "guard", 0), take, ahead=True)
 
 
 def _composed_of(name: str, entries: Mapping[str, InstrumentEntry]) -> list[str]:

@@ -5,7 +5,8 @@ something may emit, and twice a second else, so that it is known before light is
 an error, or no answer within its patience is open: nothing that could light is carried out then, and what may be lit
 goes dark and the node is latched. An acknowledgement counts only once it was seen closed again.
 
-An order to go dark overtakes these readings and interrupts the one in flight. In a dry run in lockstep nothing is read
+These readings overtake what waits for the instrument; an order to go dark overtakes them and interrupts the one in
+flight. In a dry run in lockstep nothing is read
 by itself.
 """
 
@@ -180,7 +181,7 @@ class Interlocks:
                 each.found("" if closed else f"{each.rule.reading} is {answer.value!r}", each.asked_s)
             self._decide()
 
-        each.child.submit(Get(0, each.instrument, each.rule.reading.partition(".")[2], 0), take)
+        each.child.submit(Get(0, each.instrument, each.rule.reading.partition(".")[2], 0), take, ahead=True)
 
 
 def _refusal(each: _Watched, instrument: str) -> InstrumentError:

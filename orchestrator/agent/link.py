@@ -7,8 +7,9 @@ loop's: nothing is asked for a loop that has not turned lately, so an agent stuc
 import contextlib
 import os
 import threading
+import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...testbed.errors import BellringerError
@@ -33,10 +34,16 @@ class CoordinatorLink:
     Args:
         connect: makes a client of the coordinator's control port; called again after every failure.
         register: makes the registration, from the highest epoch and the latched fault.
+        revoke: told, in the link's thread, which public keys the coordinator knows to be revoked.
     """
 
-    def __init__(self, connect: Callable[[], Client], register: Callable[[], Register]) -> None:
-        self._connect, self._register = connect, register
+    def __init__(
+        self,
+        connect: Callable[[], Client],
+        register: Callable[[], Register],
+        revoke: Callable[[Sequence[str]], object] = lambda public_keys: None,
+    ) -> None:
+        self._connect, self._register, self._revoke = connect, register, revoke
         self.answers: deque[Answered] = deque(maxlen=100)
         self.problem = "the coordinator has not answered yet"
         """What is wrong with the link, "" for nothing."""
@@ -80,6 +87,9 @@ class CoordinatorLink:
                     self._keep(client)
             except BellringerError as error:
                 self.problem = str(error)
+            except Exception as error:  # a bug; but a thread that ends is a node that never has a lease again
+                self.problem = f"{type(error).__name__}: {error}; please report it"
+                traceback.print_exc()
 
     def _waited(self) -> bool:
         """Wait until something is to be said; return False if there is nothing more to say."""
@@ -103,3 +113,5 @@ class CoordinatorLink:
         self.problem = ""
         self.answers.append(Answered(value, asked_at))
         os.eventfd_write(self.wake, 1)
+        if "revoked" in value:
+            self._revoke(value["revoked"])

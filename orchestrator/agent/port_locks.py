@@ -4,6 +4,7 @@ The processes of an agent that was killed are still making dark when its success
 between another one's commands. The system frees the lock when its process ends, however it ends.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -67,8 +68,9 @@ class PortLocks:
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
                 return resource, holder or "(just starting)"
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: it is ours, and does not say so
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             self._held[resource] = descriptor
         return None
 

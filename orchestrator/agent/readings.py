@@ -120,7 +120,7 @@ class Readings:
             return
         if isinstance(message, Get):
             self._tell_read(message.instrument, {message.name: value}, "request")
-        elif message.verb == "snapshot":
+        elif message.verb == "snapshot" and isinstance(value, dict):
             self._tell_read(message.instrument, value, "request")
 
     # --- inside -----------------------------------------------------------------------------------------------
@@ -164,6 +164,8 @@ class Readings:
         def take(answer: Reply | Refusal) -> None:
             if isinstance(answer, Refusal):
                 self._tell(instrument, {}, dict.fromkeys(names, answer.what))
+            elif len(names) > 1 and not isinstance(answer.value, dict):
+                self._tell(instrument, {}, dict.fromkeys(names, "its driver's snapshot is none"))
             else:
                 self._tell_read(instrument, answer.value if len(names) > 1 else {names[0]: answer.value}, "watch")
             if watched.left and not _why_not(watched.child):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...drivers.interfaces import ClockMap, Recording, TagBlock
 from ...testbed.errors import BellringerError
@@ -21,6 +22,7 @@ from ..records import TagKeeper
 from ..wire.messages import Event
 from ..wire.stream import Publisher
 
+MOST_GAPS = 100_000
 Then = Callable[[BellringerError | None], None]
 """Told in the agent's loop that tags are kept, or why not."""
 
@@ -56,13 +58,13 @@ class TagRecorder:
             try:
                 keeper.append(value.times_ps, value.channels, value.gaps_ps)
                 keeper.close()
-            except BellringerError:
+            except Exception:
                 keeper.discard()
                 raise
 
         def kept(error: BellringerError | None) -> None:
             if error is None:
-                body = {**about, "gaps_ps": value.gaps_ps.tolist(), "number": number}
+                body = {**about, "gaps_ps": told_gaps(value.gaps_ps), "number": number}
                 self._publisher.publish("tags", Event(0, "tags", instrument, 0, body), value.times_ps, value.channels)
             then(error)
 
@@ -79,8 +81,9 @@ class TagRecorder:
         os.eventfd_read(self.wake)
         while self._done:
             then, error = self._done.popleft()
-            if error is not None and not isinstance(error, BellringerError):
-                raise error
+            if error is not None and not isinstance(error, BellringerError):  # of a driver's arrays, most likely
+                what = f"the tags could not be written: {type(error).__name__}: {error}"
+                error = BellringerError(what, hint="does the driver give what its interface says?")
             then(error)
 
     def close(self) -> None:
@@ -117,15 +120,24 @@ class StreamFile:
 
     def append(self, block: TagBlock, then: Then) -> None:
         """Write the next block and tell ``then``; what lies between it and the one before is a gap."""
-        gaps = block.gaps_ps
-        if self._end_ps is not None and self._end_ps < block.begin_ps:
-            gaps = np.concatenate([[[self._end_ps, block.begin_ps]], gaps]).astype(np.int64)
-        self._end_ps = block.end_ps
-        self._jobs.put((lambda: self._keeper.append(block.times_ps, block.channels, gaps), then))
+        end_ps, self._end_ps = self._end_ps, block.end_ps
+
+        def write() -> None:
+            gaps = block.gaps_ps
+            if end_ps is not None and end_ps < block.begin_ps:
+                gaps = np.concatenate([[[end_ps, block.begin_ps]], gaps]).astype(np.int64)
+            self._keeper.append(block.times_ps, block.channels, gaps)
+
+        self._jobs.put((write, then))
 
     def close(self) -> None:
         """End the file properly."""
         self._jobs.put((self._keeper.close, _nobody))
+
+
+def told_gaps(gaps_ps: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Return gaps as they are published; more than ``MOST_GAPS`` would break a message's limit, and are told as one."""
+    return gaps_ps.tolist() if len(gaps_ps) <= MOST_GAPS else [[int(gaps_ps.min()), int(gaps_ps.max())]]
 
 
 def _nobody(error: BellringerError | None) -> None:

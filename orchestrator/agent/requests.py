@@ -13,16 +13,20 @@ from ...testbed.errors import BellringerError, nearest
 from ..heralding.messages import Show
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
-from ..wire.messages import Do, Get, Message, Refusal, Reply, Stream
-from ..wire.nonces import elapsed_s
+from ..wire.messages import Call, Do, Get, Message, Probe, Refusal, Reply, Set, Stream
+from ..wire.nonces import MAX_TTL_S, elapsed_s
 from ..wire.server import Server
-from .authority import Authority
+from .authority import DARKENS, READS, Authority
 from .children import Answer, Child
 from .guards import Guards
 from .interlocks import Interlocks
 from .readings import Readings
 from .recorder import TagRecorder
 from .streams import Streams
+
+QUEUE_S = 5.0
+"""How much longer than it lives on its way a request may wait for those that only read: a reading whose reply was lost
+is asked for again, and takes some seconds."""
 
 
 class Requests:
@@ -88,7 +92,7 @@ class Requests:
             )
         answer = functools.partial(self._answered, incoming)
         if isinstance(message, Get) and not self._lockstep:  # it changes nothing: the checks it needs are done
-            child.submit(message, answer)
+            child.submit(message, answer, key=incoming.key)
             return
         if isinstance(message, Do) and message.verb == "check":
             self._server.reply(incoming)  # that it got here is the answer
@@ -97,8 +101,9 @@ class Requests:
             why = f"asked for by {incoming.name}"
             child.dark(why, message.instrument, ticket=message.ticket, answer=answer)
             return
+        until_s = _until_s(message)
         if isinstance(message, Stream):
-            self._streams.serve(message, child, answer)
+            self._streams.serve(message, child, answer, incoming.key, until_s)
             return
         described = isinstance(message, Do) and message.verb == "describe"  # asks no instrument
         if self._lockstep and not message.ticket and not described:
@@ -109,19 +114,20 @@ class Requests:
             )
         if self._guards.may_light(message):
             refuse = functools.partial(self._server.refuse, incoming)
-            proceed = functools.partial(self._submit_if_still_allowed, child, incoming)
+            proceed = functools.partial(self._submit_if_still_allowed, child, incoming, until_s)
             self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
         else:
-            child.submit(message, answer)
+            child.submit(message, answer, key=incoming.key, until_s=until_s)
 
-    def _submit_if_still_allowed(self, child: Child, incoming: Incoming) -> None:
+    def _submit_if_still_allowed(self, child: Child, incoming: Incoming, until_s: float) -> None:
         """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
         try:
             self._authority.check(incoming.message, incoming.key, elapsed_s())
         except BellringerError as error:
             self._server.refuse(incoming, error)
         else:
-            child.submit(incoming.message, functools.partial(self._answered, incoming))
+            answer = functools.partial(self._answered, incoming)
+            child.submit(incoming.message, answer, key=incoming.key, until_s=until_s)
 
     def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
         """Pass the answer of an instrument on; one with a recording as soon as that is kept."""
@@ -140,3 +146,10 @@ class Requests:
             self._server.refuse(incoming, error)
         else:
             self._server.reply(incoming, recording)
+
+
+def _until_s(message: Get | Set | Call | Do | Stream | Probe) -> float:
+    """Return until when (``elapsed_s``) a driver process may begin with it; what makes dark is never too late."""
+    if isinstance(message, Do) and message.verb in READS | DARKENS:
+        return float("inf")
+    return elapsed_s() + min(message.ttl_s, MAX_TTL_S) + QUEUE_S

@@ -12,7 +12,7 @@ import gc
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ from ..wire.audit import Audit
 from ..wire.client import Client
 from ..wire.codec import RESULTS
 from ..wire.enrolled import Enrolled
+from ..wire.errors import KeyFileError
 from ..wire.keys import KeyPair
 from ..wire.messages import Call, Do, EStop, Get, Keys, Log, Message, Probe, Register, Set, Status, Stream, Subscribe
+from ..wire.public_keys import fingerprint
 from ..wire.server import Server
 from ..wire.stream import Publisher, Subscriber
 from ..wire.zap import Zap
@@ -69,6 +71,7 @@ class Setup(msgspec.Struct, frozen=True):
         endpoints: (resource, options) that replace the file's, by instrument; for dry runs.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: participants under which the groups are first made dark; see ``Agent``.
+        audit: file of the audit log, "" for one in ``state``.
         journal: folder of the journal of batches, "" for one in ``state``.
         locks: folder of the files that keep two driver processes of this computer from one port; "" for ``state``.
     """
@@ -85,6 +88,7 @@ class Setup(msgspec.Struct, frozen=True):
     endpoints: dict[str, tuple[str, dict[str, object]]] = {}
     clock_endpoint: str = ""
     boot_tickets: dict[str, str] = {}
+    audit: str = ""
     journal: str = ""
     locks: str = ""
     leave_at_end: bool = False
@@ -121,7 +125,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
     with contextlib.ExitStack() as stack:
         zap = Zap()
         stack.callback(zap.close)
-        audit = Audit(state / "audit.jsonl")
+        audit = Audit(Path(setup.audit or state / "audit.jsonl"))
         stack.callback(audit.close)
         server = stack.enter_context(
             Server(
@@ -147,6 +151,16 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
         def connect() -> Client:
             return Client(where.control, where.public_key, keys, name=setup.node, timeout_s=1.0, request_limits=RESULTS)
 
+        def revoke(public_keys: Sequence[str]) -> None:
+            try:
+                revoked, result = enrolled.take_revoked(public_keys), "done"
+            except KeyFileError as error:  # refused until this process ends; then the coordinator tells it again
+                revoked, result = list(public_keys), f"refused from now on, but not noted: {error}"
+            for key in revoked:
+                who = f"{fingerprint(where.public_key)} coordinator"
+                said = {"command": "revoke", "public_key": key}
+                audit.append(who=who, role="", verb="keys", arguments=said, result=result, durable=True)
+
         def make_batches(
             children: Mapping[str, Child],
             closed: Callable[[], bool | None],
@@ -167,7 +181,7 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
             publisher,
             recorder,
             events,
-            CoordinatorLink(connect, registration),
+            CoordinatorLink(connect, registration, revoke),
             authority,
             fork_server,
             {name: Endpoint(resource, dict(options)) for name, (resource, options) in setup.endpoints.items()},
@@ -198,7 +212,8 @@ def run_agent(setup: Setup, fork_server: ForkServer) -> None:
 
 
 def _emits(message: Message) -> bool:
-    return isinstance(message, (Set, Call, Commit))
+    """Return whether carrying this out could raise light; settings that are applied switch some lasers on."""
+    return isinstance(message, (Set, Call, Commit)) or (isinstance(message, Do) and message.verb == "apply")
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ is recorded is one tag file; its number stands with each block, which is publish
 import itertools
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...drivers.interfaces import ClockMap, TagBlock
 from ...testbed.errors import BellringerError, InstrumentError
+from ..wire.errors import to_refusal
 from ..wire.messages import Call, Event, Refusal, Reply, Stream
 from ..wire.stream import Publisher
 from .children import Answer, Child
-from .recorder import StreamFile, TagRecorder
+from .recorder import StreamFile, TagRecorder, told_gaps
 
 READ_S = 0.3
 """The longest a read waits for tags: how long other calls to the tagger may have to wait behind it."""
@@ -28,7 +29,7 @@ READ_S = 0.3
 
 @dataclass
 class _Running:
-    """One stream; ``stopping`` is told when it has ended, if somebody asked for its end."""
+    """One stream; whoever asked for its end is in ``stopping``, and told when it has ended."""
 
     id: str
     instrument: str
@@ -37,7 +38,7 @@ class _Running:
     blocks: int = 0
     clock_map: ClockMap | None = None
     file: StreamFile | None = None
-    stopping: Answer | None = None
+    stopping: list[Answer] = field(default_factory=list)
 
 
 class Streams:
@@ -48,8 +49,13 @@ class Streams:
         self._running: dict[str, _Running] = {}
         self._ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count(1))
 
-    def serve(self, message: Stream, child: Child, answer: Answer) -> None:
+    def serve(
+        self, message: Stream, child: Child, answer: Answer, key: str = "", until_s: float = float("inf")
+    ) -> None:
         """Start or end a stream; ``answer`` is told its id and clock map when it runs, or that it has ended.
+
+        Args:
+            key, until_s: as ``Child.submit``.
 
         Raises:
             InstrumentError: the tagger streams already.
@@ -59,7 +65,7 @@ class Streams:
             if running is None:
                 answer(Reply(0, {"stream": ""}))
             else:
-                running.stopping = answer
+                running.stopping.append(answer)
             return
         if running is not None:
             raise InstrumentError("it streams its tags already", where=message.instrument, hint="end the stream first")
@@ -77,7 +83,7 @@ class Streams:
             del self._running[stream.instrument]
             answer(refusal)
 
-        self._ask(stream, "start_stream", started, refused, list(message.channels))
+        self._ask(stream, "start_stream", ClockMap, started, refused, list(message.channels), key=key, until_s=until_s)
 
     def described(self) -> dict[str, Any]:
         """Return the streams that run, by instrument."""
@@ -87,27 +93,34 @@ class Streams:
         self,
         stream: _Running,
         method: str,
+        kind: type,
         then: Callable[[Any], None],
         otherwise: Callable[[Refusal], None],
         *args: Any,
+        **more: Any,
     ) -> None:
         def answered(message: Reply | Refusal) -> None:
             if isinstance(message, Refusal):
                 otherwise(message)
-            else:
+            elif isinstance(message.value, kind):
                 then(message.value)
+            else:
+                what = f"its driver's {method} gave a {type(message.value).__name__}, not a {kind.__name__}"
+                otherwise(to_refusal(InstrumentError(what, where=stream.instrument, hint="correct the driver"), 0))
 
-        stream.child.submit(Call(0, stream.instrument, method, 0, args), answered)
+        stream.child.submit(Call(0, stream.instrument, method, 0, args), answered, **more)
 
     def _go_on(self, stream: _Running) -> None:
         """Read the next block, or stop if somebody wants that."""
-        if stream.stopping is None:
-            self._ask(stream, "read_stream", lambda block: self._take(stream, block), self._failed(stream), READ_S)
+        if not stream.stopping:
+            self._ask(
+                stream, "read_stream", TagBlock, lambda block: self._take(stream, block), self._failed(stream), READ_S
+            )
         else:
             self._stop(stream, "it was stopped")
 
     def _stop(self, stream: _Running, why: str) -> None:
-        self._ask(stream, "stop_stream", lambda _: self._ended(stream, why), self._failed(stream))
+        self._ask(stream, "stop_stream", object, lambda _: self._ended(stream, why), self._failed(stream))
 
     def _failed(self, stream: _Running) -> Callable[[Refusal], None]:
         return lambda refusal: self._ended(stream, "it was made dark" if refusal.error == "Aborted" else refusal.what)
@@ -132,7 +145,7 @@ class Streams:
             "block": stream.blocks,
             "begin_ps": block.begin_ps,
             "end_ps": block.end_ps,
-            "gaps_ps": block.gaps_ps.tolist(),
+            "gaps_ps": told_gaps(block.gaps_ps),
             "clock_map": vars(stream.clock_map),
         }
         if stream.file is not None:
@@ -147,6 +160,5 @@ class Streams:
             stream.file.close()
         body = {"instrument": stream.instrument, "stream": stream.id, "blocks": stream.blocks, "why": why}
         self._publisher.publish("tags", Event(0, "stream_ended", stream.instrument, 0, body))
-        if stream.stopping is not None:
-            stopped = Reply(0, {"stream": stream.id, "blocks": stream.blocks, "why": why})
-            stream.stopping(stopped)
+        for answer in stream.stopping:
+            answer(Reply(0, {"stream": stream.id, "blocks": stream.blocks, "why": why}))

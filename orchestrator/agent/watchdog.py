@@ -23,6 +23,8 @@ MOST_UNANSWERED = 15
 """Beats without an answer, after which a watchdog is replaced; a fresh one imports its drivers first."""
 AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0
 """How long until one that died is started again: at first, and at most; doubled each time, until one answers."""
+LEAVE_S = 5.0
+"""One that has not left for this long after its good-bye is killed."""
 TOLD = 100
 """Lines of the log that are told again after a restart of the agent."""
 MODULE = "bellringer.orchestrator.agent.watchdog_process"
@@ -100,7 +102,12 @@ class Watchdog:
             with contextlib.suppress(OSError):
                 pipe.close()
         if dark:
-            self._process.wait()
+            try:
+                self._process.wait(LEAVE_S)
+            except subprocess.TimeoutExpired:  # it is stopped
+                self._process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LEAVE_S)
 
     def _start(self, now_s: float, pids: tuple[int, ...]) -> None:
         with open(self._log.with_suffix(".err"), "ab") as errors:  # it may outlive whoever reads ours to the end
@@ -127,8 +134,7 @@ class Watchdog:
         self._beat_s, self._pids = now_s, pids
         self._unanswered += 1
         if self._unanswered > MOST_UNANSWERED:
-            self._process.kill()
-            self._process.wait()
+            self._process.kill()  # a later turn finds it gone
         if self._process.poll() is None:
             self._say(Beat(self._pids))
             return

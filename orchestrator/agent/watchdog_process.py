@@ -106,9 +106,10 @@ class Port:
             ours = holder.isdecimal() and int(holder) in pids
             if holder.isdecimal() and not ours:
                 return holder
-            if ours and time.monotonic() >= until_s:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(holder), signal.SIGKILL)
+            if time.monotonic() >= until_s:
+                for pid in [int(holder)] if ours else pids:  # on a full disk a lock may not say whose it is
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             self._tick.wait(LOOK_S)
         return ""
 
@@ -133,6 +134,7 @@ class Watchdog:
         self._pids, self._log = plan.pids, Path(plan.log)
         self._source, self._answers = source, answers
         self._rest = b""
+        self._noting = threading.Lock()
         endpoints = {name: Endpoint(*endpoint) for name, endpoint in plan.endpoints.items()}
         by_port: dict[str, dict[str, InstrumentEntry]] = {}
         for name, text in plan.instruments.items():
@@ -166,14 +168,15 @@ class Watchdog:
         return [msgspec.json.decode(line, type=Beat) for line in lines]
 
     def _darken(self, why: str, patience_s: float) -> None:
-        """See to all ports side by side; one that hangs holds up none of the others."""
-        self._note(why, [name for port in self._ports for name in port.names])
+        """See to all ports side by side; one that hangs holds up none of the others, nor does a log on a full disk."""
         threads = {
             port: threading.Thread(target=self._darken_port, args=(port, patience_s), daemon=True)
             for port in self._ports
         }
-        for thread in threads.values():
-            thread.start()
+        with self._noting:  # why comes before what came of it
+            for thread in threads.values():
+                thread.start()
+            self._add(why, [name for port in self._ports for name in port.names])
         end_s = time.monotonic() + LONGEST_S + 2 * LONGEST_AGAIN_S
         for port, thread in threads.items():
             thread.join(max(0.0, end_s - time.monotonic()))
@@ -186,8 +189,13 @@ class Watchdog:
         self._note(text, port.names, dark=dark)
 
     def _note(self, text: str, instruments: Sequence[str], **more: bool) -> None:
+        with self._noting:
+            self._add(text, instruments, **more)
+
+    def _add(self, text: str, instruments: Sequence[str], **more: bool) -> None:
+        """Add a line to the log, if there is room for it."""
         line = msgspec.json.encode({"utc": utc_now(), "text": text, "instruments": list(instruments), **more})
-        with open(self._log, "ab") as file:
+        with contextlib.suppress(OSError), open(self._log, "ab") as file:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -69,6 +69,8 @@ class Pairs:
         why: in words.
         counts: what became of batches and heralds, by reason.
         attempts, seconds: what the request took up to now.
+        uncounted: batches of which nobody knows how many attempts they made: theirs are not in these, nor are their
+            heralds in ``counts``.
         held_up: why nothing is done for it just now (its link is suspended, say), "" if something is.
 
     Raises:
@@ -87,6 +89,7 @@ class Pairs:
         self.state = self.why = self.held_up = ""
         self.counts: dict[str, int] = {}
         self.attempts, self.seconds = 0, 0.0
+        self.uncounted: frozenset[int] = frozenset()
         self._pause = threading.Event()
         self._taken, self._heard_s = 0, elapsed_s()
         reply = ask(Entangle(0, self.request, ticket))
@@ -122,7 +125,7 @@ class Pairs:
         self._heard_s = elapsed_s()
         self._taken += len(told["pairs"])
         self.counts, self.attempts, self.seconds = told["counts"], told["attempts"], told["seconds"]
-        self.held_up = told["held_up"]
+        self.uncounted, self.held_up = frozenset(told["uncounted"]), told["held_up"]
         if told["end"] is not None:
             self.state, self.why = told["end"]["state"], told["end"]["why"]
         names = DeliveredPair.__dataclass_fields__

@@ -13,10 +13,13 @@ from typing import Any, Self
 from ...testbed.errors import BellringerError
 from ..wire.client import Client
 from ..wire.messages import Own, Release
+from ..wire.nonces import elapsed_s
 
 HELD_S = 5.0
 """How long a renewal holds."""
 RENEW_S = 0.5
+TIMEOUT_S = 2.0
+"""How long one renewal may take; so that a second one can still come in time."""
 
 
 class Ownership:
@@ -73,26 +76,26 @@ class Ownership:
             self._thread.join()
 
     def _keep(self) -> None:
-        failed_s, troubled = 0.0, False
+        held_s, troubled = elapsed_s() + HELD_S, False
         with self._connect() as client:
             while not self._stop.wait(RENEW_S):
+                asked_s = elapsed_s()
                 try:
-                    answer = client.request(self._own, timeout_s=2.0)
+                    answer = client.request(self._own, timeout_s=min(TIMEOUT_S, max(RENEW_S, held_s - asked_s)))
                     if not answer["kept"]:
                         self._on_lost(BellringerError("the run was silent for too long and lost its instruments"))
                         return
                     self._take(answer)
-                    failed_s = 0.0
+                    held_s = asked_s + HELD_S
                     if answer["trouble"] and not troubled:
                         troubled = True
                         self._on_lost(_end_of_run(answer))
                 except BellringerError as error:
-                    failed_s += RENEW_S
-                    if failed_s > HELD_S:
+                    if elapsed_s() > held_s:
                         self._on_lost(error)
                         return
             try:
-                client.request(Release(0, self._own.run), timeout_s=2.0)
+                client.request(Release(0, self._own.run), timeout_s=TIMEOUT_S)
             except BellringerError:
                 return  # it expires by itself
 

@@ -1,7 +1,7 @@
 """The coordinator's part in batches of attempts: the book, its store, the service that orders them, and the way there.
 
 What the book wants said goes out at once over one connection per party and is never waited for; the parties' messages
-come in through the control port. Hardware time is what the parties said last, good to the network's delay: it decides
+come in through the control port. Hardware time is what most nodes said last, good to the network's delay: it decides
 when to order and when to look, never what counts.
 """
 
@@ -18,12 +18,11 @@ from ...testbed.errors import BellringerError
 from ...testbed.testbed import Testbed
 from ..heralding.book import Book
 from ..heralding.delivery import Pair
-from ..heralding.entries import result_of
 from ..heralding.messages import Aborted, Armed, Confirm, NotArmed, Result
 from ..heralding.open_batch import BatchState, BookEffect, Concluded, Delivered
 from ..heralding.service import EntanglementService, Herald, Rejected
 from ..heralding.service.actions import AbortBatch, Action, Calibrate, StartBatch, Tell
-from ..heralding.store import Store
+from ..heralding.store import Spent, Store
 from ..heralding.terms import PS_PER_S, Now, Report, Send
 from ..wire.client import Answered
 from ..wire.errors import LinkError, NotAllowed
@@ -34,12 +33,15 @@ from .calibrating import Calibrating
 from .capable import Capable
 from .conditions import ESTOP, LinkConditions, Look, contradicted, estop
 from .estop import Latch
+from .hardware_time import HardwareTime
 from .lab_time import LabTime
+from .lead import Lead
+from .left_open import keep_room
 from .links import lab_of
 from .nodes import Nodes
 from .party_lines import PartyLines
 from .rehearsal import Next, Rehearsal
-from .terms import Caller, Ending
+from .terms import Caller, Ending, Ordered
 from .timing import Timing
 from .told import Told, plain
 
@@ -47,14 +49,12 @@ FROM_PARTIES = (Armed, NotArmed, Aborted, Confirm, Result)
 FROM_CLIENTS = (Entangle, Entangled, Unwanted, Measured)
 LATENCY_FILE = "latency.json"
 """In the coordinator's folder: how long corrections take."""
-NOTHING: Mapping[str, int] = MappingProxyType({})
+Counts = Mapping[str, int]
+NOTHING: Counts = MappingProxyType({})
 TICK_S = 0.05
 """How often the service looks for what it can begin."""
 AGAIN_S = 0.002
 """How soon a question that could not leave is asked again, while lab time waits for its answer."""
-LEAST_LEAD_PS, MOST_LEAD_PS = 60 * 10**9, 10**12
-"""How long before its start a batch is prepared at least: cores are loaded, and answers have to be on disk first. Twice
-as long after one that was not armed in time, a little shorter after each that was recorded."""
 
 
 class Batches:
@@ -111,20 +111,18 @@ class Batches:
         self._calibrating = Calibrating(testbed, lab, self._service)
         lab.at_leisure = self._calibrating.at_leisure if lab_time is None else _never
         self._told = Told(self._store)
-        self._orders: dict[int, tuple[int, str, int]] = {}
-        """Batch -> the service's number of it, negative for a calibration's; whose request it serves; and its attempts'
-        period, ps."""
+        self._orders: dict[int, Ordered] = {}
+        """By batch."""
         self._served = ""
         """The link of the request that is served in lockstep."""
         self._ordered = False
         """Whether the service was asked in this turn; if it had no answer but an end, that is told in the next one."""
-        self._newest: dict[str, int] = {}
-        """Party -> the newest order it was told of, whose room its next word counts."""
         self._waiting: list[StartBatch] = []
         """Ordered while a batch before them is still open."""
-        self._offset_ps = 0
+        self._hardware_time = HardwareTime()
         self._tick_s = 0.0
-        self._lead_ps = LEAST_LEAD_PS
+        self._lead = Lead()
+        keep_room(self._store, testbed, lab.credits)
         self._do(self._book.start(self._now(now_s)), now_s)
 
     def close(self) -> None:
@@ -159,7 +157,8 @@ class Batches:
             return None
         if isinstance(message, Entangled):
             held_up = self._service.held_up(message.request)
-            return {**self._told.since(message.request, message.since), "held_up": held_up}
+            unsettled_s = self._book.unsettled_s(message.request, self._now(now_s))
+            return {**self._told.since(message.request, message.since, unsettled_s), "held_up": held_up}
         assert isinstance(message, Unwanted)
         before = self._told.taken_back_before(message.request, caller.key)
         if before is not None:
@@ -192,11 +191,10 @@ class Batches:
         """A node was heard: whether its process is a new one, how well it is, and how much room it has."""
         for core in message.cores:
             self._capable.heard(core)
-        cores = message.cores if self.lab_time is None else ()
-        for core in cores:
-            self._offset_ps = core.hw_ps - round(now_s * PS_PER_S)
-            self._room(core.instrument, core.batches, core.slots)
         if self.lab_time is None:
+            self._hardware_time.heard(message.node, message.cores, now_s)
+            for core in message.cores:
+                self._room(core.instrument, core.batches, core.slots, core.over, message.boot)
             self._look(self._conditions.told(message, self._nodes.table.get(message.node)), now_s)
         self._do(self._book.on_boot(message.node, message.boot, self._now(now_s)), now_s)
 
@@ -231,13 +229,12 @@ class Batches:
         """Take an answer: that a message was heard is nothing new, only how much room a core has."""
         core = "" if self._rehearsal is None else self._rehearsal.shown(node, answered.id)
         if core:
-            slots = 0 if isinstance(answered.message, Refusal) else int(answered.value())
-            self._room(core, 1, slots)
+            slots, over = (0, 0) if isinstance(answered.message, Refusal) else answered.value()
+            self._room(core, 1, slots, over, self._nodes.table[node].boot)
 
-    def _room(self, core: str, batches: int, slots: int) -> None:
-        node = core.partition(".")[0]
-        self._service.room(node, batches, 0, self._newest.get(node, 0))
-        self._service.room(core, batches, slots, self._newest.get(node, 0))
+    def _room(self, core: str, batches: int, slots: int, over: int, boot: str) -> None:
+        self._service.room(core.partition(".")[0], batches, 0, over, boot)
+        self._service.room(core, batches, slots, over, boot)
 
     def _rehearse(self, rehearsal: Rehearsal, now_s: float) -> None:
         under_way = bool(self._book.states())
@@ -306,35 +303,35 @@ class Batches:
                 case AbortBatch(order, reason):
                     if order in {each.order for each in self._waiting}:
                         self._waiting = [each for each in self._waiting if each.order != order]
-                        self._over(order, reason, 0, now_s)
-                    for batch in [batch for batch, known in self._orders.items() if known[0] == order]:
+                        self._over(order, reason, now_s)
+                    for batch in [batch for batch, known in self._orders.items() if known.order == order]:
                         self._do(self._book.abort(batch, reason, self._now(now_s)), now_s)
                 case Calibrate():
                     self._calibrating.begin(action)
                 case Tell(_, event):
                     self._told.tell(event)
 
-    def _over(self, order: int, problem: str, attempts: int, now_s: float, counts: Mapping[str, int] = NOTHING) -> None:
-        """Tell whoever ordered a batch that it is over."""
+    def _over(
+        self, order: int, problem: str, now_s: float, batch: int = 0, attempts: int = 0, counts: Counts = NOTHING
+    ) -> None:
+        """Tell whoever ordered a batch that it is over; ``batch`` is its number if it was to be lit."""
         if order < 0:
             self._calibrating.ended(order, problem, attempts, counts)
         else:
-            self._service.batch_ended(order, attempts, self._service_s(now_s))
+            self._service.batch_ended(order, attempts, self._service_s(now_s), batch)
 
     def _start(self, action: StartBatch, now_s: float) -> None:
         calibrations = {party: self._testbed.fingerprint(party) for party in action.parties}
         now = self._now(now_s)
-        start_ps = max(action.start_ps, now.hw_ps + self._lead_ps)
+        start_ps = max(action.start_ps, now.hw_ps + self._lead.ps)
         try:
             batch, effects = self._book.allocate(action.request, action.program, start_ps, calibrations, now)
         except Ending:
             raise
         except BellringerError as error:
-            self._over(action.order, error.what, 0, now_s)
+            self._over(action.order, error.what, now_s)
             return
-        self._orders[batch] = (action.order, action.request, action.program.period_ps)
-        if action.order > 0:
-            self._newest |= dict.fromkeys(action.parties, action.order)
+        self._orders[batch] = Ordered(action.order, action.request)
         self._do(effects, now_s)
 
     def _do(self, effects: Iterable[BookEffect], now_s: float) -> None:
@@ -352,33 +349,33 @@ class Batches:
                     if self._rehearsal is not None:
                         self._delivered(self._rehearsal.held(effect.batch), now_s)
                     self._concluded(effect, now_s)
+                case Spent(_, request, attempts, seconds):
+                    self._told.spent(effect)
+                    self._service.spent(request, attempts, seconds)
                 case Report(what, body):
                     self._happened("distrusted", {"what": what, **body})
                     self._look(contradicted(self._book.stopped), now_s)
 
     def _delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
         for pair in pairs:
-            order, request, _ = self._orders.get(pair.batch, (0, "", 0))
-            if order < 0:
-                self._calibrating.pair(order, pair)
-            elif order:  # else of a batch from before a restart, whose end is about to be told
-                self._told.confirmed(request, order, pair)
-                herald = Herald(order, pair.hseq, pair.k, pair.label, pair.t_ps)
+            known = self._orders.get(pair.batch, Ordered())
+            if known.order < 0:
+                self._calibrating.pair(known.order, pair)
+            elif known.order:  # else of a batch from before a restart, whose end is about to be told
+                self._told.confirmed(known.request, known.order, pair)
+                herald = Herald(known.order, pair.hseq, pair.k, pair.label, pair.t_ps)
                 self._service.pair(herald, self._service_s(now_s))
 
     def _concluded(self, effect: Concluded, now_s: float) -> None:
-        order, request, period_ps = self._orders.pop(effect.batch, (0, "", 0))
+        known = self._orders.pop(effect.batch, Ordered())
         row = self._store.batch(effect.batch)
-        if effect.state == BatchState.RECORDED:
-            self._lead_ps = max(LEAST_LEAD_PS, self._lead_ps * 9 // 10)
-        elif row is not None and not row.committed:
-            self._lead_ps = min(MOST_LEAD_PS, self._lead_ps * 2)
-        if order:
-            results = self._store.results(effect.run, effect.batch).values()
-            attempts = max((result_of(body).attempts for body in results), default=0)
-            self._told.concluded(request, effect, attempts, attempts * period_ps / PS_PER_S)
-            recorded = effect.state == BatchState.RECORDED
-            self._over(order, "" if recorded else effect.reason or "void", attempts, now_s, effect.counts)
+        recorded, committed = effect.state == BatchState.RECORDED, row is None or row.committed
+        self._lead.ended(recorded=recorded, committed=committed)
+        self._told.concluded(effect)
+        if known.order:
+            attempts = 0 if effect.spent is None else effect.spent.attempts
+            problem = "" if recorded else effect.reason or "void"
+            self._over(known.order, problem, now_s, effect.batch if committed else 0, attempts, effect.counts)
         else:
             self._told.take_up(effect.run)
 
@@ -391,7 +388,7 @@ class Batches:
             if self._looked.mono_s != now_s:  # else it was asked for in this turn already
                 self._looked = Now(now_s, self.lab_time.now_ps())
             return self._looked
-        return Now(now_s, round(now_s * PS_PER_S) + self._offset_ps)
+        return Now(now_s, self._hardware_time.now_ps(now_s))
 
 
 def _never(link: str) -> bool:

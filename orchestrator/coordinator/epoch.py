@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from ...testbed.errors import BellringerError
+from ..durable import sync_folder
 
 FILE = "epoch"
 
@@ -37,15 +38,6 @@ def claim_epoch(folder: Path, above: int = 0) -> int:
             hint="make the folder writable and start again; an epoch that is not on disk is not used",
         ) from error
     return epoch
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's names durable: files that were just made or moved into place."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> int:

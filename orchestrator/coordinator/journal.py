@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ...testbed.errors import BellringerError
-from .epoch import sync_folder
+from ..durable import sync_folder
 from .terms import Change, Ending
 
 FILE = "journal.jsonl"

@@ -12,7 +12,7 @@ from typing import Any
 from ...testbed.errors import BellringerError, nearest
 from ..wire.messages import Core, Register, Renew
 from ..wire.public_keys import fingerprint
-from .terms import Caller, Change
+from .terms import Caller, Change, Outdated
 
 LEASE_S = 1.5
 """How long a light lease lasts, from when the node asked for it on its own clock."""
@@ -47,6 +47,8 @@ class Node:
     fault: str = ""
     acknowledged: str = ""
     cores: tuple[Core, ...] = ()
+    told_revoked: tuple[str, ...] = ()
+    """Public keys that it knows to be revoked, as far as answers arrive; after one that did not, it registers again."""
 
     def described(self, now_s: float) -> dict[str, Any]:
         """Return what people and clients are told; ``silent_s`` is how long it was not heard."""
@@ -67,24 +69,27 @@ class Nodes:
     """All nodes, by name.
 
     Args:
+        epoch: the coordinator's.
         report: called with every change.
         enrolled: whether a key may (still) connect; a lost node's name is free for another key once its own may not.
     """
 
-    def __init__(self, report: Callable[[Change], None], enrolled: Callable[[str], bool]) -> None:
-        self._report, self._enrolled = report, enrolled
+    def __init__(self, epoch: int, report: Callable[[Change], None], enrolled: Callable[[str], bool]) -> None:
+        self._epoch, self._report, self._enrolled = epoch, report, enrolled
         self.table: dict[str, Node] = {}
 
     def register(self, caller: Caller, message: Register, now_s: float) -> Node:
         """Take a node in, or give its name to its new process.
 
         Raises:
+            Outdated: the node has obeyed a later coordinator.
             BellringerError: another process has the name, or the message contradicts itself or the caller's key.
         """
         self._consistent(caller, message)
         old = self.table.get(message.node)
         if old is not None:
             self._may_take_over(old, caller, message, now_s)
+        self._check_epoch(message)
         node = Node(
             name=message.node,
             boot=message.boot,
@@ -112,6 +117,7 @@ class Nodes:
         """Note that a node asks for its lease, and return it.
 
         Raises:
+            Outdated: the node has obeyed a later coordinator.
             BellringerError: it has to register (first, or again after a silence), or another process has its name.
         """
         node = self.table.get(message.node)
@@ -121,6 +127,7 @@ class Nodes:
                 where="" if node is None else f"known is: {_process(node)}, {node.state}",
                 hint="register, then ask again",
             )
+        self._check_epoch(message)
         node.seen_s, node.cores = now_s, message.cores
         self.note_fault(node, message.fault)
         return node
@@ -216,6 +223,16 @@ class Nodes:
         node.fault = fault
         self._report(Change("fault", {"node": node.name, "fault": fault}))
 
+    def _check_epoch(self, message: Register | Renew) -> None:
+        """End if a node has obeyed a later coordinator; asked only of who may speak for the node."""
+        if message.epoch > self._epoch:
+            raise Outdated(
+                f"node '{message.node}' has obeyed a coordinator with epoch {message.epoch}; "
+                f"this one has epoch {self._epoch} and ends",
+                hint="use that coordinator; if it is gone for good with its folder, "
+                f"start this one above epoch {message.epoch}",
+            )
+
     def _consistent(self, caller: Caller, message: Register) -> None:
         if message.public_key != caller.key:
             raise BellringerError(
@@ -236,6 +253,8 @@ class Nodes:
             return
         if not alive and not self._enrolled(old.key):
             return
+        if old.key == caller.key:  # a new process of that node; it is to wait, but may know better than its old one
+            self._check_epoch(message)
         new = f"boot '{message.boot}' at {message.control}, key {fingerprint(caller.key)} of '{caller.name}'"
         body = {"node": old.name, "known": _process(old), "refused": new, "silent_s": now_s - old.seen_s}
         self._report(Change("duplicate_node", body, durable=False))

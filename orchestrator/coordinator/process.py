@@ -26,18 +26,21 @@ from .service import Ports, Setup, run_coordinator
 if TYPE_CHECKING:
     from ...testbed.testbed import Testbed
 
+AUDIT = "audit.jsonl"
+
 
 class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a coordinator process needs to know.
 
     Attributes:
         keys: name, public and secret half of its own pair.
-        state: folder of its epoch, journal, audit log and, unless ``enrolled`` is given, the list of enrolled keys.
+        state: folder of its epoch, journal and, unless ``enrolled`` is given, the list of enrolled keys.
         enrolled: (public key, name, role) of who may connect, in memory; for dry runs.
         control, estop, events: where it listens; port ``*`` lets the system choose.
         testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
         latency: file in which measured latencies of its memory links are kept, "" for one in ``state``.
         clock_endpoint: the simulated lab's clock socket in a dry run in lockstep, "" for real time.
+        audit: file of the audit log, "" for one in ``state``.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
         leave_at_end: end when standard input does.
     """
@@ -52,6 +55,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     overrides: dict[str, str] = {}
     latency: str = ""
     clock_endpoint: str = ""
+    audit: str = ""
     above: int = 0
     leave_at_end: bool = False
 
@@ -72,7 +76,7 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         if start.leave_at_end:
             threading.Thread(target=_stop_at_end, args=(stop,), name="end of input", daemon=True).start()
         state = Path(start.state)
-        ports, audit = Ports(start.control, start.estop, start.events), state / "audit.jsonl"
+        ports, audit = Ports(start.control, start.estop, start.events), Path(start.audit or state / AUDIT)
         enrolled = Enrolled.of_service(state, start.enrolled)
         latency = Path(start.latency) if start.latency else None
         about = (_testbed(start), start.above, latency, start.clock_endpoint)

@@ -23,6 +23,8 @@ GIVE_UP_S = 60.0
 """How long the calls of a step are waited for, s of wall time: a fault has kept one from being carried out."""
 NAP_S = 0.01
 """Lab time goes on in such steps when nothing but time is waited for."""
+IDLE_S = 0.05
+"""And in such steps when nothing can be ordered: no memory is free, say, until a node frees one."""
 
 
 class Next(enum.Enum):
@@ -51,6 +53,8 @@ class Rehearsal:
         self._unasked: list[Show] = []
         self._looked = False
         self._held: dict[int, list[Pair]] = {}
+        self._tried = False
+        """Whether the last thing was to order batches: if none is under way then, none could be ordered."""
         self._waiting = False
         """Whether the present step, or the one that is just over, is one of calls."""
         self._since_s = 0.0
@@ -83,6 +87,7 @@ class Rehearsal:
         if lab_time.wait():
             self._waiting, self._since_s = True, now_s
         elif self._asked or self._unasked or under_way:
+            self._tried = False
             if now_s - self._since_s > STUCK_S:
                 lab_time.sleep(NAP_S)
         elif draining:
@@ -90,11 +95,14 @@ class Rehearsal:
         elif ended:
             self.request = ""
             lab_time.end()
+        elif self._tried:
+            self._tried = False
+            lab_time.sleep(IDLE_S)
         elif not self._looked:
             self._looked, self._since_s = True, now_s
             return Next.LOOK
         else:
-            self._looked, self._since_s = False, now_s
+            self._looked, self._since_s, self._tried = False, now_s, True
             return Next.ORDER
         return Next.NOTHING
 

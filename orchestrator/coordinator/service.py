@@ -19,7 +19,7 @@ import zmq
 
 from ...testbed.errors import BellringerError
 from ..wire.audit import Audit
-from ..wire.codec import RESULTS
+from ..wire.codec import HEADERS, RESULTS
 from ..wire.enrolled import Enrolled
 from ..wire.gate import Incoming
 from ..wire.history import History, utc_now
@@ -115,7 +115,8 @@ class Coordinator:
             stack.enter_context(FolderLock(setup.folder))
             self._journal = stack.enter_context(Journal(setup.folder, _utc))
             last = max((record.epoch for record in self._journal.records), default=0)
-            self.state = State(claim_epoch(setup.folder, max(last, setup.above)), _utc, self._is_enrolled)
+            epoch = claim_epoch(setup.folder, max(last, setup.above))
+            self.state = State(epoch, _utc, self._is_enrolled, setup.enrolled.revoked)
             self._started_s = self._announced_s = clock()
             self._history = History("coordinator", lambda event: self._events.publish("events", event), clock)
             self._restore()
@@ -129,7 +130,7 @@ class Coordinator:
             zap = Zap(context)
             stack.callback(zap.close)
             audit = None if setup.audit is None else stack.enter_context(closing(Audit(setup.audit)))
-            common: dict[str, Any] = {"audit": audit, "clock": clock}
+            common: dict[str, Any] = {"audit": audit, "clock": clock, "limits": HEADERS}
             who = (setup.keys, zap, setup.enrolled)
             self._control = stack.enter_context(
                 Server(setup.ports.control, *who, name="coordinator", accepts=accepts, of_nodes=RESULTS, **common)

@@ -17,11 +17,7 @@ from .estop import Latch
 from .nodes import LEASE_S, Node
 from .nodes import Nodes as NodeTable
 from .runs import Runs
-from .terms import Caller, Change, Ending
-
-
-class Outdated(Ending):
-    """A node has obeyed a later coordinator than this one."""
+from .terms import Caller, Change
 
 
 class State:
@@ -31,13 +27,20 @@ class State:
         epoch: this coordinator's, greater than any before it.
         utc: the time of day, for people only.
         enrolled: whether a public key may (still) connect.
+        revoked: the public keys that no longer may.
     """
 
-    def __init__(self, epoch: int, utc: Callable[[], str], enrolled: Callable[[str], bool]) -> None:
-        self.epoch = epoch
+    def __init__(
+        self,
+        epoch: int,
+        utc: Callable[[], str],
+        enrolled: Callable[[str], bool],
+        revoked: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        self.epoch, self._revoked = epoch, revoked
         self._changes: list[Change] = []
         self.estop = Latch(self._changes.append, utc)
-        self.nodes = NodeTable(self._changes.append, enrolled)
+        self.nodes = NodeTable(epoch, self._changes.append, enrolled)
         self.runs = Runs(self._changes.append, utc)
 
     def answer(self, caller: Caller, message: Message, now_s: float) -> Any:
@@ -54,10 +57,8 @@ class State:
                     self.nodes.estop_pressed(self.estop.number)
                 return self.estop.described()
             case Renew():
-                self._check_epoch(message.node, message.epoch)
                 return self._lease(self.nodes.heard(caller, message, now_s), message.asked_at, now_s)
             case Register():
-                self._check_epoch(message.node, message.epoch)
                 return self._known(self.nodes.register(caller, message, now_s), now_s)
             case Own():
                 return self._own(caller, message, now_s)
@@ -114,13 +115,6 @@ class State:
         """Return the shortest list of changes that leads a restarted coordinator here."""
         return [*self.estop.kept(), *self.nodes.kept(), *self.runs.kept(now_s)]
 
-    def _check_epoch(self, node: str, seen: int) -> None:
-        if seen > self.epoch:
-            raise Outdated(
-                f"node '{node}' has obeyed a coordinator with epoch {seen}; this one has epoch {self.epoch} and ends",
-                hint=f"use that coordinator; if it is gone for good with its folder, start this one above epoch {seen}",
-            )
-
     def _own(self, caller: Caller, message: Own, now_s: float) -> dict[str, Any]:
         before = self.runs.table.get(message.run)
         kept = before is not None and not before.ended
@@ -161,8 +155,12 @@ class State:
         }
 
     def _known(self, node: Node, now_s: float) -> dict[str, Any]:
-        """Return what a node must know to be in step, whatever it missed."""
+        """Return what a node must know to be in step, whatever it missed; revoked keys only if there are new ones."""
+        revoked = self._revoked()
+        news = {"revoked": revoked} if revoked != node.told_revoked else {}
+        node.told_revoked = revoked
         return {
+            **news,
             "epoch": self.epoch,
             "estop": self.estop.described(),
             "fault": node.fault,

@@ -10,6 +10,10 @@ class Ending(BellringerError):
     """The coordinator must not go on: it ends, the leases run out, and the nodes go dark."""
 
 
+class Outdated(Ending):
+    """A node has obeyed a later coordinator than this one."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who sent a message, as the socket authenticated it.
@@ -21,6 +25,19 @@ class Caller:
 
     key: str
     name: str
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """What a batch was ordered for.
+
+    Attributes:
+        order: the service's number of it, negative for a calibration's; 0 for one from before a restart.
+        request: whose request it serves.
+    """
+
+    order: int = 0
+    request: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from ...testbed.attempts import AttemptProgram
 from ...testbed.attempts.compile import place_corrections, unmeasured
 from ...testbed.attempts.latency import MeasuredLatency, Measurement
 from ...testbed.errors import BellringerError
+from ..durable import sync_folder
 from ..heralding.service.lab import Unmeasured
-from .epoch import sync_folder
 
 CARRIED = ("S1",)
 """Latency classes in which corrections are made here: by a message from the station's driver process to the node's."""

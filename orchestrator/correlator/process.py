@@ -4,8 +4,9 @@
 
 Reads its set-up, one JSON object, from standard input (so that no key is ever on a command line), gets its compiled
 loops ready, prints one JSON line with its address when its port is open, and runs until SIGTERM, or until standard
-input ends if ``leave_at_end``. It only listens: whether it lives, lags or dies is nothing to the agents and to runs.
-What it does not take in time is lost to it alone, and counted.
+input ends if ``leave_at_end``. It only listens: whether it lives, lags or dies is nothing to agents and recordings; but
+a ``run`` whose services are its own ends with any of them. What it does not take in time is lost to it alone, and
+counted.
 
 Published on topic ``link``: the result, ten times a second while tags stream, or once for every pair of recordings.
 """

@@ -39,9 +39,9 @@ from .messages import (
     Recorded,
     Result,
 )
-from .open_batch import BatchState, BookEffect, Concluded, Delivered, OpenBatch
+from .open_batch import BatchState, BookEffect, Concluded, Delivered, OpenBatch, Spent
 from .store import Row, Store
-from .terms import LEADS, NUMBERS, PS_PER_S, Leads, Now, Report, Send
+from .terms import LEADS, NUMBERS, PS_PER_S, Leads, Now, Reason, Report, Send
 from .traffic import Traffic
 
 REPEAT_S = 0.02
@@ -101,6 +101,11 @@ class Book:
     def draining(self) -> bool:
         """Return whether a party has not answered yet that its batch is void."""
         return any(batch.ended for batch in self._open.values())
+
+    def unsettled_s(self, run: str, now: Now) -> float:
+        """Return for how long it has been waited for what void batches of a run took, infinite if it is for none."""
+        ended = [each for each in self._open.values() if each.ended and each.row.run == run and each.silent()]
+        return min((now.mono_s - batch.since_s for batch in ended), default=float("inf"))
 
     def due_s(self, now: Now) -> float:
         """Return the monotonic time by which ``tick`` must be called if nothing else happens."""
@@ -209,6 +214,7 @@ class Book:
             yield from self._void(batch, f"no answer from {', '.join(batch.silent())}", now)
         if batch.ended and (not batch.silent() or now.mono_s - batch.since_s > PATIENCE_S):
             self._open.pop(batch.row.batch, None)
+            yield from self._settled(batch)
         elif now.mono_s >= batch.repeat_s:
             quick = batch.state in (BatchState.PREPARING, BatchState.COMMITTING)
             batch.repeat_s = now.mono_s + (REPEAT_S if quick else ASK_S)
@@ -313,7 +319,7 @@ class Book:
                 return self._void(batch, f"{party} has no result", now)
             if not ended.complete:
                 return self._void(batch, f"{party}: {ended.reason}", now)
-            if (ended.epoch, ended.start_ps, ended.digest) != (batch.row.epoch, batch.row.start_ps, batch.row.digest):
+            if not batch.is_of(ended):
                 return self._void(batch, f"{party} ran something else", now)
         if batch.silent():
             return []
@@ -323,7 +329,7 @@ class Book:
             pairs += batch.delivery.take(party, ended.records)
             if party == batch.program.station:
                 batch.delivery.failed(ended.failures)
-        return self._conclude(batch, BatchState.RECORDED, "", pairs, now)
+        return self._conclude(batch, BatchState.RECORDED, "", pairs, now, batch.spent())
 
     def _void(self, batch: OpenBatch, reason: str, now: Now) -> list[BookEffect]:
         if batch.ended:
@@ -331,17 +337,27 @@ class Book:
         return self._conclude(batch, BatchState.VOID, reason, [], now)
 
     def _conclude(
-        self, batch: OpenBatch, state: BatchState, reason: str, pairs: list[Pair], now: Now
+        self, batch: OpenBatch, state: BatchState, reason: str, pairs: list[Pair], now: Now, spent: Spent | None = None
     ) -> list[BookEffect]:
         counts = batch.delivery.close()
         if state == BatchState.VOID and batch.held:
-            counts["in a void batch"] = len(batch.held)
+            counts[str(Reason.VOID)] = len(batch.held)
             counts = +(counts - Counter(delivered=len(batch.held)))
-        new = self._store.conclude(batch.row.batch, state, reason, counts, pairs)
+        new = self._store.conclude(batch.row.batch, state, reason, counts, pairs, spent)
         batch.ended = True
         self._enter(batch, state, now)
         told: list[BookEffect] = [Delivered(tuple(new))] if new else []
-        return [*told, Concluded(batch.row.batch, batch.row.run, state, reason, counts)]
+        return [*told, Concluded(batch.row.batch, batch.row.run, state, reason, counts, spent)]
+
+    def _settled(self, batch: OpenBatch) -> list[BookEffect]:
+        """Keep what a void batch took, if all have said it; of a recorded one that was kept with its end."""
+        if batch.state != BatchState.VOID:
+            return []
+        spent = batch.spent(self._store.delivered(batch.row.batch))
+        if spent is None:
+            return []
+        self._store.settle(spent)
+        return [spent]
 
     def _say(self, party: str, kind: type[FromCoordinator], run: str, batch: int, **fields: Any) -> Send:
         self._sent[party] += 1

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..coordinator.epoch import sync_folder
+from ..durable import sync_folder
 
 
 class Disk(Protocol):

@@ -287,13 +287,17 @@ class Lane:
         while True:
             if self._ended[0] == batch:
                 self._tell(told)
-                return self._stopped(batch, self._ended[1])
+                report = self._stopped(batch, self._ended[1])
+                if at_station:
+                    self._untold += self._clicks(0.0)
+                    self._tell(told)
+                return report
             if self._begun[0] == batch and not begun:
                 self._core.commit(batch)
                 begun = True
             if self._lab_clock is not None:
                 self._read_s = LAB_READ_S if report is None else LAB_LAST_READ_S
-            records = self._clicks() if at_station else self._corrections()
+            records = self._clicks(self._read_s) if at_station else self._corrections()
             made += len(records)
             self._taken |= {each.k for each in records if not each.reason}
             self._untold += records
@@ -330,13 +334,18 @@ class Lane:
             return clock.register(f"end of batch {batch}", host=self.node)
         return clock.adopt(self._begun[1], f"batch {batch}", self.node) if self._begun[0] == batch else None
 
-    def _clicks(self) -> list[Record]:
-        """Decide about the clicks that came; heralds leave for the nodes before anything else."""
+    def _clicks(self, wait_s: float) -> list[Record]:
+        """Decide about the clicks that came; heralds leave for the nodes before anything else.
+
+        Those of a batch that was ended count, as its attempts do, but no node hears of them.
+        """
         kept: list[Record] = []
         take, send = self._arbiter.take, self._out.send
-        for clicks in self._core.read_heralds(self._read_s):
+        for clicks in self._core.read_heralds(wait_s):
             verdict = take(clicks)
-            if self._lab_clock is None:
+            if self._ended[0] == clicks.batch:
+                pass
+            elif self._lab_clock is None:
                 send(verdict.sends)
             else:
                 self._send_in_lab_time(verdict.sends, self._lab_clock)
@@ -375,12 +384,14 @@ class Lane:
     def _stopped(self, batch: int, reason: str) -> BatchReport:
         with self._clock.shielded():
             self._core.abort(batch, reason)
-            self._taken.clear()  # no pair of a batch that was stopped counts
             self._tidy(batch)
             return self._core.report(batch)
 
     def _tidy(self, batch: int) -> None:
-        """Give up the qubits of a batch that no pair is held of; the others are their owner's."""
+        """Give up the qubits of a batch that no pair is held of.
+
+        The others may be somebody's already, also if the batch was stopped; what is nobody's reaches its cut-off.
+        """
         for held in self._core.held() if self._core.slot_count() else ():
             if held.batch == batch and held.k not in self._taken:
                 self._core.reset(held.slot)

@@ -91,6 +91,7 @@ class Recorded(BatchMessage, tag="recorded", frozen=True):
 class Show(Message, tag="show", frozen=True):
     """How many more qubits does this core have room for, looked at now? Asked in dry runs in lockstep.
 
+    Answered with that and with ``wire.messages.Core.over``.
     ``ticket`` is the participant that ends when it was looked at.
     """
 

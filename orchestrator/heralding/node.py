@@ -81,6 +81,11 @@ class NodeMachine:
         return self._batch
 
     @property
+    def over(self) -> int:
+        """Return the newest batch that is over here, with all before it: nothing more of them will be stored."""
+        return self._kept.mark if self._batch is None else self._batch.grant.batch - 1
+
+    @property
     def unacknowledged(self) -> int:
         """Return how many results wait for the coordinator's word that it has them."""
         return len(self._kept.results)

@@ -42,8 +42,12 @@ CREATE TABLE IF NOT EXISTS pairs (
 CREATE TABLE IF NOT EXISTS requests (
     n INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL UNIQUE, who TEXT NOT NULL, asked TEXT NOT NULL,
     reply TEXT NOT NULL, end TEXT NOT NULL DEFAULT 'null');
+CREATE INDEX IF NOT EXISTS open_requests ON requests (n) WHERE end = 'null';
 CREATE TABLE IF NOT EXISTS told (
     request TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (request, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batches_of_runs ON batches (run);
+CREATE TABLE IF NOT EXISTS spent (
+    batch INTEGER PRIMARY KEY, attempts INTEGER NOT NULL, seconds REAL NOT NULL, counts TEXT NOT NULL);
 """
 
 
@@ -71,6 +75,23 @@ class Row:
     committed: bool = False
     state: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a batch took, as all its parties said.
+
+    Attributes:
+        attempts: made.
+        seconds: of them, s.
+        counts: what became of the heralds among them.
+    """
+
+    batch: int
+    run: str
+    attempts: int
+    seconds: float
+    counts: Mapping[str, int]
 
 
 class Store:
@@ -145,15 +166,28 @@ class Store:
             return self._deliver(db, pairs)
 
     def conclude(
-        self, batch: int, state: str, reason: str, counts: Mapping[str, int], pairs: Iterable[Pair] = ()
+        self,
+        batch: int,
+        state: str,
+        reason: str,
+        counts: Mapping[str, int],
+        pairs: Iterable[Pair] = (),
+        spent: Spent | None = None,
     ) -> list[Pair]:
         """Keep a batch's one end, and with it the pairs found last; return those that were not there before."""
         with self._writing() as db:
+            if spent is not None:
+                self._spend(db, spent)
             db.execute(
                 "UPDATE batches SET state = ?, reason = ?, counts = ? WHERE batch = ? AND state = ''",
                 (state, reason, json.dumps(dict(counts)), batch),
             )
             return self._deliver(db, pairs)
+
+    def settle(self, spent: Spent) -> None:
+        """Keep what a batch took that had ended before that was known."""
+        with self._writing() as db:
+            self._spend(db, spent)
 
     def tell(
         self,
@@ -178,23 +212,35 @@ class Store:
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def requests(self, most: int) -> list[Asked]:
-        """Return the newest requests and all without an end, oldest first."""
+    def open_requests(self) -> list[Asked]:
+        """Return the requests without an end, oldest first."""
+        return self._requests("WHERE end = 'null'")
+
+    def request(self, request: str) -> Asked | None:
+        """Return the one request that ever had this id, None if there was none."""
+        return next(iter(self._requests("WHERE request = ?", request)), None)
+
+    def told(self, request: str, after: int = 0, most: int = -1) -> list[dict[str, Any]]:
+        """Return the pairs that the client of a request was told of, from the one after number ``after``, in order."""
         found = self._db.execute(
-            "SELECT request, who, asked, reply, end FROM requests WHERE end = 'null' OR "
-            "n > (SELECT max(n) FROM requests) - ? ORDER BY n",
-            (most,),
+            "SELECT body FROM told WHERE request = ? AND number > ? ORDER BY number LIMIT ?", (request, after, most)
         )
-        return [Asked(request, who, *map(json.loads, bodies)) for request, who, *bodies in found]
-
-    def knows(self, request: str) -> bool:
-        """Return whether there ever was a request with this id."""
-        return self._db.execute("SELECT 1 FROM requests WHERE request = ?", (request,)).fetchone() is not None
-
-    def told(self, request: str) -> list[dict[str, Any]]:
-        """Return the pairs that the client of a request was told of, in order."""
-        found = self._db.execute("SELECT body FROM told WHERE request = ? ORDER BY number", (request,))
         return [json.loads(body) for (body,) in found]
+
+    def told_pairs(self, request: str) -> int:
+        """Return how many pairs that was."""
+        found = self._db.execute("SELECT max(number) FROM told WHERE request = ?", (request,)).fetchone()
+        return int(found[0] or 0)
+
+    def ended_batches(self, run: str) -> Iterator[tuple[int, str, str, Spent | None]]:
+        """Yield number, state and reason of the ended batches of a run, and what each took, None if nobody knows."""
+        columns = "batch, state, reason, attempts, seconds, spent.counts"
+        for batch, state, reason, attempts, seconds, counts in self._db.execute(
+            f"SELECT {columns} FROM batches LEFT JOIN spent USING (batch) WHERE run = ? AND state != '' ORDER BY batch",
+            (run,),
+        ):
+            known = attempts is not None
+            yield batch, state, reason, Spent(batch, run, attempts, seconds, json.loads(counts)) if known else None
 
     def open_batches(self) -> list[Row]:
         """Return the batches without an end, oldest first."""
@@ -213,14 +259,24 @@ class Store:
         found = self._db.execute("SELECT party, body FROM results WHERE run = ? AND batch = ?", (run, batch))
         return {party: bytes(body) for party, body in found}
 
+    def delivered(self, batch: int) -> int:
+        """Return how many pairs of a batch are here."""
+        return int(self._db.execute("SELECT count(*) FROM pairs WHERE batch = ?", (batch,)).fetchone()[0])
+
     def pairs(self, run: str) -> list[dict[str, Any]]:
         """Return the pairs of a run in order of delivery, each with the ``digest`` of its batch's program."""
-        columns = ("batch", "hseq", "k", "label", "t_ps", "digest", "corrected")
-        found = self._db.execute(
-            f"SELECT {', '.join(columns)} FROM pairs JOIN batches USING (batch) WHERE pairs.run = ? ORDER BY n", (run,)
-        )
-        rows = [dict(zip(columns, values)) for values in found]
-        return [{**row, "corrected": json.loads(row["corrected"])} for row in rows]
+        return list(self._pairs(run))
+
+    def untold(self, request: str) -> list[dict[str, Any]]:
+        """Return those of a request that its client was not told of."""
+        (pairs,) = self._db.execute("SELECT count(*) FROM pairs WHERE run = ?", (request,)).fetchone()
+        if pairs == self.told_pairs(request):
+            return []  # so it is nearly always; reading a million of them takes seconds
+        told: dict[int, set[int]] = {}
+        for (text,) in self._db.execute("SELECT body FROM told WHERE request = ?", (request,)):
+            body = json.loads(text)
+            told.setdefault(body["batch"], set()).add(body["hseq"])
+        return [pair for pair in self._pairs(request) if pair["hseq"] not in told.get(pair["batch"], ())]
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -254,6 +310,22 @@ class Store:
             if cursor.rowcount:
                 new.append(pair)
         return new
+
+    def _pairs(self, run: str) -> Iterator[dict[str, Any]]:
+        columns = ("batch", "hseq", "k", "label", "t_ps", "digest", "corrected")
+        for values in self._db.execute(
+            f"SELECT {', '.join(columns)} FROM pairs JOIN batches USING (batch) WHERE pairs.run = ? ORDER BY n", (run,)
+        ):
+            row = dict(zip(columns, values))
+            yield {**row, "corrected": json.loads(row["corrected"])}
+
+    def _spend(self, db: sqlite3.Connection, spent: Spent) -> None:
+        values = (spent.batch, spent.attempts, spent.seconds, json.dumps(dict(spent.counts)))
+        db.execute("INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?)", values)
+
+    def _requests(self, where: str, *values: str) -> list[Asked]:
+        found = self._db.execute(f"SELECT request, who, asked, reply, end FROM requests {where} ORDER BY n", values)
+        return [Asked(request, who, *map(json.loads, bodies)) for request, who, *bodies in found]
 
     def _rows(self, where: str, *values: int) -> list[Row]:
         found = self._db.execute(

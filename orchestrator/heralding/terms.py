@@ -47,6 +47,8 @@ class Reason(StrEnum):
     CALIBRATION = "calibration"
     UNCONFIRMED = "unconfirmed"
     """Node and station do not all hold the pair, or not the same one."""
+    VOID = "in a void batch"
+    """They do, but the pair was not its owner's when the batch was ended before its time."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Run records: one folder per run."""
 
-from .folder import RunFolder, find_run, list_runs
+from .folder import RunFolder, find_run, list_runs, read_run
 from .keeper import TagKeeper
 
-__all__ = ["RunFolder", "TagKeeper", "find_run", "list_runs"]
+__all__ = ["RunFolder", "TagKeeper", "find_run", "list_runs", "read_run"]

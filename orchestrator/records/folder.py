@@ -11,8 +11,10 @@
         report.html     the same for people
 
 Every file is written to a temporary name and moved into place, except events.jsonl, which is appended and flushed
-line by line; a killed run leaves everything that was acknowledged. Some room on the disk is taken at the start and
-given back at the end, or when the disk is full: so a run that filled it can still write how it ended.
+line by line; a killed run leaves everything that was acknowledged, and a loss of power every other file. The run's
+process holds a lock on events.jsonl: where nobody does, a run that has no end was interrupted. Some room on the disk is
+taken at the start and given back at the end, or when the disk is full: so a run that filled it can still write how it
+ended.
 """
 
 import contextlib
@@ -30,8 +32,10 @@ import numpy as np
 from ...analysis import Tags
 from ...analysis.tagfile import ClockState, TagFileWriter
 from ...testbed.errors import BellringerError, nearest
+from ..durable import sync_folder
 from .keeper import not_written
 
+EVENTS = "events.jsonl"
 RESERVE = ".reserve"
 RESERVE_BYTES = 1 << 20
 
@@ -44,7 +48,10 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._events = None if not path.exists() else open(path / "events.jsonl", "ab", buffering=0)  # noqa: SIM115
+        self._events = None if not path.exists() else open(path / EVENTS, "ab", buffering=0)  # noqa: SIM115
+        if self._events is not None:
+            with contextlib.suppress(OSError):  # of a file system without locks; then nobody can tell
+                _flock(self._events.fileno(), exclusive=True)
 
     @classmethod
     def create(cls, runs: Path, sequence: str, testbed_text: str, asked: Mapping[str, Any]) -> "RunFolder":
@@ -79,7 +86,7 @@ class RunFolder:
         """Append one event, stamped with hardware time in ps."""
         assert self._events is not None
         line = (json.dumps({"t_ps": time_ps, "event": kind, **_plain(body)}) + "\n").encode()
-        with self._writing("events.jsonl"):
+        with self._writing(EVENTS):
             whole = os.fstat(self._events.fileno()).st_size
             if self._events.write(line) != len(line):
                 os.ftruncate(self._events.fileno(), whole)
@@ -102,9 +109,11 @@ class RunFolder:
         self.write_text(name, json.dumps(_plain(body), indent=1, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a file whole or not at all."""
-        with self._writing(name), _whole(self.path / name) as temporary:
-            temporary.write_bytes(text.encode())
+        """Write a file whole or not at all, and durably."""
+        with self._writing(name), _whole(self.path / name) as temporary, open(temporary, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
 
     def write_tags(
         self,
@@ -153,6 +162,7 @@ class _whole:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
             os.replace(self.temporary, self.path)
+            sync_folder(self.path.parent)
         else:
             self.temporary.unlink(missing_ok=True)
 
@@ -174,10 +184,54 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return what was asked of a run and how it ended; its status is ``interrupted`` if its process was killed.
+
+    Raises:
+        BellringerError: its ``run.json`` cannot be read.
+    """
+    path = folder / "run.json"
+    interrupted = not _held(folder / EVENTS)  # asked first: a run that ends meanwhile has its end in the file
+    try:
+        found = {"testbed": "", **json.loads(path.read_bytes())}
+        found |= {name: str(found[name]) for name in ("run", "status")}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BellringerError(
+            "the record of this run is damaged: run.json is no description of a run",
+            where=str(path),
+            hint="its tags, data and events are files of their own, and may be whole",
+        ) from error
+    if found["status"] == "running" and interrupted:
+        found["status"] = "interrupted"
+    return found
+
+
 def list_runs(runs: Path) -> Iterator[dict[str, Any]]:
-    """Yield what was asked and how it ended for every run under ``runs``, newest first."""
+    """Yield what ``read_run`` returns for every run under ``runs``, newest first; a damaged one has that status."""
     for path in sorted(runs.glob("*/run.json"), reverse=True):
-        yield {**json.loads(path.read_text()), "folder": str(path.parent)}
+        try:
+            found = read_run(path.parent)
+        except BellringerError as error:
+            found = {"run": path.parent.name, "testbed": "", "status": "damaged", "error": str(error)}
+        yield {**found, "folder": str(path.parent)}
+
+
+def _held(events: Path) -> bool:
+    """Return whether a run's process still writes this file, as far as can be known."""
+    try:
+        with open(events, "rb") as file:
+            _flock(file.fileno(), exclusive=False)
+    except FileNotFoundError:
+        return False
+    except OSError:  # it is locked, or cannot be
+        return True
+    return False
+
+
+def _flock(descriptor: int, exclusive: bool) -> None:
+    import fcntl  # runs are made on Linux; clients import this package anywhere
+
+    fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
 
 
 def find_run(runs: Path, name: str) -> Path:

@@ -4,8 +4,10 @@ The header holds the message and, for every following frame, dtype and shape. Ar
 back beside it; arrays inside the message's values come back in their places. Whatever is wrong with received frames is
 a ``WireError``; nothing of them is used then.
 
-Limits are a receiver's own. They bound what decoding can cost, except that ZeroMQ gathers a whole multipart message
-before anybody sees it: a socket's ``MAXMSGSIZE`` bounds one frame only.
+Limits are a receiver's own. They bound what decoding can cost, but not what receiving can: ZeroMQ gathers a whole
+multipart message before anybody sees it, a socket's ``MAXMSGSIZE`` bounds one frame only, its high-water mark counts
+whole messages, and nothing hangs up on one peer of a ROUTER. So a peer whose key is enrolled can send a message that
+never ends; only the memory that the system gives the process bounds it (docs/running-a-testbed.md).
 """
 
 import functools
@@ -41,7 +43,10 @@ ANSWERS = Limits()
 COMMANDS = Limits(header_bytes=64 << 10, frames=8, array_bytes=1 << 20)
 """For what a service takes from its clients."""
 
-RESULTS = Limits(header_bytes=1 << 20, frames=8, array_bytes=1 << 20)
+HEADERS = Limits(header_bytes=64 << 10, frames=1, array_bytes=0)
+"""For what a coordinator takes from people: no arrays."""
+
+RESULTS = Limits(header_bytes=1 << 20, frames=1, array_bytes=0)
 """For what a coordinator takes from nodes: the result of a batch holds all its heralds."""
 
 

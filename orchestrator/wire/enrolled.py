@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from .errors import KeyFileError
+from .errors import KeyFileError, NoSuchKey
 from .files import locked, read_guarded, write_whole
 from .public_keys import fingerprint, is_key
 from .roles import ROLES
@@ -50,6 +50,7 @@ class Enrolled:
         self.revocations = 0
         """How often a key that was good stopped being good, since this object was made."""
         self._list: dict[str, Enrolment] = {}
+        self._refused: set[str] = set()
         self._seen: tuple[int, ...] = ()
         self._lock = threading.RLock()
         self.refresh()
@@ -82,7 +83,7 @@ class Enrolled:
         if self.path is not None:
             self.refresh()
         entry = self._list.get(public_key)
-        return entry if entry is not None and not entry.revoked else None
+        return entry if entry is not None and not entry.revoked and public_key not in self._refused else None
 
     def ls(self) -> dict[str, Enrolment]:
         """Return the whole list, revoked keys too, by public key."""
@@ -119,15 +120,35 @@ class Enrolled:
         """Refuse a key from now on, named by itself, its fingerprint or its owner's name; return the public key.
 
         Raises:
-            KeyFileError: no good key goes by this.
+            KeyFileError: no good key goes by this (``NoSuchKey``), or the list cannot be written.
         """
         with self._changing() as entries:
             good = {key: entry for key, entry in entries.items() if not entry.revoked}
             found = [key for key, entry in good.items() if which in (key, fingerprint(key), entry.name)]
             if not found:
-                raise KeyFileError(f"no enrolled key goes by {which!r:.80}", hint="see them: bellringer keys ls")
+                raise NoSuchKey(f"no enrolled key goes by {which!r:.80}", hint="see them: bellringer keys ls")
             entries[found[0]] = msgspec.structs.replace(entries[found[0]], revoked=_now())
         return found[0]
+
+    def revoked(self) -> tuple[str, ...]:
+        """Return the public keys that were revoked, in order."""
+        self.refresh()
+        return tuple(sorted(key for key, entry in self._list.items() if entry.revoked))
+
+    def take_revoked(self, public_keys: Iterable[str]) -> list[str]:
+        """Refuse what another list says was revoked, from now on; return those of them that were good here.
+
+        Raises:
+            KeyFileError: the list could not be written; as long as this object lasts they are refused all the same.
+        """
+        good = [key for key in public_keys if self.find(key) is not None]
+        self._refused.update(good)
+        self.revocations += len(good)
+        if good:
+            with self._changing() as entries:
+                for key in entries.keys() & set(good):
+                    entries[key] = msgspec.structs.replace(entries[key], revoked=_now())
+        return good
 
     def refresh(self) -> None:
         """Read the file again if it changed."""

@@ -61,6 +61,10 @@ class KeyFileError(BellringerError):
     """A key file or the list of enrolled keys is missing, unsafe or damaged."""
 
 
+class NoSuchKey(KeyFileError):
+    """No good key goes by this name, fingerprint or text."""
+
+
 class AuditError(BellringerError):
     """The audit log cannot be written, or was changed."""
 

@@ -6,11 +6,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..durable import sync_folder
 from .errors import KeyFileError
 
 
 def write_whole(path: Path, text: str, mode: int) -> None:
-    """Write a file whole or not at all, with these permissions from its first byte on.
+    """Write a file whole or not at all, durably, with these permissions from its first byte on.
 
     Raises:
         KeyFileError: it cannot be written.
@@ -25,6 +26,7 @@ def write_whole(path: Path, text: str, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)  # a revoked key must not come back with the power
     except OSError as error:
         raise KeyFileError(f"cannot write: {error.strerror}", where=str(path), hint="check folder and disk") from error
 

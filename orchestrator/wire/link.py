@@ -83,6 +83,7 @@ class Link:
             self.socket.setsockopt(zmq.IMMEDIATE, 1)  # what is sent while there is nobody must not arrive later
             self.socket.setsockopt(zmq.RCVTIMEO, SILENCE_MS)
         else:  # libzmq aborts the process if it reconnects a socket whose queue was full; we open another one
+            self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 0)  # else it is what counts, be the interval ever so long
             self.socket.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, self._max_frame_bytes)
         self._prepare(self.socket)

@@ -156,12 +156,13 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         hw_ps: its hardware time, ps, when this was said.
         endpoint, public_key: where its driver process takes corrections, and the key it holds.
         calibration: identity of the calibration in force.
-        slots: qubits that it has room for.
-        batches: so many more it has room for.
+        slots: qubits that it had room for when it was looked at.
+        batches: so many it may be ordered at a time.
         locked: whether its clock is locked to the reference.
         unlocks: how often it was seen to lose it, since this agent started.
         traits: those flags of ``testbed.attempts.traits`` that it has.
         resolution_ps: period and pulses of its programs are multiples of this, ps; 0 if it was not heard of.
+        over: the newest batch that was over at its node, with all before it, before ``slots`` was looked at.
     """
 
     instrument: str
@@ -175,6 +176,7 @@ class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     unlocks: int = 0
     traits: tuple[str, ...] = ()
     resolution_ps: int = 0
+    over: int = 0
 
 
 class Watched(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -1,7 +1,8 @@
 """Who may do what: one table, message type by message type. The role comes from the key, never from a message.
 
-``observer`` reads. ``node``, for the agents' own keys, also registers and asks for its light lease. ``operator`` also
-sets and runs. ``admin`` also manages keys. The e-stop is everybody's.
+``observer`` reads. ``operator`` also sets and runs. ``admin`` also manages keys. ``node`` is for the agents' own keys
+and the coordinator's: beside reading, it registers, asks for its light lease and speaks of batches, and nobody else
+does. The e-stop is everybody's.
 """
 
 from .messages import (
@@ -32,7 +33,7 @@ from .messages import (
 )
 
 ROLES = ("observer", "node", "operator", "admin")
-"""Every role may do what the ones before it may."""
+"""Every role may do what the ones before it may, except that only nodes may speak as one."""
 
 NEEDED: dict[type[Message], str] = {
     Hello: "observer",
@@ -64,11 +65,11 @@ READING_VERBS = ("snapshot", "identity", "describe")
 """Verbs of ``Do`` that change nothing; observers may use them."""
 
 
-_MAY = {needed: frozenset(ROLES[number:]) for number, needed in enumerate(ROLES)}
+_MAY = {needed: frozenset(ROLES[number:]) for number, needed in enumerate(ROLES)} | {"node": frozenset({"node"})}
 
 
 def needed_role(message: Message) -> str:
-    """Return the least role that may send ``message``; what is not in the table says itself."""
+    """Return the role it takes to send ``message``; what is not in the table says itself."""
     if isinstance(message, Do) and message.verb in READING_VERBS:
         return "observer"
     return NEEDED.get(type(message), message.least_role)

@@ -5,7 +5,7 @@ written to the audit log and refused with a readable error. Nothing here ever wa
 does not read is counted and dropped. To be used from one thread.
 
 A frame beyond ``MAXMSGSIZE`` makes ZeroMQ hang up on the peer before we see it; smaller ones beyond the limits are
-refused with a text.
+refused with a text. How many frames a message has cannot be bounded before it is whole (codec.py).
 """
 
 from collections import Counter, deque

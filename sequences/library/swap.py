@@ -63,9 +63,11 @@ def swap(
     run.result("fidelity", fidelity_from_correlators(_counts(taken), target))
     run.result("young_enough", selected_fraction(len(taken), tried))
     seconds = sum(found.seconds for found in asked.values())
-    run.result("swap_rate", rate(len(taken), seconds, unit="1/s"))
+    lost = frozenset().union(*(found.uncounted for found in asked.values()))  # attempts in ``seconds`` made the others
+    counted = sum(all(pair.batch not in lost for pair in shot.pairs) for shot in taken)
+    run.result("swap_rate", rate(counted, seconds, unit="1/s"))
     both = {
-        "swap_rate": f"unconditional: {len(taken)} swaps in {seconds:.4g} s of attempts on both links",
+        "swap_rate": f"unconditional: {counted} swaps in {seconds:.4g} s of attempts on both links",
         "young_enough": f"{len(taken)} of {tried} times that both pairs were there",
     }
     ends = {f"_{name}": found for name, found in asked.items()}

@@ -8,11 +8,12 @@ import signal
 import textwrap
 import time
 
+import numpy as np
 import pytest
 from bellringer.orchestrator.agent.children import SILENT_S
 from bellringer.orchestrator.agent.heartbeat import STUCK_S
 from bellringer.orchestrator.coordinator.nodes import LEASE_S
-from bellringer.orchestrator.wire.messages import Call, Get, Set
+from bellringer.orchestrator.wire.messages import Call, EStop, Get, Set
 from bellringer.testbed.errors import InstrumentError
 
 pytestmark = pytest.mark.process
@@ -73,6 +74,19 @@ def test_row_03_a_frozen_driver_process_is_replaced_by_one_that_makes_dark(site)
     assert site.drivers() != [frozen]
     assert site.status()["restarts"] == 1
     assert anna.request(Get(0, site.pump, "emitting", 0)) is False
+
+
+def test_row_03_a_frozen_driver_process_that_is_flooded_does_not_hold_its_agent_up(site):
+    anna, otto = site.light(), site.client("otto")
+    (frozen,) = site.drivers()
+    frozen_s = time.monotonic()
+    os.kill(frozen, signal.SIGSTOP)
+    for _ in range(3):
+        anna.send(Call(0, site.pump, "ponder", 0, (np.zeros(100_000),)))  # more than its pipe takes
+    otto.request(EStop(0, "smoke"), timeout_s=2.0)  # a watchdog would come after 3 s
+    assert site.status()["fault"], "the e-stop waited for nobody"
+    dark_after(site, frozen_s, SILENT_S + 1.0, "driver process frozen and flooded", START_S)
+    site.until(lambda: site.drivers() not in ([], [frozen]))
 
 
 LOOPING = """

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from bellringer.analysis import Tags
 from bellringer.drivers.interfaces import ClockMap, Recording
+from bellringer.orchestrator.agent.port_locks import PortLocks
 from bellringer.orchestrator.agent.recorder import TagRecorder
 from bellringer.orchestrator.agent.requests import Requests
 from bellringer.orchestrator.records import RunFolder
@@ -193,3 +195,26 @@ def test_row_36_what_does_not_fit_leaves_the_record_whole_and_the_room_kept_for_
         "early",
         "failed",
     ]
+
+
+def test_row_02_and_36_the_watchdog_makes_dark_though_there_is_no_room_to_note_it(disk, cold_site):
+    site = cold_site
+    site.start_coordinator()
+    site.start_agent(state=str(disk.path), locks=str(disk.path))
+    site.until(site.well)
+    site.light()
+    site.until(lambda: site.status()["watchdog"].get("ready"))
+    disk.fill()
+    pids = [*site.drivers(), site.agent.popen.pid]
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # in one instant
+        for pid in pids:
+            os.kill(pid, number)
+    site.until(lambda: not site.laser.lit)
+
+
+def test_row_36_a_port_is_locked_though_there_is_no_room_to_say_by_whom(disk):
+    disk.fill()
+    ours, other = PortLocks(disk.path, ["ASRL/dev/ttyUSB0"]), PortLocks(disk.path, ["ASRL/dev/ttyUSB0"])
+    assert ours.take() is None
+    assert other.take() == ("ASRL/dev/ttyUSB0", "(just starting)")
+    ours.release()

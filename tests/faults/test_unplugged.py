@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 from bellringer.orchestrator.agent import children
@@ -159,9 +160,8 @@ def test_row_15_an_instrument_that_is_not_there_is_looked_for_less_and_less_ofte
     now, sent, news = [1000.0], [], []
     monkeypatch.setattr(children.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(children.Child, "_start", lambda child: setattr(child, "_heard", now[0]))
-    monkeypatch.setattr(children, "send", lambda connection, message: sent.append(message))
     child = children.Child(None, {"charlie.pump": None}, {}, "", lambda kind, text: news.append((kind, text)))
-    child._pipe = -1
+    child._pipe = SimpleNamespace(send=sent.append, flush=lambda: None, unsent=0)
     child.dark("start", reopen=True)
     tried_s = []
     for _ in range(4000):

@@ -149,7 +149,7 @@ def test_row_37_a_killed_writer_leaves_every_record_that_was_acknowledged(tmp_pa
         if last["results"]:
             assert json.loads((folder / "results.json").read_text())["n"] >= last["results"]
         (listed,) = list_runs(runs)
-        assert listed["status"] == "running"
+        assert listed["status"] == "interrupted"
 
 
 RECORDER = """

@@ -1,13 +1,14 @@
 """Run records: whole files or none, nothing lost that was acknowledged, clear errors."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from bellringer.analysis import Tags
 from bellringer.analysis.files import read_recording
 from bellringer.drivers.interfaces import ClockMap
-from bellringer.orchestrator.records import RunFolder, TagKeeper, find_run, list_runs
+from bellringer.orchestrator.records import RunFolder, TagKeeper, find_run, list_runs, read_run
 from bellringer.testbed.errors import BellringerError
 
 
@@ -60,6 +61,34 @@ def test_runs_are_found_by_name_and_latest(tmp_path):
     assert [run["status"] for run in list_runs(tmp_path)] == ["failed"]
     with pytest.raises(BellringerError, match="did you mean"):
         find_run(tmp_path, first.name[:-1] + "_")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"run": "x"}', "\xff"])
+def test_a_damaged_record_is_named_and_hides_no_other(tmp_path, text):
+    whole, damaged = (RunFolder.create(tmp_path, "chsh", "", {}) for _ in range(2))
+    for folder in (whole, damaged):
+        folder.finish("completed")
+    (damaged.path / "run.json").write_text(text, encoding="latin-1")
+    found = {run["run"]: run for run in list_runs(tmp_path)}
+    assert {name: run["status"] for name, run in found.items()} == {whole.name: "completed", damaged.name: "damaged"}
+    assert str(damaged.path) in found[damaged.name]["error"]
+    with pytest.raises(BellringerError, match="record of this run is damaged"):
+        read_run(damaged.path)
+
+
+def test_a_run_that_nobody_writes_any_more_was_interrupted(tmp_path):
+    folder = RunFolder.create(tmp_path, "chsh", "", {})
+    assert read_run(folder.path)["status"] == "running"
+    folder._events.close()  # as the kernel does for a killed process
+    assert read_run(folder.path)["status"] == "interrupted"
+    assert [run["status"] for run in list_runs(tmp_path)] == ["interrupted"]
+
+
+def test_what_is_written_whole_is_on_the_disk_with_its_name(folder, mocker):
+    synced = mocker.patch("os.fsync")
+    replaced = mocker.spy(os, "replace")
+    folder.write_json("results.json", {"a": 1})
+    assert [synced.call_count, replaced.call_count] == [2, 1], "the file, then its folder"
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -115,13 +116,12 @@ def test_a_correction_that_is_later_than_its_deadline_is_counted_and_its_pair_ne
 @pytest.mark.parametrize("victim", ["alice", "charlie"])
 def test_the_driver_process_of_a_core_is_killed_in_a_batch_and_no_pair_is_lost_or_doubled(testbed, victim):
     asked = testbed.entangle(kind="measure", pairs=60)
-    taken = []
-    for pair in asked:
-        taken.append(pair)
-        if pair.number == 5:
-            core = "memory" if victim == "alice" else "core"
-            found = testbed.node(victim)["driver_processes"]
-            os.kill(next(int(pid) for pid, names in found.items() if f"{victim}.{core}" in names), signal.SIGKILL)
+    core = "memory" if victim == "alice" else "core"
+    found = testbed.node(victim)["driver_processes"]
+    while "RUNNING" not in testbed.coordinator()["batches"].values():
+        time.sleep(0.01)
+    os.kill(next(int(pid) for pid, names in found.items() if f"{victim}.{core}" in names), signal.SIGKILL)
+    taken = list(asked)
     assert (asked.state, len(taken), len(set(names(taken)))) == ("OK", 60, 60)
     assert testbed.node(victim)["restarts"] == 1
     assert testbed.coordinator()["batches"] == {}

@@ -125,10 +125,10 @@ def test_a_killed_run_leaves_no_process_behind_and_a_readable_record(bellringer,
     started.process.wait()
     bellringer.wait_until(lambda: not any(map(lives, below)))
     assert started.kinds()[:4] == ["opening", "opened", "running", "call"]
-    record = json.loads((bellringer.run_folder() / "run.json").read_text())
-    assert record["status"] == "running"
     shown = bellringer.here("runs", "show")
     assert shown.returncode == 0
+    assert "interrupted" in shown.stdout
+    assert [run["status"] for run in json.loads(bellringer.here("runs", "ls", "--json").stdout)] == ["interrupted"]
     assert "emission_on" in (bellringer.run_folder() / "events.jsonl").read_text()
 
 

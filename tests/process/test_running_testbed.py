@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from bellringer.orchestrator.wire.keys import KeyFolder
 
+from .processes import command_of
+
 pytestmark = pytest.mark.process
 
 PUMP = "charlie.pump"
@@ -88,6 +90,9 @@ def small(bellringer, home):
 
 def test_a_testbed_is_looked_at_set_stopped_acknowledged_and_taken_down(testbed, home):
     assert testbed.told["wrong"] == {}
+    assert not any("correlator" in command_of(pid) for pid in testbed.told["processes"]), (
+        "the end of one ends no testbed"
+    )
     body = testbed.look()
     assert set(body["nodes"]) == NODES
     assert body["problems"] == []
@@ -164,7 +169,7 @@ def test_an_estop_reaches_the_agents_even_if_the_coordinator_is_frozen(small):
 
 def test_sigterm_of_up_leaves_no_process_and_no_key_behind(testbed):
     testbed.look()
-    assert len(testbed.alive()) == 6 + 7
+    assert len(testbed.alive()) == 5 + 7
     folder = Path(testbed.told["contact"]).parent
     testbed.process.send_signal(signal.SIGTERM)
     assert testbed.process.wait(60) == 0

@@ -32,6 +32,7 @@ class Coordinator:
 
     def __init__(self, clock, pairs):
         self.clock, self.pairs, self.made, self.taken_back = clock, pairs, 0, False
+        self.uncounted = []
 
     def ask_coordinator(self, message):
         kind = type(message).__name__
@@ -50,6 +51,7 @@ class Coordinator:
             "attempts": 100,
             "seconds": 1.0,
             "held_up": "",
+            "uncounted": self.uncounted,
         }
 
 
@@ -96,6 +98,12 @@ def test_one_pair_alone_has_no_bar_of_its_own():
     progress = Noted()
     assert len(entangle(Coordinator(Clock(1), 1), ("alice", "bob"), {"pairs": 1}, progress).pairs) == 1
     assert progress.done == []
+
+
+def test_batches_that_made_pairs_in_nobody_knows_how_many_attempts_are_named():
+    coordinator = Coordinator(Clock(1), 10)
+    coordinator.uncounted = [7, 8]
+    assert entangle(coordinator, ("alice", "bob"), {"pairs": 10}, Noted()).uncounted == {7}, "8 made no pair"
 
 
 def test_an_abort_takes_the_request_back_and_ends_the_bar():

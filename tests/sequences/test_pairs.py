@@ -1,6 +1,7 @@
 """What a sequence gets from a request for pairs: counts by setting and label, and figures that hide nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from bellringer.sequences.pairs import Entanglement, Pair
@@ -37,6 +38,14 @@ def test_rate_counts_every_delivered_pair_and_the_fraction_every_herald():
     assert found().rate.value == pytest.approx(2.5)
     assert found().rate.error == pytest.approx(math.sqrt(5) / 2)
     assert found().selected_fraction.value == pytest.approx(0.5)
+
+
+def test_pairs_of_a_batch_whose_attempts_nobody_knows_are_in_no_rate():
+    lost = Pair(2, 1, 1, "psi+", "psi+", 0, 10)
+    both = replace(found((*PAIRS, lost)), uncounted=frozenset({2})).joined(found())
+    assert (len(both.pairs), both.counted, both.uncounted) == (11, 10, {2})
+    assert both.rate.value == pytest.approx(10 / 4.0)
+    assert both.selected_fraction.value == pytest.approx(10 / 20)
 
 
 def test_joined_requests_add_up_what_was_delivered_and_what_was_not():

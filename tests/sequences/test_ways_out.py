@@ -15,6 +15,7 @@ from bellringer.orchestrator.records import RunFolder
 from bellringer.sequences import Outcome, Run, run_sequence
 from bellringer.sequences.sequence import Sequence
 from bellringer.testbed.clock import WallClock
+from bellringer.testbed.errors import Aborted
 from bellringer.testbed.loader import load
 
 LAB = """\
@@ -97,6 +98,16 @@ def test_ctrl_c_does_not_wait_for_a_call_in_flight_and_what_it_would_have_lit_st
     outcome = outcome_of(tmp_path, monkeypatch, interrupted)
     assert outcome.status == "aborted"
     assert "next:  all outputs are confirmed dark" in str(outcome.error)
+    assert life() == ["opened", "dark", "closed"]
+
+
+def test_a_call_that_came_back_aborted_though_no_person_wanted_it_is_a_failure_with_its_cause(tmp_path, monkeypatch):
+    def ended(run: Run) -> None:
+        raise Aborted("the light lease ran out", where="table.lamp")
+
+    outcome = outcome_of(tmp_path, monkeypatch, ended)
+    assert outcome.status == "failed"
+    assert "the light lease ran out" in str(outcome.error)
     assert life() == ["opened", "dark", "closed"]
 
 

@@ -164,6 +164,13 @@ FAULTS = {
         "outside 20 to 200 degC",
         "limits",
     ),
+    "rest that emits": (
+        'settings: {power: "10 mW"}',
+        'settings: {power: "10 mW"}\n        rest: {power: "1 mW"}',
+        'power: "1 mW"',
+        "power emits, and rest is dark",
+        "remove it here",
+    ),
     "unknown option": (
         '{address: "0"}',
         '{adress: "0"}',

@@ -76,6 +76,11 @@ def next_batch(
     return _changed(base, stop=stop, most_attempts=attempts, most_ps=attempts * base.period_ps)
 
 
+def most_kept(program: AttemptProgram) -> int:
+    """Return how many pairs a batch of a program that ``next_batch`` made may keep."""
+    return max(program.stop.count, 1) if program.keep == "keep" else 0
+
+
 def duty(base: AttemptProgram) -> float:
     """Return the share of periods that herald; the others calibrate."""
     each = base.calibration

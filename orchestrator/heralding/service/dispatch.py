@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from .actions import Action, Calibrate, StartBatch
-from .batches import PS_PER_S, Left, next_batch
+from .batches import PS_PER_S, Left, most_kept, next_batch
 from .calibration import Calibration
 from .jobs import Batch, Job
 from .lab import Lab
@@ -103,7 +103,7 @@ class Dispatch:
         if not batches and not job.batches:
             return "a party has no room for another batch"
         if request.kind == "keep" and not memories and not job.batches:
-            return "no memory is free"
+            return "no memory is free: measure or reset kept qubits; a node frees them a second after their max_age_s"
         return ""
 
     def _batches(self, job: Job, now_s: float, now_ps: int, over: list[tuple[Job, State, str]]) -> list[Action]:
@@ -123,8 +123,7 @@ class Dispatch:
             batch = Batch(self._order, program, start_ps + program.most_ps, job.expected(program, forecast))
             job.batches[batch.order] = batch
             job.progress.began(batch.order)
-            kept = 0 if request.kind == "measure" else max(program.stop.count, 1)
-            memories_at = dict.fromkeys(job.link.memories or program.nodes, kept)
+            memories_at = dict.fromkeys(job.link.memories or program.nodes, most_kept(program))
             self._lab.credits.take(batch.order, dict.fromkeys(job.link.parties, 0) | memories_at)
             names = tuple(want.name for want in job.wants)
             actions.append(

@@ -28,7 +28,7 @@ from .requests import Request, RequestError, checked
 MOST_OPEN = 200
 """Requests at once: each costs 30 us a tick."""
 ENDED_KEPT = 1000
-"""Requests that ended and are still known by their id."""
+"""Requests that ended and are still shown. Whoever holds the service remembers their ids, so that none comes again."""
 
 
 def anybody(who: str, request: Request) -> str:
@@ -109,9 +109,9 @@ class EntanglementService:
             raise BellringerError(f"there is no link '{link}'", hint=nearest(link, self._lab.links))
         self._lab.forecasts[link, kind] = forecast
 
-    def room(self, party: str, batches: int, memories: int, newest_order: int) -> None:
+    def room(self, party: str, batches: int, memories: int, over: int, boot: str = "") -> None:
         """Take how much room a party has; see ``Credits.report``."""
-        self._lab.credits.report(party, batches, memories, newest_order)
+        self._lab.credits.report(party, batches, memories, over, boot)
 
     def condition(self, name: str, reason: str, trips: int, now_s: float) -> bool:
         """Take a look at a condition: what is wrong with it now, and how often it has tripped since it is watched.
@@ -160,20 +160,33 @@ class EntanglementService:
         if was_open and not job.open:
             self._leave(job)
 
-    def batch_ended(self, order: int, attempts: int, now_s: float) -> None:
+    def batch_ended(self, order: int, attempts: int, now_s: float, batch: int) -> None:
         """Take that a batch is over, having made so many attempts, be it recorded or void.
+
+        Args:
+            order: the service's number of it.
+            attempts: made in it.
+            now_s: now.
+            batch: the parties' number of it, 0 if it never was to be lit: then nothing was stored.
 
         Raises:
             BellringerError: no such batch is under way.
         """
         job = self._batch_of(order)
-        batch = job.batches.pop(order)
+        program = job.batches.pop(order).program
         del self._by_order[order]
-        job.progress.spent(order, attempts, attempts * batch.program.period_ps * 1e-12)
-        self._lab.credits.ended(order)
+        job.progress.spent(order, attempts, attempts * program.period_ps * 1e-12)
+        self._lab.credits.ended(order, batch)
         self._expire(job, now_s)
         if not job.open and not job.batches:
             self._lab.ledger.release(job.name)
+
+    def spent(self, request: str, attempts: int, seconds: float) -> None:
+        """Take what a batch that was void had cost; its end was reported before that was known."""
+        job = self._jobs.get(request)
+        if job is not None:
+            job.progress.attempts += attempts
+            job.progress.light_s += seconds
 
     # --- what follows ---------------------------------------------------------------------------------------------
 

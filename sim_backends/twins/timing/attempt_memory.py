@@ -29,7 +29,9 @@ class Memory:
         return next((number for number, qubit in enumerate(self.slots) if qubit is None), None)
 
     def store(self, run: Run, k: int) -> None:
-        """Keep the qubit of attempt ``k``; without a free slot it is lost."""
+        """Keep the qubit of attempt ``k``, if its correction has not come before; without a free slot it is lost."""
+        if self._held(run.batch, k) is not None:
+            return
         slot = self.free()
         if slot is None:
             self._source_drop(run.qubit(k))
@@ -51,7 +53,7 @@ class Memory:
     def correct(self, run: Run, k: int, operation: str, not_after_ps: int) -> str:
         """Apply a correction now; return why not, or nothing if it was applied."""
         now = self._core.lab.now_ps
-        qubit = next((q for q in self.slots if q is not None and (q.batch, q.k) == (run.batch, k)), None)
+        qubit = self._held(run.batch, k)
         if qubit is None and run.still_there(k) and self.free() is not None:
             self.store(run, k)
             qubit = run.qubit(k)
@@ -110,6 +112,9 @@ class Memory:
         if qubit is None:
             raise NoQubit
         return qubit
+
+    def _held(self, batch: int, k: int) -> Qubit | None:
+        return next((q for q in self.slots if q is not None and (q.batch, q.k) == (batch, k)), None)
 
     def _operate(self, qubit: Qubit, operation: str) -> None:
         if self._core.link is not None:

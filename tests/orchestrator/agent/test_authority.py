@@ -134,3 +134,14 @@ def test_light_never_outlives_the_latest_question_by_more_than_the_lease(events)
         asked.append(asked_at + lease_s)
     latest = max(asked, default=0.0)
     assert not authority.leased(latest)
+
+
+@pytest.mark.parametrize("verb", ["rest", "close"])
+def test_what_a_run_owns_only_the_run_closes_or_brings_to_rest_also_when_its_lease_is_gone(verb):
+    authority = leased(ownership={"alice.plate": {"run": "bell", "key": "anna"}})
+    authority.latch("an interlock opened")
+    authority.check(Do(1, "alice.plate", verb, 0), "anna", 99.0)
+    with pytest.raises(InstrumentError, match="belongs to run 'bell'"):
+        authority.check(Do(1, "alice.plate", verb, 0), "otto", 10.2)
+    authority.check(Do(1, "alice.plate", "safe_state", 0), "otto", 99.0)
+    authority.check(Do(1, "alice.other", verb, 0), "otto", 99.0)

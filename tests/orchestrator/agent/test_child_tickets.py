@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 from bellringer.orchestrator.agent.child import DriverProcess
 from bellringer.orchestrator.agent.pipe import Dark
-from bellringer.orchestrator.wire.messages import Get
+from bellringer.orchestrator.wire.messages import Call, Get, Set
 from bellringer.testbed.lockstep import LockstepClock
 
 
@@ -36,3 +36,25 @@ def test_in_a_job_it_gives_its_ticket_back_for_the_job_may_need_lab_time_to_its_
     process._clock.forget.assert_called_once()
     process._strangers = 0  # as when it was carried out
     assert ordered(process) == "7-1", "the job has ended"
+
+
+def test_row_34_waiting_for_what_else_is_done_is_no_waiting(process, mocker):
+    now_s, done = [100.0], []
+    mocker.patch("bellringer.orchestrator.agent.child.elapsed_s", side_effect=lambda: now_s[0])
+    process._in_real_time = True
+
+    def do(name, verb, args, keywords=None):
+        now_s[0] += args[1]
+        done.append((verb, args[0]))
+
+    process._desk.do.side_effect = do
+    process._desk.get.side_effect = lambda name, value: now_s.append(now_s.pop() + 1.5)
+    for number in (1, 2, 3):
+        process._take(Call(number, "alice.memory", "move", 0, (60,), ttl_s=102.0))
+    process._take(Get(4, "alice.memory", "angle", 0))
+    process._take(Set(5, "alice.memory", "power", 1, 0, ttl_s=102.0))
+    process._take(Get(6, "alice.memory", "angle", 0))
+    process._take(Set(7, "alice.memory", "late", 1, 0, ttl_s=102.0))
+    while process._jobs:
+        process._carry_out(process._jobs.popleft())
+    assert done == [("call", "move")] * 3 + [("set", "power")]

@@ -8,12 +8,14 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bellringer.orchestrator.agent import children
 from bellringer.orchestrator.agent.children import SILENT_S, Child
 from bellringer.orchestrator.agent.desk import Endpoint, groups
 from bellringer.orchestrator.agent.forking import ForkServer
-from bellringer.orchestrator.wire.messages import Call, Do, Get, Refusal, Set
+from bellringer.orchestrator.wire.messages import Call, Do, Get, Refusal, Reply, Set
+from bellringer.orchestrator.wire.nonces import elapsed_s
 from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.loader import load
 
@@ -163,6 +165,22 @@ def test_a_frozen_child_is_killed_and_replaced(bench):
     assert bench.child.restarts == 1
 
 
+def test_row_03_a_frozen_child_that_is_flooded_holds_nobody_up_and_is_replaced(bench):
+    light(bench)
+    os.kill(bench.child.pid, signal.SIGSTOP)
+    frozen_s, refused = time.monotonic(), []
+    for _ in range(3000):
+        bench.child.submit(Get(0, PUMP, "power", 0), refused.append)
+    for _ in range(20):
+        bench.child.submit(Call(0, PUMP, "set_shape", 0, (np.zeros(1 << 17),)), refused.append)
+    bench.child.dark("e-stop")
+    assert time.monotonic() - frozen_s < SILENT_S / 2, "the agent's loop was held up"
+    bench.until(lambda: not bench.lit and not bench.child.darkening)
+    assert bench.child.restarts == 1
+    assert len(refused) == 3020
+    assert bench.ask(Get(0, PUMP, "emitting", 0)).value is False
+
+
 def test_the_end_of_the_pipe_makes_dark_and_ends_the_child(bench):
     light(bench)
     process = bench.child._process
@@ -194,3 +212,51 @@ def test_a_frozen_fork_server_is_replaced_like_a_frozen_child(bench, monkeypatch
     bench.child._heard += children.STARTING_S
     bench.until(lambda: not bench.lit and not bench.child.darkening)
     assert bench.server.pid != frozen
+
+
+def test_row_34_a_command_that_waited_too_long_behind_reading_is_not_carried_out(bench):
+    light(bench)
+    for _ in range(2):
+        bench.start(Do(0, PUMP, "snapshot", 0))
+    now_s, late, dark, own = elapsed_s(), [], [], []
+    bench.child.submit(Set(0, PUMP, "power", 0.02, 0), late.append, key="anna", until_s=now_s + 0.001)
+    bench.child.submit(Set(0, PUMP, "power", 0.03, 0), own.append, key="anna", until_s=now_s + PATIENCE_S)
+    bench.child.submit(Do(0, PUMP, "rest", 0), dark.append, key="anna")
+    bench.until(lambda: late and own and dark)
+    assert late[0].error == "Stale"
+    assert "nothing was done" in late[0].what
+    assert isinstance(own[0], Reply)
+    assert isinstance(dark[0], Reply)
+    assert not bench.lit
+
+
+def test_row_34_so_many_requests_of_one_key_may_wait_and_those_beyond_are_refused(bench):
+    light(bench)
+    os.kill(bench.child.pid, signal.SIGSTOP)
+    otto, anna, ours = [], [], []
+    for _ in range(children.MOST_OF_ONE + 10):
+        bench.child.submit(Get(0, PUMP, "power", 0), otto.append, key="otto")
+    bench.child.submit(Set(0, PUMP, "power", 0.02, 0), anna.append, key="anna")
+    bench.child.submit(Do(0, PUMP, "guard", 0), ours.append, ahead=True)
+    assert len(otto) == 10
+    assert "busy" in otto[0].what
+    assert not anna
+    os.kill(bench.child.pid, signal.SIGCONT)
+    bench.until(lambda: len(otto) == children.MOST_OF_ONE + 10 and anna and ours)
+    assert isinstance(anna[0], Reply)
+    assert isinstance(ours[0], Reply)
+
+
+def test_row_34_what_guards_the_light_goes_ahead_of_what_waits(bench):
+    light(bench)
+    os.kill(bench.child.pid, signal.SIGSTOP)
+    came = []
+    for number in range(10):
+        bench.child.submit(Get(0, PUMP, "power", 0), lambda _, number=number: came.append(number), key="otto")
+    for name in ("interlock", "guard"):
+        bench.child.submit(Do(0, PUMP, "guard", 0), lambda _, name=name: came.append(name), ahead=True)
+    os.kill(bench.child.pid, signal.SIGCONT)
+    bench.until(lambda: len(came) == 12)
+    assert came.index("interlock") <= 1
+    assert came.index("guard") <= 3
+    assert [each for each in came if isinstance(each, int)] == list(range(10))

@@ -1,5 +1,6 @@
 """Messages on a pipe between an agent and a driver process arrive whole, in order, arrays and all, or not at all."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -7,9 +8,10 @@ import threading
 
 import numpy as np
 import pytest
-from bellringer.orchestrator.agent.pipe import Ping, Pong, receive, send
+from bellringer.drivers.interfaces import ClockMap, Recording
+from bellringer.orchestrator.agent.pipe import AgentEnd, Ping, Pong, receive, send
 from bellringer.orchestrator.wire.codec import Decoder
-from bellringer.orchestrator.wire.messages import Reply
+from bellringer.orchestrator.wire.messages import Refusal, Reply
 
 ANYTHING = Decoder(Ping | Pong | Reply)
 
@@ -93,3 +95,67 @@ def test_a_signal_in_the_midst_of_sending_loses_nothing(ends):
         signal.signal(signal.SIGALRM, before)
     reader.join()
     assert came[0].value[-1] == 499_999
+
+
+def test_an_agents_end_never_waits_and_what_it_could_not_send_follows_in_order(ends):
+    ours, theirs = ends
+    end, tags = AgentEnd(ours.fileno()), np.arange(500_000)
+    for number in range(1000):
+        end.send(Reply(number, "x" * 300))
+    end.send(Reply(1000, tags))
+    end.send(Ping(1001))
+    assert end.unsent > tags.nbytes
+    flushing = threading.Thread(target=lambda: [end.flush() for _ in iter(lambda: end.unsent, 0)])
+    flushing.start()
+    came = []
+    while len(came) < 1002:
+        came += receive(theirs.fileno(), ANYTHING)
+    flushing.join()
+    assert [message.id for message in came] == list(range(1002))
+    assert came[1000].value.tolist() == tags.tolist()
+
+
+def test_an_agents_end_takes_in_what_comes_in_pieces_without_waiting_for_the_rest(ends):
+    ours, theirs = ends
+    end = AgentEnd(ours.fileno())
+    with pytest.raises(BlockingIOError):
+        end.receive(ANYTHING)
+    send(theirs.fileno(), Pong(1))
+    send(theirs.fileno(), Reply(2, [np.arange(3), "x" * 300]))
+    send(theirs.fileno(), Pong(3))
+    whole = os.read(ours.fileno(), 4096)
+    for cut in range(1, len(whole)):
+        os.write(theirs.fileno(), whole[:cut])
+        came = end.receive(ANYTHING)
+        assert len(came) < 3
+        os.write(theirs.fileno(), whole[cut:])
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                came += end.receive(ANYTHING)
+        assert [message.id for message in came] == [1, 2, 3]
+        assert came[1].value[0].tolist() == [0, 1, 2]
+    theirs.close()
+    with pytest.raises(EOFError):
+        end.receive(ANYTHING)
+
+
+@pytest.mark.parametrize("wrong", [{"channels": np.zeros(2, np.int64)}, {"duration_ps": 10.0}])
+def test_a_drivers_value_that_cannot_be_read_is_a_refusal_of_its_job_and_what_follows_is_read(ends, wrong):
+    ours, theirs = ends
+    recording = Recording(
+        **{
+            "times_ps": np.zeros(2, np.int64),
+            "channels": np.zeros(2, np.uint8),
+            "duration_ps": 10,
+            "clock_map": ClockMap(0, 0.0, 1, 0.0, "x", True),
+            "gaps_ps": np.zeros((0, 2), np.int64),
+            **wrong,
+        }
+    )
+    send(theirs.fileno(), Reply(7, recording))
+    send(theirs.fileno(), Pong(8))
+    refused, pong = AgentEnd(ours.fileno()).receive(Decoder(Reply | Refusal | Pong))
+    assert isinstance(refused, Refusal)
+    assert refused.id == 7
+    assert next(iter(wrong)) in refused.what
+    assert pong == Pong(8)

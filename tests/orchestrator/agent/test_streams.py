@@ -9,6 +9,7 @@ from bellringer.analysis.tagfile import ClockState, TagFileReader
 from bellringer.drivers.interfaces import ClockMap, TagBlock
 from bellringer.orchestrator.agent.recorder import TagRecorder
 from bellringer.orchestrator.agent.streams import Streams
+from bellringer.orchestrator.wire.codec import encode
 from bellringer.orchestrator.wire.errors import to_refusal
 from bellringer.orchestrator.wire.messages import Refusal, Reply, Stream
 from bellringer.testbed.errors import Aborted, InstrumentError, OverflowDetected
@@ -28,7 +29,7 @@ class Child:
     def __init__(self):
         self.asked, self.answers = [], []
 
-    def submit(self, call, answer):
+    def submit(self, call, answer, **more):
         self.asked.append((call.method, *call.args))
         self.answers.append(answer)
 
@@ -219,3 +220,40 @@ def test_a_stream_whose_file_finds_no_room_is_ended_and_what_was_kept_stays(node
     assert node.publisher.names == ["tags", "stream_ended"]
     assert "No space left on device" in node.publisher.published[-1][1].body["why"]
     assert read_tags(tmp_path / "tags" / f"000001-{TAGGER}.tags").times_ps.tolist() == [0, 3]
+
+
+def test_a_driver_that_gives_something_else_ends_its_stream_and_nothing_more(node):
+    node.ask(1)
+    node.child.reply({"offset": 0})
+    assert node.answers[0].what == "its driver's start_stream gave a dict, not a ClockMap"
+    node.start()
+    node.child.reply([1, 2])
+    assert "gave a list, not a TagBlock" in node.publisher.published[-1][1].body["why"]
+    assert node.streams.described() == {}
+
+
+def test_arrays_that_do_not_fit_end_a_recorded_stream_and_nothing_more(node):
+    node.start(record=True)
+    node.child.reply(TagBlock(0, 10, np.zeros(3, np.int64), np.zeros(2, np.uint8), np.zeros(4, np.int64)))
+    node.kept()
+    assert node.child.asked[-1] == ("stop_stream",)
+    node.child.reply()
+    assert "could not be written" in node.publisher.published[-1][1].body["why"]
+
+
+def test_everybody_who_asks_for_the_end_of_a_stream_is_told(node):
+    node.start()
+    node.ask()
+    node.ask()
+    node.child.reply(block(1))
+    node.child.reply()
+    assert [answer.value["why"] for answer in node.answers[1:]] == ["it was stopped"] * 2
+
+
+def test_more_gaps_than_a_message_takes_are_told_as_one(node):
+    node.start()
+    gaps = np.arange(600_000, dtype=np.int64).reshape(-1, 2) << 40
+    node.child.reply(TagBlock(0, 1 << 62, np.zeros(1, np.int64), np.ones(1, np.uint8), gaps))
+    event = node.publisher.published[-1][1]
+    assert event.body["gaps_ps"] == [[0, 599_999 << 40]]
+    encode(event)

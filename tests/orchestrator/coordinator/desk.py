@@ -16,10 +16,11 @@ class Desk:
 
     def __init__(self):
         self.now, self.epoch, self.journal, self.events, self.enrolled = 100.0, 1, [], [], set()
+        self.revoked = ()
         self.state = self._state()
 
     def _state(self):
-        return State(self.epoch, lambda: UTC, lambda key: key not in self.enrolled)
+        return State(self.epoch, lambda: UTC, lambda key: key not in self.enrolled, lambda: self.revoked)
 
     def ask(self, caller, message):
         try:

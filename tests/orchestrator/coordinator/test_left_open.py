@@ -48,17 +48,18 @@ class Party:
 
     def __init__(self, name):
         self.name, self.sent = name, itertools.count(1)
-        self.armed, self.results = {}, {}
+        self.armed, self.results, self.over = {}, {}, 0
 
     def hear(self, message):
         """Return what it says to a message."""
         key = (message.run, message.batch)
+        self.over = max(self.over, message.batch - 1)
         match message:
             case Prepare():
                 self.armed[key] = message
                 yield self.say(Armed, message, start_ps=message.start_ps, digest=message.digest)
             case Commit() if key in self.armed:
-                order = self.armed.pop(key)
+                order, self.over = self.armed.pop(key), message.batch
                 records = self.records(order)
                 self.results[key] = to_bytes(
                     Ended(*key, order.epoch, order.start_ps, order.digest, True, "", HERALDS, 0, 0, records)
@@ -68,6 +69,7 @@ class Party:
                 yield self.say(Result, message, body=self.results[key])
             case Abort() if key not in self.results:
                 self.armed.pop(key, None)
+                self.over = message.batch
                 yield self.say(Aborted, message, reason=message.reason)
             case Recorded():
                 self.results.pop(key, None)
@@ -122,7 +124,7 @@ class Coordinators:
 
         self._monkeypatch.setattr(module, "PartyLines", Lines)
         self.epoch += 1
-        nodes = Nodes(lambda change: None, lambda key: True)
+        nodes = Nodes(self.epoch, lambda change: None, lambda key: True)
         folder = self.folder
         batches = Batches(TESTBED, self.epoch, f"boot {self.epoch}", folder, None, nodes, self.now_s)
         for name, caller in PARTIES.items():
@@ -145,8 +147,7 @@ class Coordinators:
             for said in self.parties[party].hear(message):
                 batches.answer(PARTIES[party], said, self.now_s)
         for name, core in CORES.items():
-            batches._room(core, 1, 2)
-            batches._room(name, 1, 0)
+            batches._room(core, 1, 2, self.parties[name].over, "b")
         self.now_s += TURN_S
         batches.turn(self.now_s)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from bellringer.orchestrator.coordinator.rehearsal import GIVE_UP_S, NAP_S, STUCK_S, Next, Rehearsal
+from bellringer.orchestrator.coordinator.rehearsal import GIVE_UP_S, IDLE_S, NAP_S, STUCK_S, Next, Rehearsal
 from bellringer.orchestrator.heralding.messages import Ask, Commit, NotArmed, Prepare
 
 CORES = ("alice.memory", "west.core")
@@ -85,8 +85,27 @@ def test_cores_are_looked_at_before_batches_are_ordered_and_lab_time_waits_for_t
     assert quiet(rehearsal) is Next.NOTHING
     assert [rehearsal.shown("alice", 0), rehearsal.shown("west", 1), rehearsal.shown("west", 7)] == [*CORES, ""]
     assert quiet(rehearsal) is Next.ORDER
-    assert quiet(rehearsal) is Next.LOOK
     assert lab_time.done == [2], "nothing moves but in steps"
+
+
+def test_where_nothing_could_be_ordered_lab_time_goes_on_before_the_cores_are_looked_at_again(served):
+    """Or memories that are freed in their time never would be."""
+    rehearsal, lab_time = served
+    rehearsal._looked = True
+    assert quiet(rehearsal) is Next.ORDER
+    assert quiet(rehearsal) is Next.NOTHING
+    assert lab_time.done == [f"{IDLE_S} s"]
+    lab_time.at_work = True
+    assert quiet(rehearsal) is Next.LOOK
+
+
+def test_where_a_batch_was_ordered_it_is_waited_for(served):
+    rehearsal, lab_time = served
+    rehearsal._looked = True
+    assert quiet(rehearsal) is Next.ORDER
+    assert rehearsal.next(0.0, True, False, False) is Next.NOTHING
+    assert quiet(rehearsal) is Next.LOOK
+    assert lab_time.done == []
 
 
 def test_an_order_has_one_ticket_however_often_it_is_repeated(served):

@@ -11,8 +11,8 @@ are exact in binary, so that "just over" is never a matter of rounding.
 import msgspec
 from bellringer.orchestrator.coordinator.nodes import LEASE_S, LOST_AFTER_S
 from bellringer.orchestrator.coordinator.runs import GRACE_S
-from bellringer.orchestrator.coordinator.state import Outdated, State
-from bellringer.orchestrator.coordinator.terms import Caller
+from bellringer.orchestrator.coordinator.state import State
+from bellringer.orchestrator.coordinator.terms import Caller, Outdated
 from bellringer.orchestrator.wire.messages import Ack, EStop, Own, Register, Release, Renew, Status
 from bellringer.testbed.errors import BellringerError
 from hypothesis import settings

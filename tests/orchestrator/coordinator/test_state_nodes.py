@@ -228,3 +228,12 @@ def test_a_node_that_was_away_when_the_estop_was_pressed_must_be_looked_at_when_
     assert "away when the e-stop was pressed" in desk.ask(ALICE, renew())["refused"]
     desk.ask(ANNA, Ack(1, "alice"))
     assert desk.ask(ALICE, renew())["lease_s"] == 1.5
+
+
+def test_a_node_is_told_revoked_keys_when_it_registers_and_when_there_are_new_ones(desk):
+    assert "revoked" not in desk.ask(ALICE, register())
+    desk.revoked = ("k1",)
+    assert desk.ask(ALICE, renew())["revoked"] == ("k1",)
+    assert "revoked" not in desk.ask(ALICE, renew())
+    assert desk.ask(ALICE, register())["revoked"] == ("k1",)
+    assert desk.ask(BOB, register(BOB, "bob"))["revoked"] == ("k1",)

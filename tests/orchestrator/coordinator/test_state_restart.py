@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from bellringer.orchestrator.coordinator.state import Outdated
+from bellringer.orchestrator.coordinator.terms import Outdated
 from bellringer.orchestrator.wire.codec import encode
 from bellringer.orchestrator.wire.errors import to_refusal
 from bellringer.orchestrator.wire.messages import (
@@ -120,6 +120,21 @@ def test_a_coordinator_that_a_node_has_outlived_must_end(two, message):
     assert "above epoch 2" in caught.value.hint
     two.restart()
     two.ask(ALICE, register(epoch=2))
+
+
+@pytest.mark.parametrize(
+    ("caller", "message"),
+    [
+        (ANNA, renew(node="nobody", epoch=10**9)),
+        (ANNA, renew(epoch=10**9)),
+        (ALICE, renew(boot="of another process", epoch=10**9)),
+        (BOB, register(BOB, epoch=10**9)),
+        (ANNA, register(node="zz", instruments=("zz.laser",), epoch=10**9)),
+    ],
+)
+def test_whoever_may_not_speak_for_a_node_does_not_end_the_coordinator_with_an_epoch(two, caller, message):
+    two.refused(caller, message, "not registered here|another node|another key")
+    two.ask(ALICE, renew())
 
 
 # --- whatever comes -------------------------------------------------------------------------------------------------

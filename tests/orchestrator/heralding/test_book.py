@@ -8,7 +8,7 @@ from bellringer.orchestrator.heralding.book import PATIENCE_S, Book
 from bellringer.orchestrator.heralding.entries import Ended, body_hash, records_to_bytes, to_bytes
 from bellringer.orchestrator.heralding.messages import Abort, Ask, Commit, Prepare, Recorded
 from bellringer.orchestrator.heralding.open_batch import Concluded, Delivered
-from bellringer.orchestrator.heralding.store import Store
+from bellringer.orchestrator.heralding.store import Spent, Store
 from bellringer.orchestrator.heralding.terms import Now, Report, Send
 from bellringer.testbed.attempts import from_json, program
 from bellringer.testbed.errors import BellringerError
@@ -282,6 +282,52 @@ def test_a_pair_is_delivered_when_all_three_hold_it_and_not_again_with_the_resul
         desk.result(party, records=(records[party],))
         assert desk.of(Delivered) == []
     assert dict(desk.of(Concluded)[0].counts) == {"delivered": 1}
+
+
+def taken_back(desk):
+    """All three hold two heralds, one of them is a pair; the batch is taken back before the other one is."""
+    held = {"charlie": HERALD, "alice": ALICE, "bob": BOB}
+    held = {party: msgspec.structs.replace(record, batch=BATCH) for party, record in held.items()}
+    for party, record in held.items():
+        desk.tell(party, messages.Confirm, body=records_to_bytes([record]))
+    desk.effects = desk.book.abort(BATCH, "enough", desk.now)
+    assert desk.of(Concluded)[0].spent is None
+    return {
+        party: (record, msgspec.structs.replace(record, hseq=4, k=11), msgspec.structs.replace(record, hseq=5, k=80))
+        for party, record in held.items()
+    }
+
+
+def test_what_a_void_batch_took_is_told_once_all_have_said_it():
+    desk = Desk().running()
+    for party, records in taken_back(desk).items():
+        assert desk.of(Spent) == []
+        assert desk.book.unsettled_s("run", desk.now) < 1.0
+        attempts = {"alice": 60, "bob": 70, "charlie": 90}[party]
+        failures = {"two clicks in one window": (2, 6)} if party == "charlie" else {}
+        desk.result(party, complete=False, reason="enough", attempts=attempts, records=records, failures=failures)
+    (spent,) = desk.of(Spent)
+    assert (spent.attempts, spent.seconds) == (60, pytest.approx(60 * PROGRAM.period_ps / 1e12))
+    heralds = {"delivered": 1, "in a void batch": 1}
+    assert spent.counts == {**heralds, "two clicks in one window": 1}, "what came after alice stopped does not"
+    assert desk.book.unsettled_s("run", desk.now) == float("inf")
+    assert [each[1:] for each in desk.store.ended_batches("run")] == [("VOID", "enough", spent)]
+
+
+@pytest.mark.parametrize(
+    "said", [{"attempts": 0, "reason": "the process died in this batch"}, {"digest": "other"}, None], ids=str
+)
+def test_what_a_void_batch_took_is_known_to_nobody_if_one_cannot_say_it(said):
+    desk = Desk().running()
+    for party, records in taken_back(desk).items():
+        fields = {"complete": False, "reason": "enough", "attempts": 60, "records": records}
+        if party == "bob" and said is None:
+            desk.tell(party, messages.Aborted, reason="recorded long ago")
+        else:
+            desk.result(party, **{**fields, **(said if party == "bob" else {})})
+    assert desk.of(Spent) == []
+    assert desk.book.unsettled_s("run", desk.now) == float("inf")
+    assert [each[3] for each in desk.store.ended_batches("run")] == [None]
 
 
 def test_what_was_not_confirmed_in_time_is_delivered_with_the_results_of_a_recorded_batch_only():

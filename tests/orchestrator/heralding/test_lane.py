@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bellringer.drivers.interfaces import BatchReport, Held, Refused
+from bellringer.drivers.interfaces import BatchReport, Held, HeraldRecord, Refused
 from bellringer.orchestrator.heralding import lane as lane_module
 from bellringer.orchestrator.heralding.entries import Opened
 from bellringer.orchestrator.heralding.feedforward import Peer
@@ -321,3 +321,42 @@ def test_a_batch_that_is_made_dark_has_not_ended_for_the_reason_of_one_before_it
     core.read_applied = read_applied
     lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
     assert core.ended == "made dark"
+
+
+def test_what_clicked_before_a_station_was_dark_is_told_though_no_node_hears_of_it(lane, batch, monkeypatch):
+    core, records, sent = EndlessCore(), [], []
+    told = Told(lane, lambda: elapsed_s() + 3600.0)
+    told.records = records.extend
+
+    def read_heralds(wait_s):
+        if not core.ended:
+            lane.end(7, "its request has ended")
+            return []
+        return [HeraldRecord(1, 7, 4, 1, batch[0].start_ps, "")]
+
+    core.read_heralds = read_heralds
+    lane._core, out = core, SimpleNamespace(wait_connected=lambda nodes, s: None, send=sent.append)
+    out.forget_answers = out.retry = lambda: None
+    out.peers = frozenset()
+    monkeypatch.setattr(lane, "_out", out)
+    monkeypatch.setattr(lane, "node", "charlie")
+    report = lane.run(*batch, (), told)
+    assert (core.ended, report.attempts) == ("its request has ended", 5)
+    assert [(each.hseq, each.k) for each in records] == [(1, 4)]
+    assert sent == []
+
+
+def test_qubits_of_pairs_that_are_held_outlive_the_end_of_their_batch_by_others(lane, batch):
+    """They may have been delivered: the end of a request, say, ends the batch that has just given the last pair."""
+    core = lane._core = EndlessCore()
+    core.qubits = {0: (7, 10**9), 1: (7, 10**9), 2: (6, 10**9)}
+    core.held = lambda: [Held(slot, of, slot, age_ps) for slot, (of, age_ps) in core.qubits.items()]
+
+    def read_applied(wait_s):
+        lane._taken.add(0)
+        lane.end(7, "its request has ended")
+        return []
+
+    core.read_applied = read_applied
+    lane.run(*batch, (), Told(lane, lambda: elapsed_s() + 3600.0))
+    assert set(core.qubits) == {0, 2}, "and those of other batches are left alone"

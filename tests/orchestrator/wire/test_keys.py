@@ -7,6 +7,7 @@ import stat
 import pytest
 import zmq
 from bellringer.orchestrator.wire import Enrolled, KeyFileError, KeyFolder, KeyPair, fingerprint, is_key
+from bellringer.orchestrator.wire import enrolled as enrolled_module
 
 
 @pytest.fixture
@@ -242,3 +243,21 @@ def test_a_list_that_others_can_change_is_refused(tmp_path, pair):
     path.chmod(0o600)
     assert running.find(pair.public) is not None
     assert running.problem is None
+
+
+def test_keys_that_another_list_revoked_are_refused_though_the_file_cannot_be_written(tmp_path, pair, monkeypatch):
+    enrolled, other = Enrolled(tmp_path / "enrolled.json"), KeyPair.ephemeral("other")
+    for each in (pair, other):
+        enrolled.enrol(each.public, each.name, "operator")
+    assert enrolled.take_revoked([pair.public, "unknown"]) == [pair.public]
+    assert enrolled.take_revoked([pair.public]) == []
+    assert Enrolled(tmp_path / "enrolled.json").revoked() == (pair.public,)
+
+    def full(*given):
+        raise KeyFileError("no room")
+
+    monkeypatch.setattr(enrolled_module, "write_whole", full)
+    with pytest.raises(KeyFileError, match="no room"):
+        enrolled.take_revoked([other.public])
+    assert enrolled.find(other.public) is None
+    assert Enrolled(tmp_path / "enrolled.json").find(other.public) is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zmq
 from bellringer.orchestrator.wire import Audit, KeyRefused, NotAllowed, Server, encode, fingerprint, verify
-from bellringer.orchestrator.wire.codec import RESULTS
+from bellringer.orchestrator.wire.codec import HEADERS, RESULTS
 from bellringer.orchestrator.wire.gate import Gate
 from bellringer.orchestrator.wire.messages import Call, EStop, Get, Hello, Keys, Refusal, Reply, Set, Status
 from bellringer.testbed.errors import BellringerError
@@ -215,6 +215,18 @@ def test_beyond_the_sockets_limit_zeromq_hangs_up_and_the_service_lives(bench, e
     assert eventually(lambda: raw.say(Hello(2)) or raw.hear(0.2))  # the connection comes back by itself
     assert [incoming.name for incoming in service.served] == ["carol"]
     assert service.server.counters["refused WireError"] == 0  # it was never seen
+
+
+def test_where_no_arrays_are_taken_a_frame_as_large_as_one_is_hung_up_on(bench, eventually):
+    service = bench.service(limits=HEADERS)
+    raw = bench.raw(service, bench.key("bob", "operator"))
+    raw.nonce()
+    raw.send(*encode(Call(1, "a", "b", 1, (np.zeros(100),))))
+    assert "frames" in raw.hear().what
+    raw.send(b"x" * (1 << 20))
+    assert bench.client(service, bench.key("carol", "observer")).request(Status(0)) == "status"
+    assert eventually(lambda: raw.say(Hello(2)) or raw.hear(0.2))
+    assert service.server.counters["refused WireError"] == 1
 
 
 def test_one_key_that_sends_too_much_is_held_back_and_others_are_not(bench):

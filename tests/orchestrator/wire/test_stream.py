@@ -284,3 +284,13 @@ def test_a_full_queue_outlives_its_publisher_and_goes_on_with_the_next(bench, pu
     while (came := subscriber.receive(0.05)) is None or came.topic != "b":
         again.publish("b", event())
         assert time.monotonic() < end
+
+
+def test_a_stream_is_never_connected_anew_by_zeromq_itself(bench):
+    """It may abort the process if the queue was full then; ``Link`` opens another socket."""
+    subscriber = bench.closing(
+        Subscriber("tcp://127.0.0.1:1", bench.service_keys.public, bench.key("eve", "observer"), context=bench.context)
+    )
+    told = subscriber.socket.getsockopt(zmq.RECONNECT_IVL_MAX), subscriber.socket.getsockopt(zmq.RECONNECT_IVL)
+    assert told[0] == 0, "any other value replaces a longer interval"
+    assert told[1] >= 24 * 3600 * 1000

@@ -1,6 +1,10 @@
 """The reference core against attempt/1: corrections and their deadlines, qubits in memory, outcomes."""
 
+from types import SimpleNamespace
+
 import pytest
+from bellringer.sim_backends.twins.timing.attempt_memory import Memory
+from bellringer.sim_backends.twins.timing.attempt_run import Qubit
 
 S = 10**12
 P = 5_000_000
@@ -66,6 +70,22 @@ def test_a_qubit_in_memory_is_operated_on_measured_once_and_gone(held, all_three
     assert [each[0] for each in held.source.done] == ["operate", "measure"]
     assert "ERR slot" in line.ask("MEASURE 0 X")[0]
     assert line.ask("SLOTS")[0].endswith("OK lines=0")
+
+
+def test_a_correction_that_is_quicker_than_the_herald_has_the_qubit_kept_once():
+    """Over a fast network it comes before the herald on the core's own line."""
+    core = SimpleNamespace(lab=SimpleNamespace(now_ps=100), link=None, name="alice")
+    run = SimpleNamespace(
+        batch=7,
+        qubit=lambda k: Qubit("alice", 7, k, 10 * k),
+        still_there=lambda k: True,
+        program=SimpleNamespace(max_age_ps=1000),
+        corrected=set(),
+    )
+    memory = Memory(core, 2)
+    assert memory.correct(run, 3, "I", 200) == ""
+    memory.store(run, 3)
+    assert memory.lines() == ["0 7 3 70"]
 
 
 def test_a_keep_program_is_not_armed_without_a_free_slot(held, all_three, lab):

@@ -86,11 +86,10 @@ class Field:
         return round(self.now_s * PS_PER_S)
 
     def give_room(self, batches=2):
-        newest = max((each.order for each in self.started), default=0)
         for party in {party for link in self.lab.links.values() for party in link.parties}:
-            here = sum(party in each.parties for each in self.batches.values())
-            kept = sum(max(e.program.stop.count, 1) for e in self.batches.values() if e.program.keep == "keep")
-            self.service.room(party, batches - here, self.memories - kept, newest)
+            here = [order for order, each in self.batches.items() if party in each.parties]
+            newest = max((each.order for each in self.started if party in each.parties), default=0)
+            self.service.room(party, batches, self.memories, min(here, default=newest + 1) - 1)
 
     def submit(self, who="anna", **changes):
         return self.service.submit(a_request(**changes), who, self.now_s)
@@ -145,7 +144,7 @@ class Field:
             self.hseq += 1
             label = ("psi+", "psi-")[int(self.rng.integers(2))]
             self.service.pair(Herald(order, self.hseq, int(k), label, batch.start_ps + int(k) * 10**7), self.now_s)
-        self.service.batch_ended(order, attempts, self.now_s)
+        self.service.batch_ended(order, attempts, self.now_s, order if ran else 0)
 
 
 @pytest.fixture(scope="session")

@@ -183,7 +183,7 @@ def test_requests_that_ended_are_forgotten_in_time_and_late_pairs_do_no_harm(mak
         for order in list(field.batches):
             for hseq in range(5):
                 field.service.pair(Herald(order, hseq, hseq, "psi+", 0), field.now_s)
-            field.service.batch_ended(order, 0, field.now_s)
+            field.service.batch_ended(order, 0, field.now_s, 0)
             del field.batches[order]
         field.give_room()
         field.tick()
@@ -316,13 +316,13 @@ def test_no_pair_is_kept_where_no_memory_is_free(make):
     field.submit(kind="keep", max_age_s=0.1, pairs=1)
     field.run(1)
     assert field.started == []
-    assert field.service.status(1.0)["requests"][0]["held_up"] == "no memory is free"
+    assert field.service.status(1.0)["requests"][0]["held_up"].startswith("no memory is free")
 
 
 def test_nobody_reports_a_batch_that_is_not_under_way(make):
     service = make.field().service
     with pytest.raises(BellringerError, match="no batch 7"):
-        service.batch_ended(7, 0, 0.0)
+        service.batch_ended(7, 0, 0.0, 7)
     with pytest.raises(BellringerError, match="no link 'xy'"):
         service.forecast("xy", "keep", make.forecast())
 
