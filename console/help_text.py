@@ -29,4 +29,4 @@ def arrange(app: typer.Typer) -> None:
 
 
 def _name(command: "typer.models.CommandInfo") -> str:
-    return command.name or getattr(command.callback, "__name__", "")
+    return str(command.name or getattr(command.callback, "__name__", ""))
