@@ -12,6 +12,7 @@ from typing import Any
 
 from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.messages import Call, Do, Get, Message, Probe, Set, Stream
+from ..wire.shown import fault_text, moment
 
 READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
@@ -110,10 +111,10 @@ class Authority:
             raise BellringerError(f"an agent does not answer '{message.__struct_config__.tag}'")
         where = message.instrument
         if self.estop is not None:
-            raise InstrumentError("an e-stop is latched: nothing may be set", where=where, hint="bellringer ack")
+            raise InstrumentError(_stopped(self.estop), where=where, hint="see to it, then: bellringer ack")
         if self.fault:
             raise InstrumentError(
-                f"the node is latched dark ({self.fault})",
+                f"the node is latched dark ({fault_text(self.fault)})",
                 where=where,
                 hint=f"bellringer ack {where.partition('.')[0]}",
             )
@@ -129,6 +130,14 @@ class Authority:
             raise InstrumentError(
                 "only its owner can have its tags streamed", where=where, hint="own it first; bellringer live does"
             )
+
+
+def _stopped(estop: Mapping[str, Any]) -> str:
+    """Return that nothing may be set, and who wanted that."""
+    told = "an e-stop is latched: nothing may be set"
+    for press in estop.get("presses", ())[:1]:
+        told += f" (pressed by {press['who']} at {moment(press['utc'])} UTC: {press['reason'] or 'no reason given'})"
+    return told
 
 
 def _not_yours(owner: Owner, where: str) -> InstrumentError:
