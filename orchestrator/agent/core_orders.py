@@ -19,7 +19,7 @@ class Attempts(Message, tag="attempts", frozen=True):
     """To a driver process: load, arm, run when told to begin, and see to heralds and corrections until the end.
 
     Answered with ``Progress`` on the way, and at the end with a reply: (attempts, lateness in ps, underflows, what it
-    was stopped by), or a refusal if the core took the batch not even so far.
+    was stopped by), which may be that it refused the batch; a refusal is a core that cannot be spoken to.
 
     Attributes:
         program: canonical bytes, with SHA-256 ``digest``.

@@ -166,7 +166,7 @@ class FeedforwardIn:
         self.counters: Counter[str] = Counter()
         """``received``, of these ``malformed``, ``strangers``, ``failed``."""
         self.problem: Exception | None = None
-        """The first failure of ``take``, None if there was none."""
+        """The first failure of ``take``, None if there was none; the status tells how many there were."""
         self._take, self._zap, self._domain = take, zap, f"feedforward {node}"
         self._stations = Enrolled.in_memory(())
         self._names: dict[str, str] = {}
