@@ -85,7 +85,7 @@ class Rehearsal:
         if self._waiting:  # a step of calls is over: from now on it is answers that are waited for
             self._waiting, self._since_s = False, now_s
         if lab_time.wait():
-            self._waiting, self._since_s = True, now_s
+            self._waiting, self._since_s, self._tried = True, now_s, False
         elif self._asked or self._unasked or under_way:
             self._tried = False
             if now_s - self._since_s > STUCK_S:
