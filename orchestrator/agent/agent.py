@@ -120,7 +120,7 @@ class Agent:
             child.dark("start", reopen=True, ticket=(boot_tickets or {}).get(min(members), ""))
             self._children.update(dict.fromkeys(members, child))
         self.children = tuple(dict.fromkeys(self._children.values()))
-        self._guards = Guards(entries, self._children, self._trip, self._lockstep)
+        self._guards = Guards(entries, self._children, self._trip, self._lockstep, self._publish)
         self._interlocks = Interlocks(node, interlocks, self._children, self._trip, self._lockstep)
         self.batches: Batches | None = None
         if make_batches is not None:
@@ -232,11 +232,6 @@ class Agent:
                 child.revive()
             child.watch()
         self._guards.turn(now_s)
-        lit, dark = self._guards.changes()
-        if lit:
-            self._publish("light_on", {"instruments": lit})
-        if dark:
-            self._publish("light_off", {"instruments": dark})
         self._interlocks.turn(now_s, self._maybe_lit(), bool(self.authority.fault))
         self._detectors.turn(now_s)
         if (trips := sum(each.trips for each in self.watched())) > self._trips:

@@ -28,6 +28,7 @@ class Guards:
         entries: the node's instruments.
         children: who has each.
         trip: called with what is wrong; makes dark and latches a fault.
+        tell: publishes which may be lit from now on (``light_on``), and which are dark again (``light_off``).
     """
 
     def __init__(
@@ -36,15 +37,16 @@ class Guards:
         children: Mapping[str, Child],
         trip: Callable[[str], object],
         lockstep: bool,
+        tell: Callable[[str, dict[str, list[str]]], object],
     ) -> None:
         self.emitters = {name: entry for name, entry in entries.items() if driver_class(entry.driver).emits()}
-        self._children, self._trip, self._lockstep = children, trip, lockstep
+        self._children, self._trip, self._lockstep, self._tell = children, trip, lockstep, tell
         self._through = {name: {name, *_composed_of(name, entries)} for name in self.emitters}
         """Emitter -> by which instruments its light can be switched on."""
         self._next_s = dict.fromkeys(self.emitters, 0.0)
         self._asked: set[str] = set()
         self._told_lit = {*self.emitters}
-        """What ``changes`` has told to be lit. Everything may be, when an agent starts."""
+        """What was told to be lit. Everything may be, when an agent starts."""
 
     def lit(self) -> list[str]:
         """Return the emitters that may have light on."""
@@ -54,12 +56,14 @@ class Guards:
         """Return those of ``lit`` that are not being made dark already."""
         return [name for name in self.lit() if not self._children[name].darkening]
 
-    def changes(self) -> tuple[list[str], list[str]]:
-        """Return which emitters may be lit now and could not be at the last call, and which are dark since."""
+    def notice(self) -> None:
+        """Tell what changed since the last call; around what lights, for a dark that ends before the next turn."""
         lit = {*self.lit()}
-        changed = sorted(lit - self._told_lit), sorted(self._told_lit - lit)
+        if begun := sorted(lit - self._told_lit):
+            self._tell("light_on", {"instruments": begun})
+        if ended := sorted(self._told_lit - lit):
+            self._tell("light_off", {"instruments": ended})
         self._told_lit = lit
-        return changed
 
     def may_light(self, message: Message) -> bool:
         """Return whether this request could switch light on, or change it."""
@@ -69,6 +73,7 @@ class Guards:
 
     def turn(self, now_s: float) -> None:
         """Read what is due; call it often."""
+        self.notice()
         for name in [] if self._lockstep else self.unattended():
             child = self._children[name]
             if name in self._asked or now_s < self._next_s[name] or child.failures:

@@ -127,7 +127,9 @@ class Requests:
             self._server.refuse(incoming, error)
         else:
             answer = functools.partial(self._answered, incoming)
+            self._guards.notice()
             child.submit(incoming.message, answer, key=incoming.key, until_s=until_s)
+            self._guards.notice()
 
     def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
         """Pass the answer of an instrument on; one with a recording as soon as that is kept."""
