@@ -49,6 +49,13 @@ class RunControl:
     def aborted(self) -> bool:
         return self._aborted.is_set()
 
+    @property
+    def wanted(self) -> str:
+        """What people want of the run: ``pause``, ``resume``, ``abort``; "" if it was no person who ended it."""
+        if self.aborted:
+            return "" if self.reason else "abort"
+        return "pause" if self.paused else "resume"
+
     def wait_resumed(self) -> None:
         """Wait while paused; an abort ends the wait too."""
         while not self._resumed.wait(0.2):

@@ -59,6 +59,7 @@ def on_testbed(
                 lambda command: orders[command](),
                 control.abort,
                 clock.epoch_tai_s if isinstance(clock, WallClock) else 0,
+                lambda: control.wanted,
             ).__enter__()
         except BaseException:
             for client in clients.values():

@@ -154,11 +154,13 @@ class Run:
         """A place where the run may be paused or aborted."""
         if self._control.paused and not self._control.aborted:
             self._event("paused")
+            self.folder.add(status="paused")
             self.progress.say("paused; Enter or `bellringer resume` goes on, Ctrl-C again or `bellringer abort` aborts")
             with self._host.clock.idle():
                 self._control.wait_resumed()
             if not self._control.aborted:
                 self._event("resumed")
+                self.folder.add(status="running")
         self._control.checkpoint()
 
     def scan(self, values: Iterable[T], label: str) -> Iterator[T]:

@@ -103,7 +103,8 @@ def run_sequence(
         # A call that a lost lease or a tripped interlock ended is an abort, too, but no person wanted it.
         if control.reason is None and (control.aborted or isinstance(abort, KeyboardInterrupt)):
             status = "aborted"
-        control.abort()  # calls still in flight (an oven settling, say) must not hold up the dark
+        # Calls still in flight (an oven settling, say) must not hold up the dark.
+        control.abort(abort if status == "failed" and isinstance(abort, BellringerError) else None)
     except BaseException as failure:  # sys.exit() in a sequence, too: nothing passes by the dark
         error = failure
     with _uninterrupted(), clock.shielded():

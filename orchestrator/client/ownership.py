@@ -5,6 +5,7 @@ asks of the run (pause, resume, abort) comes back with every renewal. When the r
 the ownership expires, and the agents make dark.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 from ...testbed.errors import BellringerError
 from ..wire.client import Client
-from ..wire.messages import Own, Release
+from ..wire.messages import Own, Release, RunCommand
 from ..wire.nonces import elapsed_s
 
 HELD_S = 5.0
@@ -32,6 +33,8 @@ class Ownership:
         on_lost: told why the run must end: ownership was lost or cannot be renewed, or what is owned is dark and stays
             so (e-stop, a fault, a node out of reach).
         epoch_tai_s: from which TAI second the run counts hardware time; its driver processes do the same.
+        wanted: asked what people want of the run as far as it knows, who may have said so where it was started
+            (Ctrl-C): ``pause``, ``resume`` or ``abort``, or "" for nothing to tell. The coordinator hears what is news.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class Ownership:
         on_command: Callable[[str], object],
         on_lost: Callable[[BellringerError], object],
         epoch_tai_s: int = 0,
+        wanted: Callable[[], str] = str,
     ) -> None:
+        self.run, self._wanted = run, wanted
         self._own = Own(0, run, tuple(instruments), HELD_S, epoch_tai_s)
         self._connect, self._on_command, self._on_lost = connect, on_command, on_lost
         self._command = ""
@@ -90,6 +95,7 @@ class Ownership:
                     if answer["trouble"] and not troubled:
                         troubled = True
                         self._on_lost(_end_of_run(answer))
+                    self._tell(client)
                 except BellringerError as error:
                     if elapsed_s() > held_s:
                         self._on_lost(error)
@@ -103,6 +109,14 @@ class Ownership:
         if answer["command"] != self._command:
             self._command = answer["command"]
             self._on_command(self._command)
+
+    def _tell(self, client: Client) -> None:
+        """Have the coordinator know what was asked where the run was started, as if it had been asked there."""
+        wanted = self._wanted()
+        if wanted and wanted != (self._command or "resume"):
+            with contextlib.suppress(BellringerError):  # it is being aborted, or the next renewal fails as well
+                answer = client.request(RunCommand(0, self.run, wanted), timeout_s=RENEW_S)
+                self._command = answer["command"]
 
 
 def _end_of_run(answer: dict[str, Any]) -> BellringerError:

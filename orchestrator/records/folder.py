@@ -201,7 +201,7 @@ def read_run(folder: Path) -> dict[str, Any]:
             where=str(path),
             hint="its tags, data and events are files of their own, and may be whole",
         ) from error
-    if found["status"] == "running" and interrupted:
+    if found["status"] in ("running", "paused") and interrupted:
         found["status"] = "interrupted"
     return found
 

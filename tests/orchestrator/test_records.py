@@ -79,6 +79,8 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path, text):
 def test_a_run_that_nobody_writes_any_more_was_interrupted(tmp_path):
     folder = RunFolder.create(tmp_path, "chsh", "", {})
     assert read_run(folder.path)["status"] == "running"
+    folder.add(status="paused")
+    assert read_run(folder.path)["status"] == "paused"
     folder._events.close()  # as the kernel does for a killed process
     assert read_run(folder.path)["status"] == "interrupted"
     assert [run["status"] for run in list_runs(tmp_path)] == ["interrupted"]
