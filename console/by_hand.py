@@ -5,23 +5,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..orchestrator.client import Network, in_parallel
-from ..orchestrator.wire.messages import Call, Do, Nodes
+from ..orchestrator.wire.messages import Call, Do, Message, Nodes, Status
 from ..testbed.errors import BellringerError
 from .main import emit_json, print_error
-from .values import split
+from .values import run_of, split
 
 LONGEST_S = 3600.0
 """How long a method may take: ovens are slow."""
 
 
-def call_command(network: Network, instrument: str, method: str, arguments: Sequence[str], as_json: bool) -> None:
-    """Call a method and print its value."""
+def call_command(
+    network: Network, instrument: str, method: str, arguments: Sequence[str], in_run: bool, as_json: bool
+) -> None:
+    """Call a method and print its value; ``in_run``: in the name of the run that owns the instrument."""
     if split(instrument)[1]:
         raise BellringerError(
             f"what is {instrument!r}?", hint="write NODE.INSTRUMENT METHOD, e.g. charlie.source prepare"
         )
-    message = Call(0, instrument, method, 0, tuple(map(_plain, arguments)))
-    value = network.ask_node(network.node_of(instrument), message, LONGEST_S)
+    node = network.node_of(instrument)
+    run = run_of(instrument, network.ask_node(node, Status(0))) if in_run else ""
+    message: Message = Call(0, instrument, method, 0, tuple(map(_plain, arguments)), run=run, by_hand=in_run)
+    if method == "safe_state" and not arguments:  # what only darkens is refused to nobody, whoever owns it
+        message = Do(0, instrument, method, 0)
+    value = network.ask_node(node, message, LONGEST_S)
     if as_json:
         emit_json({"instrument": instrument, "method": method, "value": json.loads(_text(value))})
     else:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .testbed_commands import AsJson, Contact, Key, Keys, _network
+from .testbed_commands import AsJson, Contact, InRun, Key, Keys, _network
 from .times import seconds as seconds_of
 
 
@@ -44,6 +44,7 @@ def call(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[ARG]...", help="Plain numbers or text, in the method's units.")
     ] = None,
+    in_run: InRun = False,
     contact: Contact = None,
     keys: Keys = None,
     key: Key = "",
@@ -55,7 +56,7 @@ def call(
     """
     from .by_hand import call_command
 
-    call_command(_network(contact, keys, key), instrument, method, arguments or [], as_json)
+    call_command(_network(contact, keys, key), instrument, method, arguments or [], in_run, as_json)
 
 
 def apply(

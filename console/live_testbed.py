@@ -107,7 +107,7 @@ class LiveTestbed:
 
     def _leave(self, tagger: str) -> None:
         contact = node_contact(self.node(tagger))
-        self.network.ask_node(contact, Stream(0, tagger, (), 0))
+        self.network.ask_node(contact, Stream(0, tagger, (), 0, run=self.run))
         self.network.ask_node(contact, Do(0, tagger, "safe_state", 0), INSTRUMENT_S)
 
     # --- looking after ----------------------------------------------------------------------------------------
@@ -143,10 +143,10 @@ class LiveTestbed:
             if time.monotonic() > end_s or self._over.wait(0.05):
                 raise BellringerError(f"the agent has not heard that {tagger} is ours")
         for verb in ("open", "apply"):
-            self.network.ask_node(contact, Do(0, tagger, verb, 0), INSTRUMENT_S)
+            self.network.ask_node(contact, Do(0, tagger, verb, 0, run=self.run), INSTRUMENT_S)
         end = next(end for end in self.ends.values() if end["tagger"] == tagger)
         channels = tuple(sorted((end["transmitted"], end["reflected"])))
-        self.network.ask_node(contact, Stream(0, tagger, channels, 0), INSTRUMENT_S)
+        self.network.ask_node(contact, Stream(0, tagger, channels, 0, run=self.run), INSTRUMENT_S)
 
     def _note(self) -> None:
         """Make the state for the display."""

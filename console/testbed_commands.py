@@ -23,6 +23,9 @@ Contact = Annotated[
         help="Contact file; default $BELLRINGER_CONTACT, ~/.config/bellringer/contact.json, or a running 'up'.",
     ),
 ]
+InRun = Annotated[
+    bool, typer.Option("--in-run", help="Yes, though your run owns it; the record of the run tells of it.")
+]
 UpState = Annotated[
     Path | None, typer.Option("--state", metavar="FOLDER", help="Default ~/.local/state/bellringer/up.")
 ]
@@ -111,6 +114,7 @@ def get(
 def set_value(
     assignment: Annotated[str, typer.Argument(metavar="NODE.INSTRUMENT.SETTING=VALUE", show_default=False)],
     confirm: Annotated[bool, typer.Option("--confirm", help="Yes, raise this emitter more than tenfold.")] = False,
+    in_run: InRun = False,
     contact: Contact = None,
     keys: Keys = None,
     key: Key = "",
@@ -122,7 +126,7 @@ def set_value(
     """
     from .values import set_command
 
-    set_command(_network(contact, keys, key), assignment, confirm, as_json)
+    set_command(_network(contact, keys, key), assignment, confirm, in_run, as_json)
 
 
 def estop(

@@ -4,13 +4,16 @@ Agents take plain values in the declared unit, and say themselves which unit tha
 """
 
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 
 from ..orchestrator.client import Network
 from ..orchestrator.client.connections import Connections
 from ..orchestrator.client.described import Described
-from ..orchestrator.wire.messages import Do, Get, Set
+from ..orchestrator.client.network import TIMEOUT_S
+from ..orchestrator.wire.messages import Do, Get, Set, Status
 from ..testbed.errors import BellringerError
 from .main import emit_json
 from .out import printer
@@ -43,8 +46,8 @@ def get_command(network: Network, what: str, as_json: bool) -> None:
         printer().print(table)
 
 
-def set_command(network: Network, assignment: str, confirm: bool, as_json: bool) -> None:
-    """Set one value and print what the instrument then says it is."""
+def set_command(network: Network, assignment: str, confirm: bool, in_run: bool, as_json: bool) -> None:
+    """Set one value and print what the instrument then says it is; ``in_run``: of a run that owns it."""
     what, equals, wanted = assignment.partition("=")
     with contextlib.closing(Connections(network)) as connections:
         instrument, name = whole(connections, what.strip())
@@ -54,12 +57,25 @@ def set_command(network: Network, assignment: str, confirm: bool, as_json: bool)
         described = connections.described(instrument)
         value = described.plain(name, wanted.strip().strip('"'), needs_unit=True)
         node = instrument.partition(".")[0]
-        connections.ask_node(node, Set(0, instrument, name, value, 0, confirm=confirm), INSTRUMENT_S)
+        run = run_of(instrument, connections.ask_node(node, Status(0), TIMEOUT_S)) if in_run else ""
+        message = Set(0, instrument, name, value, 0, confirm=confirm, run=run, by_hand=in_run)
+        connections.ask_node(node, message, INSTRUMENT_S)
         now = connections.ask_node(node, Get(0, instrument, name, 0), INSTRUMENT_S)
     if as_json:
         _emit(described, {name: now})
     else:
         print(f"{instrument}.{name} = {described.shown(name, now, 12)}")
+
+
+def run_of(instrument: str, status: Mapping[str, Any]) -> str:
+    """Return the run that owns an instrument, by its agent's status.
+
+    Raises:
+        BellringerError: none does.
+    """
+    if run := status["owners"].get(instrument, ""):
+        return str(run)
+    raise BellringerError(f"no run owns {instrument} now", hint="leave --in-run out; nothing was done")
 
 
 def split(what: str) -> tuple[str, str]:

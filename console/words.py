@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..orchestrator.client.diary import Happened
-from ..orchestrator.wire.shown import fault_text
+from ..orchestrator.wire.shown import by_hand_text, fault_text
 
 GOOD, PLAIN, NOTE, WRONG = "good", "plain", "note", "wrong"
 """``NOTE``: somebody should know; ``WRONG``: somebody should come."""
@@ -91,6 +91,7 @@ _WORDS: dict[str, Callable[[Body], Words]] = {
     "released": lambda body: (PLAIN, f"run {body['run']} of {body['who']} ended"),
     "expired": lambda body: (WRONG, f"run {body['run']} of {body['who']} fell silent and lost its instruments"),
     "run_command": lambda body: (NOTE, f"{body['who']} asked run {body['run']} to {body['command']}"),
+    "by_hand": lambda body: (NOTE, f"in run {body['run']}: {by_hand_text(body)}"),
     "dark": lambda body: (NOTE, f"made dark: {body['why']}"),
     "light_on": lambda body: (NOTE, f"light may be on: {_some(body['instruments'])}"),
     "light_off": lambda body: (GOOD, f"light is off: {_some(body['instruments'])}"),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ..analysis import Estimate
 from ..orchestrator.agent.calls import Instruments
 from ..orchestrator.records import RunFolder
+from ..orchestrator.wire.shown import by_hand_text, moment
 from ..testbed.errors import BellringerError, LimitError
 from ..testbed.testbed import Link, Testbed
 from .acquisition import Acquisition, acquire
@@ -158,10 +159,17 @@ class Run:
             self.progress.say("paused; Enter or `bellringer resume` goes on, Ctrl-C again or `bellringer abort` aborts")
             with self._host.clock.idle():
                 self._control.wait_resumed()
+            self._tell_by_hand()
             if not self._control.aborted:
                 self._event("resumed")
                 self.folder.add(status="running")
         self._control.checkpoint()
+
+    def _tell_by_hand(self) -> None:
+        """Write down what people set in this run's name from elsewhere, since this was last called."""
+        for body in self._host.by_hand():
+            self._event("by_hand", **body)
+            self.note(by_hand_text(body) + f", at {moment(body['utc'])} UTC")
 
     def scan(self, values: Iterable[T], label: str) -> Iterator[T]:
         """Go through ``values`` with a progress bar and a checkpoint before each."""

@@ -161,6 +161,7 @@ def _finish(run: Run, host: Instruments) -> list[BaseException]:
     failures = host.dark()
     run.folder.give_room()
     try:
+        run._tell_by_hand()
         run._event("dark", confirmed=not failures)
     finally:  # a full disk must not keep the instruments from being closed
         failures += [failure for failure in host.close() if str(failure) not in map(str, failures)]

@@ -151,7 +151,7 @@ class Agent:
             answers |= dict.fromkeys(ACCEPTS, self.batches.hear)
         self._requests = Requests(
             *(node, server, authority, answers, self._children, self._guards, self._interlocks),
-            *(self._streams, recorder, self._readings, self._lockstep),
+            *(self._streams, recorder, self._readings, self._lockstep, self._publish),
             show=None if self.batches is None else self.batches.show,
         )
 

@@ -3,7 +3,8 @@
 Pure bookkeeping; all times are seconds on the node's own clock, which counts those of a suspended machine too
 (``elapsed_s``). The lease runs from when the node *asked* for it, so an answer that sat in a queue cannot extend it,
 and no two clocks are compared. What makes dark, and what only reads, is always allowed; but closing an instrument, or
-bringing it to rest, is its owner's as long as it has one.
+bringing it to rest, is its owner's as long as it has one. Who has the key of a run sets what the run owns in the run's
+name only: from another terminal it must be said.
 """
 
 from collections.abc import Mapping
@@ -126,6 +127,8 @@ class Authority:
             )
         if owner is not None and owner.key != key:
             raise _not_yours(owner, where)
+        if owner is not None and not isinstance(message, Probe) and owner.run != message.run:
+            raise _beside(owner, where)
         if owner is None and isinstance(message, Stream) and message.channels:
             raise InstrumentError(
                 "only its owner can have its tags streamed", where=where, hint="own it first; bellringer live does"
@@ -138,6 +141,16 @@ def _stopped(estop: Mapping[str, Any]) -> str:
     for press in estop.get("presses", ())[:1]:
         told += f" (pressed by {press['who']} at {moment(press['utc'])} UTC: {press['reason'] or 'no reason given'})"
     return told
+
+
+def _beside(owner: Owner, where: str) -> InstrumentError:
+    """Return that this key's own run has it: what is changed beside a run is in none of its data."""
+    return InstrumentError(
+        f"it belongs to run '{owner.run}' now, which would not know that it was changed by hand",
+        where=where,
+        hint=f"wait for the run to end; or pause it (bellringer pause {owner.run}), and `bellringer set` or `call` "
+        f"with --in-run: its record tells then. To darken: bellringer call {where} safe_state",
+    )
 
 
 def _not_yours(owner: Owner, where: str) -> InstrumentError:

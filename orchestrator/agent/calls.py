@@ -57,6 +57,14 @@ class Instruments(ABC):
         """
         return False
 
+    def by_hand(self) -> list[dict[str, Any]]:
+        """Return what people set in the run's name, beside it, since this was asked last; oldest first.
+
+        Each has ``utc``, ``run``, ``who``, ``instrument``, and ``setting`` and ``value`` or ``method`` and ``args``;
+        ``error`` if it failed. Without agents nobody can.
+        """
+        return []
+
     @abstractmethod
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Hand a call over and return at once."""

@@ -7,10 +7,12 @@ back when it comes.
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ...drivers.interfaces import Recording
 from ...testbed.errors import BellringerError, nearest
 from ..heralding.messages import Show
+from ..wire.audit import shorten
 from ..wire.errors import from_refusal
 from ..wire.gate import Incoming
 from ..wire.messages import Call, Do, Get, Message, Probe, Refusal, Reply, Set, Stream
@@ -41,6 +43,7 @@ class Requests:
         guards, interlocks: of the node's light.
         streams, recorder, readings: what passes through here on its way back is theirs to see.
         lockstep: in a dry run in lockstep only registered calls are carried out.
+        tell: publishes what somebody did by hand in a run's name (``by_hand``), for the run's record.
         show: looks at a core for the coordinator, and answers when it has.
     """
 
@@ -57,12 +60,13 @@ class Requests:
         recorder: TagRecorder,
         readings: Readings,
         lockstep: bool,
+        tell: Callable[[str, dict[str, Any]], object],
         show: Callable[[Incoming, Answer], None] | None = None,
     ) -> None:
         self._node, self._server, self._authority, self._answers = node, server, authority, answers
         self._children, self._guards, self._interlocks = children, guards, interlocks
         self._streams, self._recorder, self._readings = streams, recorder, readings
-        self._lockstep, self._show = lockstep, show
+        self._lockstep, self._tell, self._show = lockstep, tell, show
 
     def serve(self) -> None:
         """See to one request; the loop's turn looks whether there are more."""
@@ -101,6 +105,8 @@ class Requests:
             why = f"asked for by {incoming.name}"
             child.dark(why, message.instrument, ticket=message.ticket, answer=answer)
             return
+        if isinstance(message, (Set, Call)) and message.by_hand:
+            answer = functools.partial(self._answered_by_hand, incoming)
         until_s = _until_s(message)
         if isinstance(message, Stream):
             self._streams.serve(message, child, answer, incoming.key, until_s)
@@ -114,22 +120,33 @@ class Requests:
             )
         if self._guards.may_light(message):
             refuse = functools.partial(self._server.refuse, incoming)
-            proceed = functools.partial(self._submit_if_still_allowed, child, incoming, until_s)
+            proceed = functools.partial(self._submit_if_still_allowed, child, incoming, answer, until_s)
             self._interlocks.admit(message.instrument, elapsed_s(), bool(self._guards.lit()), proceed, refuse)
         else:
             child.submit(message, answer, key=incoming.key, until_s=until_s)
 
-    def _submit_if_still_allowed(self, child: Child, incoming: Incoming, until_s: float) -> None:
+    def _submit_if_still_allowed(self, child: Child, incoming: Incoming, answer: Answer, until_s: float) -> None:
         """Submit what has waited for the interlocks: an e-stop may have come meanwhile."""
         try:
             self._authority.check(incoming.message, incoming.key, elapsed_s())
         except BellringerError as error:
             self._server.refuse(incoming, error)
         else:
-            answer = functools.partial(self._answered, incoming)
             self._guards.notice()
             child.submit(incoming.message, answer, key=incoming.key, until_s=until_s)
             self._guards.notice()
+
+    def _answered_by_hand(self, incoming: Incoming, answer: Reply | Refusal) -> None:
+        """Pass an answer on as ever, and tell who asked for what; also if it failed, which may be half done."""
+        message: Set | Call = incoming.message
+        body: dict[str, Any] = {"run": message.run, "who": incoming.name, "instrument": message.instrument}
+        if isinstance(message, Set):
+            body |= {"setting": message.name, "value": message.value}
+        else:
+            keywords = {name: shorten(value) for name, value in message.keywords.items()}
+            body |= {"method": message.method, "args": [*map(shorten, message.args)], "keywords": keywords}
+        self._tell("by_hand", body | ({"error": answer.what} if isinstance(answer, Refusal) else {}))
+        self._answered(incoming, answer)
 
     def _answered(self, incoming: Incoming, message: Reply | Refusal) -> None:
         """Pass the answer of an instrument on; one with a recording as soon as that is kept."""

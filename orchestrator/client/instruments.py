@@ -4,6 +4,7 @@ The same calls as ``InstrumentHost``. In a dry run every call is registered with
 made, and carried out under its number by the driver process that has the instrument; so lab time waits for it.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,11 +17,13 @@ from ..agent.calls import Call, Instruments
 from ..agent.desk import groups
 from ..wire.client import Answered, Client
 from ..wire.messages import Call as CallMessage
-from ..wire.messages import Do, Get, Message, Set
+from ..wire.messages import Do, Get, Log, Message, Set
 from .ownership import Ownership
 
 LOOK_UP_MS = 50
 """How often a wait looks whether the run was aborted."""
+LOG_S = 2.0
+"""How long an agent may take to tell what happened at it."""
 AT_ONCE = 100
 """In a dry run, so many looks after a call has ended its answer must be there, or lab time goes on without it."""
 
@@ -53,6 +56,7 @@ class RemoteInstruments(Instruments):
         self._ownership = ownership
         self._pending: dict[tuple[str, int], Call] = {}
         self._last: dict[int, Ticket] = {}
+        self._told: dict[str, int] = {}
         self._group = {name: number for number, group in enumerate(groups(self.entries)) for name in group}
 
     def ask_coordinator(self, message: Message) -> Any:
@@ -61,6 +65,18 @@ class RemoteInstruments(Instruments):
 
     def measure_link(self, link: str) -> bool:
         return self._measure is not None and self._measure(link)
+
+    def by_hand(self) -> list[dict[str, Any]]:
+        """Ask the agents' logs. They keep their newest thousand events; older ones are in their audit logs only."""
+        found = []
+        for node, client in self._clients.items():
+            with contextlib.suppress(BellringerError):  # a node that is gone ends the run, and is told then
+                answer = client.request(Log(0, self._told.get(node, 0)), timeout_s=LOG_S)
+                self._told[node] = answer["newest"]
+                events = [each for each in answer["events"] if each["name"] == "by_hand"]
+                found += [{"utc": each["utc"], **each["body"]} for each in events]
+        ours = [each for each in found if each["run"] == self._ownership.run]
+        return sorted(ours, key=lambda each: str(each["utc"]))
 
     def submit(self, name: str, verb: str, *args: Any, **keywords: Any) -> Call:
         """Send a call to the instrument's agent and return at once; a link that is down is the call's error."""
@@ -71,7 +87,8 @@ class RemoteInstruments(Instruments):
         ticket = self.clock.register(what, host=node, after=self._last.get(group))
         call = Call(what, ticket)
         try:
-            number = self._clients[node].send(_message(name, verb, args, keywords, getattr(ticket, "number", "")))
+            message = _message(name, verb, args, keywords, getattr(ticket, "number", ""), self._ownership.run)
+            number = self._clients[node].send(message)
         except BellringerError as error:
             call.error = error
             self.clock.forget(ticket)
@@ -122,11 +139,11 @@ class RemoteInstruments(Instruments):
             client.close()
 
 
-def _message(name: str, verb: str, args: Sequence[Any], keywords: Mapping[str, Any], ticket: str) -> Message:
+def _message(name: str, verb: str, args: Sequence[Any], keywords: Mapping[str, Any], ticket: str, run: str) -> Message:
     if verb == "get":
         return Get(0, name, args[0], 0, ticket=ticket)
     if verb == "set":
-        return Set(0, name, args[0], args[1], 0, ticket=ticket, confirm=bool(keywords.get("confirm")))
+        return Set(0, name, args[0], args[1], 0, ticket=ticket, confirm=bool(keywords.get("confirm")), run=run)
     if verb == "call":
-        return CallMessage(0, name, args[0], 0, tuple(args[1:]), dict(keywords), ticket=ticket)
-    return Do(0, name, verb, 0, ticket=ticket)
+        return CallMessage(0, name, args[0], 0, tuple(args[1:]), dict(keywords), ticket=ticket, run=run)
+    return Do(0, name, verb, 0, ticket=ticket, run=run)

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ...testbed.errors import nearest
 from ..wire.messages import Call, Do, Get, Message, Set
 from .connections import Connections
@@ -40,10 +42,12 @@ class Speaker:
         return made
 
     def ask(self, instrument: str, message: Message, timeout_s: float) -> Any:
-        """Ask an instrument; if we hold it, only as long as we do."""
+        """Ask an instrument; if we hold it, only as long as we do, and in the hold's name."""
         hold = self.holds.get(instrument)
         if hold is not None:
             hold.check()
+            if isinstance(message, (Set, Call, Do)):
+                message = msgspec.structs.replace(message, run=hold.run)
         return self.connections.ask_node(instrument.partition(".")[0], message, timeout_s)
 
 

@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from .seen import Core as Core
+from .seen import Watched as Watched
+
 PROTOCOL = "bellringer"
 VERSION = (1, 0)
 """Major versions must be equal to talk; a higher minor version only adds features."""
@@ -77,6 +80,10 @@ class Set(Message, tag="set", frozen=True):
     ticket: str = ""
     confirm: bool = False
     """Whether somebody means it, though it raises an emitter by more than a factor of ten."""
+    run: str = ""
+    """In the name of which run, "" for by hand. What a run owns is set in its name only, also with the run's key."""
+    by_hand: bool = False
+    """Whether somebody beside the run does it in the run's name, and means it: the run's record shall tell."""
 
 
 class Call(Message, tag="call", frozen=True):
@@ -89,13 +96,18 @@ class Call(Message, tag="call", frozen=True):
     keywords: dict[str, Any] = {}
     ttl_s: float = 2.0
     ticket: str = ""
+    run: str = ""
+    """As in ``Set``."""
+    by_hand: bool = False
+    """As in ``Set``."""
 
 
 class Do(Message, tag="do", frozen=True):
     """One of the host's other verbs: open, apply, snapshot, identity, describe, safe_state, close, check.
 
-    ``check`` asks whether the instrument may be set now and by this key: it passes every check that a ``Set`` passes
-    and is answered from the agent's own loop; no instrument is asked, nothing changes, and it is not logged.
+    ``check`` asks whether the instrument may be set now, by this key and in this run's name: it passes every check that
+    a ``Set`` passes and is answered from the agent's own loop; no instrument is asked, nothing changes, and it is not
+    logged.
     """
 
     instrument: str
@@ -103,6 +115,8 @@ class Do(Message, tag="do", frozen=True):
     nonce: int
     ttl_s: float = 2.0
     ticket: str = ""
+    run: str = ""
+    """As in ``Set``; what only reads or makes dark needs none."""
 
 
 class Stream(Message, tag="stream", frozen=True):
@@ -118,6 +132,8 @@ class Stream(Message, tag="stream", frozen=True):
     nonce: int
     record: bool = False
     ttl_s: float = 2.0
+    run: str = ""
+    """As in ``Set``."""
 
 
 class Subscribe(Message, tag="subscribe", frozen=True):
@@ -146,51 +162,6 @@ class Log(Message, tag="log", frozen=True):
 
 class Status(Message, tag="status", frozen=True):
     """Ask a service how it is; answered from its own loop, no instrument is asked."""
-
-
-class Core(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A node's real-time core, as the coordinator must know it.
-
-    Attributes:
-        instrument: its full name.
-        hw_ps: its hardware time, ps, when this was said.
-        endpoint, public_key: where its driver process takes corrections, and the key it holds.
-        calibration: identity of the calibration in force.
-        slots: qubits that it had room for when it was looked at.
-        batches: so many it may be ordered at a time.
-        locked: whether its clock is locked to the reference.
-        unlocks: how often it was seen to lose it, since this agent started.
-        traits: those flags of ``testbed.attempts.traits`` that it has.
-        resolution_ps: period and pulses of its programs are multiples of this, ps; 0 if it was not heard of.
-        over: the newest batch that was over at its node, with all before it, before ``slots`` was looked at.
-    """
-
-    instrument: str
-    hw_ps: int
-    endpoint: str
-    public_key: str
-    calibration: str
-    slots: int = 0
-    batches: int = 0
-    locked: bool = True
-    unlocks: int = 0
-    traits: tuple[str, ...] = ()
-    resolution_ps: int = 0
-    over: int = 0
-
-
-class Watched(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Something that memory links depend on, as its node sees it.
-
-    Attributes:
-        name: of the condition (``heralding.watched``).
-        why: what is wrong with it now, "" for nothing.
-        trips: how often it went wrong since this agent started.
-    """
-
-    name: str
-    why: str = ""
-    trips: int = 0
 
 
 class Renew(Message, tag="renew", frozen=True):

@@ -1,6 +1,8 @@
 """Times and faults as people read them, everywhere alike; machines get them as they are."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 NEXT = r"; (?=[\w-]+\.[\w-]+: )"
 """Where one error ends and that of the next instrument begins, in a fault that tells of several."""
@@ -35,3 +37,13 @@ def fault_text(fault: str) -> str:
 
     fault = re.sub(r"\n  where: [^\n]*", "", re.sub(r"^\d+: ", "", fault))
     return re.sub(rf"\n  next:  (.*?)(?={NEXT}|\n|$)", advice, fault).rstrip(": ")
+
+
+def by_hand_text(body: Mapping[str, Any]) -> str:
+    """Return what somebody did by hand in a run's name (event ``by_hand`` of an agent)."""
+    if "setting" in body:
+        what = f"set {body['instrument']}.{body['setting']} to {body['value']}"
+    else:
+        given = [*map(str, body["args"]), *(f"{name}={value}" for name, value in body["keywords"].items())]
+        what = f"called {body['instrument']} {body['method']}({', '.join(given)})"
+    return f"{body['who']} {what} by hand" + (f", which failed: {body['error']}" if "error" in body else "")

@@ -69,9 +69,9 @@ def test_row_36_a_coordinator_without_room_for_its_journal_ends_and_the_nodes_go
     site.start_agent()
     site.until(site.well)
     anna = site.to_coordinator()
+    site.light()
     anna.request(Own(0, "r1", (site.pump,), 30.0))
     site.until(lambda: site.status()["owners"])
-    site.light()
     disk.fill()
     told = []
 
@@ -159,7 +159,7 @@ def test_row_36_a_recording_that_finds_no_room_is_refused_and_the_agent_goes_on(
     server = SimpleNamespace(
         refuse=lambda incoming, error: told.append(error), reply=lambda incoming, value: told.append(value)
     )
-    requests = Requests("alice", server, None, {}, {}, None, None, None, recorder, None, lockstep=False)
+    requests = Requests("alice", server, None, {}, {}, None, None, None, recorder, None, lockstep=False, tell=None)
     incoming = SimpleNamespace(message=SimpleNamespace(instrument="alice.tagger"))
 
     def answered(message):

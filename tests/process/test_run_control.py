@@ -6,11 +6,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from bellringer.orchestrator.client import Network
 from bellringer.orchestrator.client.contact import sessions
+from bellringer.orchestrator.records import read_run
+from bellringer.orchestrator.wire.messages import Status
 
 pytestmark = pytest.mark.process
 
 SHINE = """
+from pathlib import Path
+
 from bellringer.sequences import Run, sequence
 
 @sequence
@@ -19,6 +24,8 @@ def shine(run: Run, steps: int = 2000000) -> None:
     run.call("table.lamp", "emission_on")
     for step in run.scan(range(steps), "shining"):
         run.sleep(0.02)
+        if Path("enough").exists():
+            break
 """
 
 
@@ -137,10 +144,39 @@ def up(bellringer):
         process.wait(60)
 
 
-def test_a_run_joins_the_testbed_that_is_up(bellringer, up):
-    ended = bellringer("run", *bellringer.one_laser(SHINE), "--steps", "5", "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert "joining the testbed" in ended.stderr
+def test_a_run_joins_the_testbed_that_is_up_and_what_is_set_beside_it_is_in_its_record_or_refused(bellringer, up):
+    def kinds():
+        found = list((bellringer.folder / "runs").glob("*/events.jsonl"))
+        return [event["event"] for event in bellringer.events(found[0].parent)] if found else []
+
+    network = Network.found(None, None, "")
+
+    def shown():
+        return network.ask(Status(0))["runs"][-1]["state"], read_run(bellringer.run_folder())["status"]
+
+    with bellringer.started("run", *bellringer.one_laser(SHINE)) as run:
+        bellringer.wait_until(lambda: "running" in kinds() or run.poll() is not None)
+        run.send_signal(signal.SIGINT)
+        bellringer.wait_until(lambda: shown() == ("pausing", "paused"))
+        name = bellringer.run_folder().name
+        refused = bellringer.here("set", "table.lamp.power=4 mW")
+        assert refused.returncode == 1
+        assert f"belongs to run '{name}'" in refused.stderr
+        assert "--in-run" in refused.stderr
+        done = bellringer.here("set", "table.lamp.power=4 mW", "--in-run")
+        assert done.returncode == 0, done.stderr
+        assert bellringer.here("call", "table.lamp", "safe_state").returncode == 0
+        assert bellringer.here("call", "table.lamp", "clear_fault", "--in-run").returncode == 0
+        assert bellringer.here("resume", name).returncode == 0
+        bellringer.wait_until(lambda: shown() == ("running", "running"))
+        (bellringer.folder / "enough").touch()
+        assert run.wait(60) == 0, bellringer.stderr()
+    assert "joining the testbed" in bellringer.stderr()
+    events = [event for event in bellringer.events(bellringer.run_folder()) if event["event"] == "by_hand"]
+    assert [event.get("setting") or event["method"] for event in events] == ["power", "clear_fault"]
+    assert (events[0]["who"], events[0]["instrument"], events[0]["value"]) == ("operator", "table.lamp", 0.004)
+    assert kinds().index("by_hand") < kinds().index("resumed")
+    assert "set table.lamp.power to 0.004 by hand" in (bellringer.run_folder() / "results.json").read_text()
     record = json.loads((bellringer.run_folder() / "run.json").read_text())
     assert record["nodes"]["table"]["simulated"] is True
     assert len(record["nodes"]["table"]["drivers"]["cobolt_06"]) == 16

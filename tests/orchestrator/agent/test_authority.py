@@ -6,6 +6,7 @@ from bellringer.orchestrator.wire.messages import Call, Do, Get, Set, Stream
 from bellringer.testbed.errors import BellringerError, InstrumentError
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 SET = Set(1, "alice.plate", "angle", 3.0, 0)
 
@@ -95,13 +96,29 @@ def test_a_fault_stays_until_exactly_it_is_acknowledged():
 def test_an_owned_instrument_is_set_by_its_run_only_and_goes_dark_when_the_run_ends():
     owned = {"alice.plate": {"run": "r1", "key": "K", "who": "anna", "seconds_left": 0.6}}
     authority = leased(ownership=owned)
-    authority.check(SET, "K", 10.2)
+    authority.check(structs.replace(SET, run="r1"), "K", 10.2)
     with pytest.raises(InstrumentError, match="belongs to run 'r1'"):
-        authority.check(SET, "other", 10.2)
+        authority.check(structs.replace(SET, run="r1"), "other", 10.2)
     assert authority.take_answer(answer(ownership=owned), asked_at=10.3) == set()
     assert authority.take_answer(answer(), asked_at=10.4) == {"alice.plate"}
     assert authority.take_answer(answer(), asked_at=10.5) == set()
     authority.check(SET, "other", 10.6)
+
+
+@pytest.mark.parametrize("run", ["", "r2"])
+def test_beside_a_run_its_own_key_reads_and_darkens_and_sets_only_in_the_name_of_the_run(run):
+    authority = leased(ownership={"alice.plate": {"run": "r1", "key": "K"}})
+    plate = "alice.plate"
+    messages = (SET, Call(1, plate, "home", 0), Do(1, plate, "apply", 0), Do(1, plate, "check", 0))
+    for message in (*messages, Stream(1, plate, (), 0)):
+        with pytest.raises(InstrumentError, match="belongs to run 'r1'") as caught:
+            authority.check(structs.replace(message, run=run), "K", 10.2)
+        assert "bellringer pause r1" in caught.value.hint
+        assert "--in-run" in caught.value.hint
+        authority.check(structs.replace(message, run="r1"), "K", 10.2)
+    for message in (Get(1, plate, "angle", 0), *(Do(1, plate, verb, 0) for verb in ("snapshot", "safe_state", "rest"))):
+        authority.check(message, "K", 10.2)
+    authority.check(Set(1, "alice.other", "angle", 3.0, 0, run=run), "K", 10.2)
 
 
 def test_only_the_owner_of_a_tagger_has_it_streamed():
@@ -110,6 +127,7 @@ def test_only_the_owner_of_a_tagger_has_it_streamed():
         leased().check(start, "K", 10.2)
     leased().check(end, "K", 10.2)
     owned = leased(ownership={"alice.tagger": {"run": "r1", "key": "K", "who": "anna", "seconds_left": 5.0}})
+    start, end = structs.replace(start, run="r1"), structs.replace(end, run="r1")
     owned.check(start, "K", 10.2)
     for message in (start, end):
         with pytest.raises(InstrumentError, match="belongs to run 'r1'"):

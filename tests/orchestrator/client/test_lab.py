@@ -140,6 +140,23 @@ def test_what_is_held_is_used_only_as_long_as_the_hold_lasts(lab, connections):
     lab.alice.plate.safe_state()
 
 
+def test_what_is_held_is_set_in_the_name_of_the_hold(lab, connections):
+    class Hold:
+        run = "anna's script"
+
+        def check(self):
+            pass
+
+    lab.alice.plate.angle = 3.0
+    assert connections.asked[-1][1].run == ""
+    lab._speaker.holds["alice.plate"] = Hold()
+    lab.alice.plate.angle = 3.0
+    assert connections.asked[-1][1].run == "anna's script"
+    lab.alice.plate.home()
+    assert connections.asked[-1][1].run == "anna's script"
+    assert lab.alice.plate.angle == 3.0
+
+
 def test_it_ends_with_its_context(lab, connections):
     with lab as same:
         assert same is lab

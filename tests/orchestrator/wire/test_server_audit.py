@@ -52,7 +52,8 @@ def test_the_log_tells_who_did_what_and_what_came_of_it(bench, tmp_path):
     ]
     assert [line[2] for line in logged(path) if line[1] == "connect"] == ["connected", "connected", "denied"]
     first = next(line for line in map(json.loads, path.read_text().splitlines()) if line["verb"] == "set")
-    assert first["arguments"] == {"instrument": "alice.pump", "name": "power", "value": 0.5, "confirm": False}
+    plain = {"instrument": "alice.pump", "name": "power", "value": 0.5}
+    assert first["arguments"] == {**plain, "confirm": False, "run": "", "by_hand": False}
     assert first["role"] == "operator"
     assert verify(path).lines == 10
 
