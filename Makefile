@@ -10,8 +10,9 @@ demo: .venv/.installed
 	$(BIN)/bellringer run examples/bell_three_node.yaml chsh --dry-run --seed 1
 
 test: .venv/.installed
-	@# Loops are compiled once here, and not by every process of the tests at the same time.
-	$(BIN)/python -c 'from bellringer.orchestrator.correlator.warm import warm_up; warm_up(print)'
+	@# Loops and tests are compiled once here, and not by every process of the tests at the same time.
+	@test -d tests/house/__pycache__ || $(BIN)/pytest --collect-only -qq > /dev/null & \
+	$(BIN)/python -c 'from bellringer.orchestrator.correlator.warm import warm_up; warm_up(print)' && wait
 	@# More than there are cores, usually: most of the time they wait for processes.
 	$(BIN)/pytest -n 5 --dist worksteal
 

@@ -1,4 +1,4 @@
-"""What ``bellringer doctor`` looks at on this computer: Python, packages, ZeroMQ, clock, disk, ports."""
+"""What ``bellringer doctor`` looks at on this computer: Python, packages, ZeroMQ, clock, disk, e-stop, ports."""
 
 import ctypes
 import re
@@ -13,6 +13,7 @@ import zmq
 
 from ..orchestrator.client.contact import sessions
 from .findings import BAD, OK, UNKNOWN, WARN, Finding
+from .kept_estop import HINT, latched_here
 
 LEAST_BYTES, LEAST_SHARE = 5e9, 0.05
 PORTS = (5570, 5571, 5572)
@@ -32,6 +33,7 @@ def host(runs: Path, ours: Collection[int]) -> Iterator[Finding]:
     yield clock_is_set(_adjtimex)
     for what, folder in (("disk for runs", runs), ("disk for recordings", sessions())):
         yield disk(what, folder)
+    yield _estop()
     for port in PORTS:
         yield _port(port, port in ours)
 
@@ -79,6 +81,11 @@ def disk(what: str, folder: Path) -> Finding:
     low = free < LEAST_BYTES or free < LEAST_SHARE * total
     text = f"{free / 1e9:.1f} GB free of {total / 1e9:.0f} GB at {place}"
     return Finding(what, WARN if low else OK, text, "make room: a full disk ends a recording" if low else "")
+
+
+def _estop() -> Finding:
+    by = latched_here()
+    return Finding("e-stop here", BAD if by else OK, by or "none of an ended run or up is latched", HINT if by else "")
 
 
 def _port(port: int, ours: bool) -> Finding:

@@ -18,7 +18,7 @@ from ..orchestrator.agent.desk import Endpoint, groups
 from ..orchestrator.agent.service import CoordinatorAddress
 from ..orchestrator.agent.service import Setup as AgentSetup
 from ..orchestrator.client import Network, NodeContact, in_parallel
-from ..orchestrator.client.contact import Contact, port_locks, write_contact
+from ..orchestrator.client.contact import Contact, kept_estops, port_locks, write_contact
 from ..orchestrator.coordinator.process import AUDIT, Start
 from ..orchestrator.wire import KeyFolder, KeyPair
 from ..testbed.clock import Clock
@@ -96,7 +96,8 @@ def local_testbed(
 
     Args:
         folder: of the session; the agents keep their recordings in it, by node, and the coordinator measured latencies:
-            those of a simulated lab are forgotten with it.
+            those of a simulated lab are forgotten with it. The coordinator's journal always is; a latched e-stop of
+            a lab that is real is kept for all testbeds of this computer.
         audits: where the services keep their audit logs, each in a folder of its name; None for a lab that is not real,
             whose coordinator's is forgotten with it.
         correlating: whether there are correlators, one a link: for a run to show its rates; ``live`` starts its own.
@@ -121,6 +122,7 @@ def local_testbed(
             testbed=str(loaded.path.absolute()) if loaded.testbed.memory_links else "",
             overrides=parse_overrides(overrides), clock_endpoint=endpoint, leave_at_end=True,
             latency="" if simulated else str(folder / "latency.json"), audit=_audit(audits, "coordinator"),
+            latch=str(kept_estops()) if simulated is None else "",
         )  # fmt: skip
         coordinator.tell(start)
         ports = coordinator.ready()

@@ -1,7 +1,6 @@
 """Where a run takes place: on a testbed that runs already, on this machine's instruments, or on a simulated lab."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..orchestrator.client import Network
-from ..orchestrator.client.contact import VARIABLE, default_file, default_state
+from ..orchestrator.client.contact import default_state, named
 from ..orchestrator.coordinator.lock import held
 from ..orchestrator.wire import LinkError
 from ..orchestrator.wire.messages import Status
@@ -19,6 +18,7 @@ from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from .correlators import rates_shown
 from .dry_run import simulated_lab
+from .kept_estop import refuse_if_latched
 from .local_testbed import Here, Processes, local_testbed
 from .progress import Bars
 from .services import LOOK_S, Service
@@ -50,8 +50,7 @@ def running_testbed(contact: Path | None, keys: Path | None, key: str) -> Networ
     Raises:
         BellringerError: there is a contact file, and nobody answers there.
     """
-    named = contact is not None or bool(os.environ.get(VARIABLE)) or default_file().exists()
-    if not named and not held(default_state()):
+    if not named(contact) and not held(default_state()):
         return None
     network = Network.found(contact, keys, key)
     try:
@@ -76,7 +75,12 @@ def joined(network: Network) -> Place:
 def own(
     loaded: LoadedTestbed, overrides: Sequence[str], session: Path, control: RunControl, progress: Bars
 ) -> Iterator[Place]:
-    """Run coordinator and agents for this machine's instruments as long as the context lasts."""
+    """Run coordinator and agents for this machine's instruments as long as the context lasts.
+
+    Raises:
+        BellringerError: an e-stop of this computer was not acknowledged yet; nothing was started.
+    """
+    refuse_if_latched()
     clock = WallClock()
     progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
     here = local_testbed(loaded, overrides, session, audits=audits_of_run())

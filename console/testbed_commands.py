@@ -90,8 +90,11 @@ def status(contact: Contact = None, keys: Keys = None, key: Key = "", as_json: A
 
     Example: [bold]bellringer status[/bold]
     """
+    from .kept_estop import nothing_runs, refuse_if_latched
     from .status import status_command
 
+    if nothing_runs(contact):
+        refuse_if_latched()
     sys.exit(status_command(_network(contact, keys, key), as_json))
 
 
@@ -147,6 +150,9 @@ def estop(
 
 def ack(
     node: Annotated[str, typer.Argument(help="Whose fault; without it, the e-stop.", show_default=False)] = "",
+    here: Annotated[
+        bool, typer.Option("--here", help="An e-stop of this computer's instruments that outlived its testbed.")
+    ] = False,
     contact: Contact = None,
     keys: Keys = None,
     key: Key = "",
@@ -154,10 +160,17 @@ def ack(
 ) -> None:
     """Acknowledge the e-stop, or a node's fault, after you looked; nothing goes on by itself.
 
+    An e-stop of this computer's own instruments stays latched when its run or [bold]up[/bold] has ended. If no testbed
+    runs, it is the one that is acknowledged.
+
     Example: [bold]bellringer ack[/bold]
     """
     from .estop import ack_command
+    from .kept_estop import ack_here_command, latched_here, nothing_runs
 
+    if here or (not node and nothing_runs(contact) and latched_here()):
+        ack_here_command(node, as_json)
+        return
     ack_command(_network(contact, keys, key), node, as_json)
 
 

@@ -1,7 +1,7 @@
 """``bellringer up`` and ``down``: a whole testbed on this machine, for as long as somebody wants it.
 
-However ``up`` ends, also killed, the services notice the end of their input, make dark and leave. An e-stop is
-remembered only as long as ``up`` runs.
+However ``up`` ends, also killed, the services notice the end of their input, make dark and leave. An e-stop
+of real instruments stays latched beyond that: the next ``up`` starts with it, until somebody acknowledges it.
 """
 
 import contextlib
@@ -77,15 +77,22 @@ def _settled(network: Network, stop: threading.Event) -> dict[str, str]:
             network.contact.nodes, lambda node: network.ask_node(network.contact.nodes[node], Status(0))
         )
         wrong = {node: text for node, answer in answers.items() if (text := _unsettled(answer))}
-        latched = [answer for answer in answers.values() if isinstance(answer, dict) and answer["fault"]]
+        latched = [answer for answer in answers.values() if isinstance(answer, dict) and _latched(answer)]
         if len(latched) == len(wrong) or stop.wait(0.2):
             break
     return wrong
 
 
+def _latched(answer: dict[str, Any]) -> bool:
+    """Return whether waiting is no use: a person must acknowledge something first."""
+    return bool(answer["fault"] or (answer["estop"] and answer["dark"]))
+
+
 def _unsettled(answer: Any) -> str:
     if isinstance(answer, BellringerError):
         return str(answer)
+    if answer["estop"] and answer["refused"] and not answer["fault"]:
+        return f"{answer['refused']}; after you looked: bellringer ack"
     if answer["fault"] or not answer["leased"]:
         return str(answer["fault"] or answer["refused"] or "no lease yet")
     return "" if answer["dark"] else "not dark yet"

@@ -185,8 +185,8 @@ def _align(run: "Run", link: Link, recordings: list[Recording], margin_ps: int, 
         clock = find_clock(first.times_ps, second.times_ps, expected, uncertainty)
         run.clock_memory["drift"] = clock.drift
     except NoPeak as error:
-        reason = f"no correlation peak in the tags ({error}); the ends are aligned by the hosts' clocks only"
-        run.note(reason.partition(" (")[0] + "; the ends are aligned by the hosts' clocks only")
+        reason = str(error)
+        run.note("no correlation peak in the tags; the ends are aligned by the hosts' clocks only")
     offset, drift, middle = expected, run.clock_memory.get("drift", 0.0), margin_ps + duration_ps // 2
     if clock is not None:
         offset, drift, middle = round(clock.offset_ps), clock.drift, clock.t_ref_ps

@@ -1,7 +1,9 @@
 """Measuring a link in polarisation bases: turn the analysers, acquire, count. Shared by the library's sequences."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ..testbed.errors import InstrumentError
 from ..testbed.testbed import Link
 from .acquisition import Acquisition
 
@@ -17,3 +19,24 @@ def measure(run: "Run", link: Link, angles: tuple[float, float], seconds: float,
     plates = [end.plate for end in link.ends.values()]
     run.move({plate: (angle / 2) % 180.0 for plate, angle in zip(plates, angles)})
     return run.acquire(link, seconds, label)
+
+
+def need_coincidences(acquisitions: Collection[Acquisition]) -> None:
+    """Go on only if the tags of one of them show a common peak: without, every coincidence would be chance.
+
+    Raises:
+        InstrumentError: none does; says how many clicks there were and how far the search went.
+    """
+    if any(each.clock is not None for each in acquisitions):
+        return
+    last = [*acquisitions][-1]
+    clicks = zip(last.ends, last.singles().sum(axis=1))
+    seen = ", ".join(f"{end} {count / last.seconds if last.seconds else 0.0:.4g} clicks/s" for end, count in clicks)
+    raise InstrumentError(
+        f"no coincidences between {' and '.join(last.ends)} in any of {len(acquisitions)} recordings: there is nothing "
+        "to measure with",
+        where=f"{seen}; {last.reason}",
+        hint="few clicks at an end: is the source lit, are shutters and switches open, are the channels those of the "
+        "testbed file? Enough at both: the clocks of the taggers' computers differ (bellringer doctor), or the ends "
+        "see different pairs (bellringer live shows the rates while you turn things)",
+    )

@@ -63,6 +63,11 @@ def port_locks() -> Path:
     return sessions() / "ports"
 
 
+def kept_estops() -> Path:
+    """Return where e-stops of this computer's instruments are kept until somebody acknowledges them."""
+    return sessions() / "estop"
+
+
 def default_state() -> Path:
     """Return where ``up`` keeps its state."""
     return sessions() / "up"
@@ -72,6 +77,11 @@ def running_here() -> list[Path]:
     """Return the contact files of the testbeds that run on this machine, ``up`` first."""
     found = [default_state() / "contact.json", *sorted(sessions().glob("run-*/contact.json"))]
     return [file for file in found if file.exists() and held(file.parent)]
+
+
+def named(given: Path | None) -> bool:
+    """Return whether somebody said which testbed is meant, whether or not it runs."""
+    return given is not None or bool(os.environ.get(VARIABLE)) or default_file().exists()
 
 
 def find_contact(given: Path | None) -> Path:

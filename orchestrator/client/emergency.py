@@ -83,8 +83,7 @@ def acknowledge(network: Network, node: str = "") -> Acknowledged:
     else:
         if estop["latched"]:
             network.ask(Ack(0, "", estop["number"]))
-            presses = estop["presses"]
-            done += [f"e-stop by {each['who']} at {moment(each['utc'])} UTC: {each['reason']}" for each in presses]
+            done += map(press_text, estop["presses"])
         for each in status["nodes"]:
             if BY_ESTOP.match(each["fault"]):
                 network.ask(Ack(0, each["node"]))
@@ -95,6 +94,11 @@ def acknowledge(network: Network, node: str = "") -> Acknowledged:
         hint = "acknowledge a node's fault: bellringer ack " + next(iter(left)) if left else "nothing to do"
         raise BellringerError("no e-stop is latched", hint=hint)
     return Acknowledged(tuple(done), left, pressed_by(status["estop"]) if status["estop"]["latched"] else "")
+
+
+def press_text(press: dict[str, Any]) -> str:
+    """Return who pressed an e-stop, when and why, in words."""
+    return f"e-stop by {press['who']} at {moment(press['utc'])} UTC: {press['reason']}"
 
 
 def _press(network: Network, reason: str) -> dict[str, NodeContact]:

@@ -39,6 +39,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         control, estop, events: where it listens; port ``*`` lets the system choose.
         testbed: the testbed file whose memory links may be asked for pairs, "" for none; ``overrides`` as in a run.
         latency: file in which measured latencies of its memory links are kept, "" for one in ``state``.
+        latch: folder in which a latched e-stop is kept beyond ``state``, "" if ``state`` itself stays.
         clock_endpoint: the simulated lab's clock socket in a dry run in lockstep, "" for real time.
         audit: file of the audit log, "" for one in ``state``.
         above: its epoch shall be greater than this, after a coordinator whose folder is lost.
@@ -54,6 +55,7 @@ class Start(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     testbed: str = ""
     overrides: dict[str, str] = {}
     latency: str = ""
+    latch: str = ""
     clock_endpoint: str = ""
     audit: str = ""
     above: int = 0
@@ -79,7 +81,8 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
         ports, audit = Ports(start.control, start.estop, start.events), Path(start.audit or state / AUDIT)
         enrolled = Enrolled.of_service(state, start.enrolled)
         latency = Path(start.latency) if start.latency else None
-        about = (_testbed(start), start.above, latency, start.clock_endpoint)
+        latch = Path(start.latch) if start.latch else None
+        about = (_testbed(start), start.above, latency, latch, start.clock_endpoint)
         setup = Setup(state, KeyPair(*start.keys), enrolled, ports, audit, *about)
         run_coordinator(setup, stop, ready)
     finally:

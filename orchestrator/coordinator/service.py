@@ -45,9 +45,10 @@ from ..wire.server import Server
 from ..wire.zap import Zap
 from .epoch import claim_epoch
 from .journal import Journal
+from .kept_estop import KeptEStop
 from .lock import FolderLock
 from .state import State
-from .terms import Caller, Ending
+from .terms import Caller, Change, Ending
 
 if TYPE_CHECKING:
     from ...testbed.testbed import Testbed
@@ -98,6 +99,8 @@ class Setup:
     testbed: "Testbed | None" = None
     above: int = 0
     latency: Path | None = None
+    latch: Path | None = None
+    """Folder in which a latched e-stop is kept beyond ``folder``, None if ``folder`` itself stays."""
     clock_endpoint: str = ""
     """The simulated lab's clock socket in a dry run in lockstep, "" for real time."""
 
@@ -120,6 +123,9 @@ class Coordinator:
             self._started_s = self._announced_s = clock()
             self._history = History("coordinator", lambda event: self._events.publish("events", event), clock)
             self._restore()
+            self._kept = None if setup.latch is None else KeptEStop(setup.latch, self.state.estop)
+            for press in () if self._kept is None else self._kept.found:
+                self._history.restore(Event(0, "estop", "coordinator", epoch, press, press["utc"]))
 
             self._batches = _batches(setup, self.state, self._started_s, self._happened)
             accepts: tuple[type[Message], ...] = CONTROL
@@ -255,6 +261,8 @@ class Coordinator:
                 self._journal.append(self.state.epoch, change.name, change.body)
             if change.name != "estop":
                 self._happened(change.name, change.body)
+        if self._kept is not None and any(_of_estop(change) for change in changes):
+            self._kept.note()
 
     def _announce(self) -> None:
         body = {"estop": self.state.estop.described()}
@@ -302,6 +310,10 @@ def _batches(
         lab_time = LabTime(setup.clock_endpoint)
     who = (secrets.token_hex(8), setup.folder, setup.keys, state.nodes)
     return Batches(setup.testbed, state.epoch, *who, now_s, setup.latency, lab_time, state.estop, happened)
+
+
+def _of_estop(change: Change) -> bool:
+    return change.name == "estop" or (change.name == "ack" and not change.body["node"])
 
 
 def _utc() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bellringer.orchestrator.client import Network
-from bellringer.orchestrator.client.contact import sessions
+from bellringer.orchestrator.client.contact import kept_estops, sessions
 from bellringer.orchestrator.records import read_run
 from bellringer.orchestrator.wire.messages import Status
 
@@ -208,6 +208,28 @@ def test_a_run_never_starts_a_second_testbed_beside_one_that_does_not_answer(bel
     assert ended.returncode == 1
     assert "the testbed's coordinator does not answer" in ended.stderr
     assert "--here" in ended.stderr
+
+
+def test_an_estop_of_real_instruments_is_latched_from_one_testbed_to_the_next_until_acknowledged(bellringer):
+    file, sequence = bellringer.one_laser(SHINE)
+    kept_estops().mkdir(parents=True)
+    press = {"who": "anna", "key": "", "reason": "smoke", "utc": "2026-01-31T12:05:00+00:00"}
+    (kept_estops() / "of-a-run-before.json").write_text(json.dumps([press]))
+    with bellringer.started("lab", "up", file, "--json") as lab:
+        resource = json.loads(lab.stdout.readline())["instruments"]["table.lamp"]["resource"]
+        real = (file, "--set", f"table.lamp.resource={resource}")
+        with bellringer.started("up", *real, "--json") as up:
+            assert "e-stop pressed by 'anna'" in json.loads(up.stdout.readline())["wrong"]["table"]
+            assert "acknowledged: e-stop by anna" in bellringer.here("ack").stdout
+            bellringer.wait_until(lambda: bellringer.here("status").returncode == 0)
+            assert bellringer.here("estop", "fire").returncode == 0
+            up.send_signal(signal.SIGTERM)
+            up.wait(60)
+    refused = bellringer.here("run", file, sequence, *real[1:], "--steps", "5")
+    assert refused.returncode == 1
+    assert "the e-stop of this computer is latched, pressed by operator" in " ".join(refused.stderr.split())
+    assert "fire" in bellringer.here("ack").stdout
+    assert "there is no contact file" in bellringer.here("ack").stderr
 
 
 def test_two_runs_never_speak_on_one_port(bellringer):
