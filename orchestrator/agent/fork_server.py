@@ -1,8 +1,11 @@
-"""The process that forks driver processes: a fresh interpreter that has imported what all of them need.
+"""The process that forks driver processes: it has imported what all of them need.
+
+It begins as a fork of the agent that has opened nothing yet (``become``), or as a fresh interpreter:
 
     python -m bellringer.orchestrator.agent.fork_server SOCKET
 
-It has one thread, no key, and holds an end of a pipe no longer than a fork takes. It leaves when its agent does.
+It has one thread, no key, and holds an end of a pipe no longer than a fork takes. It leaves when its agent does. Since
+command lines look alike, processes go by a name of their own: ``ps -o pid,comm`` shows the instruments.
 """
 
 import contextlib
@@ -13,13 +16,30 @@ import socket
 import sys
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn
 
 from . import child
 
 
+def become(line: socket.socket) -> NoReturn:
+    """Be the fork server, in a fork of an agent, until that has gone."""
+    status = 1
+    try:
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)  # the agent's set-up comes there
+        os.close(null)
+        serve(line)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
 def serve(line: socket.socket) -> None:
     """Fork until the agent has gone."""
+    _go_by("fork server")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for its children
     gc.freeze()  # leaves shared memory shared
@@ -44,6 +64,7 @@ def _live(pipe: int, lifeline: int) -> NoReturn:
         with contextlib.suppress(EOFError):  # the agent died before it said what to do: nothing was opened
             sys.path[:] = connection.recv()
             arguments = connection.recv()
+            _go_by(min(arguments[0]))
             child.main(connection, *arguments)
         status = 0
     except BaseException:
@@ -53,6 +74,11 @@ def _live(pipe: int, lifeline: int) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
+
+
+def _go_by(name: str) -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)  # the system keeps 15 characters
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Driver processes in milliseconds: the agent's side of the process that forks them (``fork_server``).
 
-The agent starts it as a fresh interpreter and sends it, for each driver process, the process's end of the pipe and one
-end of a *lifeline*. The agent itself, with its threads, its ZeroMQ sockets and its ends of all pipes, is never forked;
+The agent forks it before it has opened anything, and sends it, for each driver process, the process's end of the pipe
+and one end of a *lifeline*. The agent with its threads, keys, ZeroMQ sockets and its ends of all pipes is never forked;
 so a pipe still ends the moment the agent dies. If the fork server dies, driver processes go on, and the next one is
-started by a fresh fork server.
+started by another fork server, which is a fresh interpreter.
 """
 
 import contextlib
@@ -15,6 +15,8 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from typing import Any
+
+from . import fork_server
 
 NO_THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """A fork takes only one thread along; drivers compute no matrices."""
@@ -80,15 +82,33 @@ class Forked:
 
 
 class ForkServer:
-    """The agent's side; the process starts with the first driver process, or with ``warm_up``."""
+    """The agent's side; the process starts with ``fork`` or ``warm_up``, or with the first driver process."""
 
     def __init__(self) -> None:
         self.pid: int | None = None
         """Its process id, if it was started; a killed one is missed when the next driver process is."""
         self._line: socket.socket | None = None
 
+    def fork(self) -> None:
+        """Start the process as a fork of this one, which need not import anything then.
+
+        To be called before this process has a key, a socket or a file that is nobody else's business. If it has a
+        second thread already, which a fork would lose, the process is a fresh interpreter.
+        """
+        if len(os.listdir("/proc/self/task")) > 1:
+            self.warm_up()
+            return
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.setblocking(False)
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                self._line.close()
+                fork_server.become(theirs)
+            self.pid = pid
+
     def warm_up(self) -> None:
-        """Start the process if none was started; it imports while the agent does other things."""
+        """Start the process as a fresh interpreter, if none was started; it imports while the agent goes on."""
         if self._line is not None:
             return
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

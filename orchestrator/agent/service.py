@@ -97,7 +97,7 @@ class Setup(msgspec.Struct, frozen=True):
 def main() -> int:
     """Run the agent that standard input asks for; return the exit status."""
     fork_server = ForkServer()
-    fork_server.warm_up()  # it imports while the set-up is waited for
+    fork_server.fork()  # now: nothing is open yet, and no key was read
     try:
         if line := sys.stdin.readline():
             run_agent(msgspec.json.decode(line, type=Setup), fork_server)

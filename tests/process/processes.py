@@ -33,7 +33,8 @@ def all_below(pid: int) -> list[int]:
 
 def drivers_of(agent: int) -> list[int]:
     """Return the driver processes of an agent: its fork server has them, the watchdog beside it has none."""
-    return children_of(the_child_of(agent, "agent.fork_server"))
+    (server,) = [each for each in children_of(agent) if "watchdog" not in command_of(each)]
+    return children_of(server)
 
 
 def command_of(pid: int) -> str:
