@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ..testbed.errors import InstrumentError
 from ..testbed.testbed import Link
 from .acquisition import Acquisition
 
@@ -21,22 +20,16 @@ def measure(run: "Run", link: Link, angles: tuple[float, float], seconds: float,
     return run.acquire(link, seconds, label)
 
 
-def need_coincidences(acquisitions: Collection[Acquisition]) -> None:
-    """Go on only if the tags of one of them show a common peak: without, every coincidence would be chance.
-
-    Raises:
-        InstrumentError: none does; says how many clicks there were and how far the search went.
-    """
+def note_missing_coincidences(run: "Run", acquisitions: Collection[Acquisition]) -> None:
+    """Say what to look at if the tags of none of them show a common peak: whatever is counted from them is chance."""
     if any(each.clock is not None for each in acquisitions):
         return
     last = [*acquisitions][-1]
     clicks = zip(last.ends, last.singles().sum(axis=1))
     seen = ", ".join(f"{end} {count / last.seconds if last.seconds else 0.0:.4g} clicks/s" for end, count in clicks)
-    raise InstrumentError(
-        f"no coincidences between {' and '.join(last.ends)} in any of {len(acquisitions)} recordings: there is nothing "
-        "to measure with",
-        where=f"{seen}; {last.reason}",
-        hint="few clicks at an end: is the source lit, are shutters and switches open, are the channels those of the "
-        "testbed file? Enough at both: the clocks of the taggers' computers differ (bellringer doctor), or the ends "
-        "see different pairs (bellringer live shows the rates while you turn things)",
+    run.note(
+        f"NO COINCIDENCES between {' and '.join(last.ends)} in {len(acquisitions)} recordings, only chance now ("
+        f"{seen}; {last.reason}). Few clicks at an end: is the source lit, are shutters and switches open, are the "
+        "channels those of the testbed file? Enough at both: the clocks of the taggers' computers differ (bellringer "
+        "doctor), or the ends see different pairs (bellringer live shows rates while you turn things)"
     )

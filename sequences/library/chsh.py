@@ -12,7 +12,7 @@ from ..acquisition import Acquisition
 from ..comparison import comparison
 from ..figures import Figure, Series
 from ..needs import above_zero, the_link
-from ..polarisation import measure, need_coincidences
+from ..polarisation import measure, note_missing_coincidences
 from ..run import Run
 from ..sequence import sequence
 
@@ -32,8 +32,7 @@ def chsh(
 ) -> None:
     """Bell test with analysers at 0/45 and 22.5/67.5 degrees; also both matched bases and the H and D fringes.
 
-    Raw counts: nothing is subtracted. ``delay_ps`` counts that far away from the coincidence peak instead of on it. If
-    neither matched basis shows a peak, it ends there.
+    Raw counts: nothing is subtracted. ``delay_ps`` counts that far away from the coincidence peak instead of on it.
     """
     chosen = run.link(link)
     run.start_source(chosen)
@@ -41,11 +40,11 @@ def chsh(
         name: measure(run, chosen, MATCHED[name], integration_s, f"matched basis {name}")
         for name in run.scan(MATCHED, "matched bases")
     }
+    note_missing_coincidences(run, matched.values())
     _rates(run, list(matched.values()), delay_ps)
     for name, acquisition in matched.items():
         run.result(f"visibility_{name}", four_detector_visibility(acquisition.coincidences(delay_ps)))
     _correlation_figure(run, list(matched.values()))
-    need_coincidences(matched.values())
     tests = [
         measure(run, chosen, SETTINGS[key], integration_s, f"CHSH {key[0]}{key[1]}")
         for key in run.scan(SETTINGS, "CHSH settings")

@@ -4,7 +4,7 @@ from ...analysis import rate
 from ...analysis import visibility as four_detector_visibility
 from ...testbed.testbed import Testbed
 from ..needs import above_zero, the_link
-from ..polarisation import measure, need_coincidences
+from ..polarisation import measure, note_missing_coincidences
 from ..run import Run
 from ..sequence import sequence
 
@@ -23,7 +23,7 @@ def visibility(run: Run, link: str = "", integration_s: float = 1.0) -> None:
         counts = acquisition.coincidences()
         run.result(f"visibility_{basis}", four_detector_visibility(counts))
         run.result(f"coincidence_rate_{basis}", rate(int(counts.sum()), acquisition.seconds))
-    need_coincidences(acquisitions)
+    note_missing_coincidences(run, acquisitions)
 
 
 @visibility.needs

@@ -266,8 +266,8 @@ class Site:
             return client.request(Status(0))
 
     def node(self) -> dict[str, Any]:
-        """Return the node as the coordinator has it."""
-        return self.to_coordinator("otto").request(Status(0))["nodes"][0]
+        """Return the node as the coordinator has it, as soon as it has."""
+        return until(lambda: self.to_coordinator("otto").request(Status(0))["nodes"], "it never registered")[0]
 
     def light(self) -> Client:
         """Light the laser as an operator does, and wait until light comes out."""

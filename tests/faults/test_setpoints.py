@@ -168,8 +168,8 @@ def test_row_09_a_raise_of_more_than_tenfold_needs_a_confirmation(site):
 def test_row_09_a_person_and_a_script_confirm_what_they_mean(site, network, capsys):
     site.anna.request(Set(0, site.pump, "power", 0.001, 0))
     with pytest.raises(LimitError, match="20 times the usual"):
-        set_command(network, 'charlie.pump.power="20 mW"', confirm=False, as_json=False)
-    set_command(network, 'charlie.pump.power="20 mW"', confirm=True, as_json=False)
+        set_command(network, 'charlie.pump.power="20 mW"', confirm=False, in_run=False, as_json=False)
+    set_command(network, 'charlie.pump.power="20 mW"', confirm=True, in_run=False, as_json=False)
     assert capsys.readouterr().out == "charlie.pump.power = 0.02 W\n"
 
     site.anna.request(Set(0, site.pump, "power", 0.001, 0))
