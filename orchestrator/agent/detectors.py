@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from ...drivers.interfaces import Counted
-from ..heralding.service.conditions import DetectorLimits, detector_unfit
+from ..heralding.conditions import DetectorLimits, detector_unfit
 from ..heralding.watched import WatchedDetector
 from ..wire.messages import Refusal, Reply, Watched
 from .children import Child

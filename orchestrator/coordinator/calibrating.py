@@ -17,12 +17,12 @@ from ...testbed.attempts import AttemptProgram
 from ...testbed.memory_forecast import forecast_pairs
 from ...testbed.memory_models import LinkCalibration, SpinQubitModel
 from ...testbed.testbed import Testbed
+from ..heralding.conditions import visibility_low
 from ..heralding.delivery import Pair
 from ..heralding.service import Code, EntanglementService, Forecast, Lab, Link, Request
 from ..heralding.service.actions import AbortBatch, Calibrate, StartBatch
 from ..heralding.service.batches import Left, duty, next_batch, tailored
 from ..heralding.service.calibration import Calibration
-from ..heralding.service.conditions import visibility_low
 from ..heralding.service.links import LONGEST_BATCH_S
 from ..heralding.service.resources import Want
 from ..heralding.service.suspenders import Condition

@@ -9,7 +9,7 @@ its link silence is bad.
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...testbed.testbed import Testbed
-from ..heralding.service.conditions import clock_unlocked
+from ..heralding.conditions import clock_unlocked
 from ..heralding.service.replies import Code
 from ..heralding.service.suspenders import Condition
 from ..heralding.watched import clock_of, detectors_of, interlocks_of

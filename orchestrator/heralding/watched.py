@@ -11,7 +11,7 @@ from ...testbed.memory_models import MemoryLink
 from ...testbed.models import DetectorModel
 from ...testbed.testbed import Testbed
 from ...testbed.wiring import Wiring, part_of
-from .service.conditions import DetectorLimits
+from .conditions import DetectorLimits
 
 
 def clock_of(node: str) -> str:

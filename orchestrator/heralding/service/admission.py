@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from ....testbed.attempts.program import AttemptProgram
 from ....testbed.errors import ProgramError
+from ..waiting import Waiting, packet_waiting, pair_waiting
 from .batches import duty, tailored
 from .links import Forecast, Link, state_after
 from .replies import Code, Estimate, Rejected
 from .requests import Request
-from .waiting import Waiting, packet_waiting, pair_waiting
 
 LEAST_CHANCE = 0.5
 """A request is refused when it would rather be late than not."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bellringer.drivers.interfaces import Counted
 from bellringer.orchestrator.agent.detectors import LATE_S, LOOK_S, PATIENCE_S, Channel, Detectors
-from bellringer.orchestrator.heralding.service.conditions import DetectorLimits
+from bellringer.orchestrator.heralding.conditions import DetectorLimits
 from bellringer.orchestrator.heralding.watched import detectors_of
 from bellringer.orchestrator.wire.messages import Refusal, Reply
 from bellringer.testbed.loader import load

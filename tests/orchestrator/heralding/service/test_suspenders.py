@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from bellringer.orchestrator.heralding.service.conditions import (
+from bellringer.orchestrator.heralding.conditions import (
     DetectorLimits,
     clock_unlocked,
     detector_unfit,

@@ -1,8 +1,8 @@
 """Links that must not be used: suspended, out of spec, being calibrated. Nothing arms, nothing new is taken."""
 
+from bellringer.orchestrator.heralding.conditions import DetectorLimits, clock_unlocked, detector_unfit
 from bellringer.orchestrator.heralding.service import Code, State
 from bellringer.orchestrator.heralding.service.calibration import Calibration
-from bellringer.orchestrator.heralding.service.conditions import DetectorLimits, clock_unlocked, detector_unfit
 from bellringer.orchestrator.heralding.service.lab import Unmeasured
 from bellringer.orchestrator.heralding.service.suspenders import Condition
 from bellringer.testbed.errors import ProgramError

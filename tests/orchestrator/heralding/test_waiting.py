@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from bellringer.orchestrator.heralding.service.waiting import (
+from bellringer.orchestrator.heralding.waiting import (
     Waiting,
     at_least,
     packet_waiting,
