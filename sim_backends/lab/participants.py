@@ -49,6 +49,8 @@ class Participants:
         self.foreign: set[str] = set()
         """Connections to somewhere else than the lab: what comes there, nobody here can know."""
         self._all: dict[str, Participant] = {}
+        self._left: set[str] = set()
+        """Calls whose process has gone: its last words may still come, and must not bring them back."""
         self._still: Counter[str] = Counter()
         """How often each has said that it still waits, since it said anything else and since the lab moved."""
 
@@ -64,6 +66,7 @@ class Participants:
 
         One that nobody knows any more was given up by who had registered it; it is carried out all the same.
         """
+        self._left.discard(number)
         participant = self._all.setdefault(number, Participant(number, number))
         participant.answer, participant.process = answer, process
         if participant.state == RUNNING:
@@ -114,6 +117,7 @@ class Participants:
 
     def drop(self, process: int) -> None:
         """Forget all participants of a process that has gone; what it registered and others have begun goes on."""
+        self._left |= {number for number, p in self._all.items() if p.process == process}
         self._all = {number: p for number, p in self._all.items() if p.belongs_to != process}
 
     def settle(self, now_ps: int) -> bool:
@@ -181,7 +185,9 @@ class Participants:
     def _suspend(
         self, number: str, state: str, unsaid: dict[str, int], answer: Callable[[int], None] | None
     ) -> Participant:
-        participant = self._all.setdefault(number, Participant(number, number))
+        participant = Participant(number, number)
+        if number not in self._left:
+            participant = self._all.setdefault(number, participant)
         participant.state, participant.unsaid, participant.answer = state, unsaid, answer
         del self._still[number]
         return participant

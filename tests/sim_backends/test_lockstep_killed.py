@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from bellringer.sim_backends.lab.lab import Lab
+from bellringer.sim_backends.lab.participants import Participants
 from bellringer.testbed.lockstep import LabStopped, LockstepClock
 
 
@@ -113,3 +114,18 @@ def test_a_killed_lab_ends_every_wait(tmp_path, wait):
         assert seen[-1] == "the simulated lab has stopped"
         for each in (worker, clock):
             each.close()
+
+
+@pytest.mark.parametrize("verb", ["sleep", "read", "wait", "done"])
+def test_the_last_words_of_a_killed_process_do_not_bring_its_call_back(verb):
+    """They were on their way when it was killed, and come after its death was noticed."""
+    participants = Participants(lambda line: (-1, -1))
+    participants.register("7-1", "batch", None, False)
+    participants.begin("7-1", 9, lambda now_ps: None, 0)
+    participants.drop(9)
+    said = {"sleep": [5, {}], "read": ["tcp:1:2", 3, 4, 5, {}], "wait": [["7-2"], {}], "done": [{}]}[verb]
+    getattr(participants, verb)("7-1", *said, lambda now_ps: None)
+    assert participants.processes() == set()
+    assert participants.next_wake_ps() is None
+    participants.begin("7-1", 8, lambda now_ps: None, 0)
+    assert participants.processes() == {8}, "another process may carry it out"
