@@ -14,7 +14,9 @@ BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 
 
 def output_of(*words: str) -> str:
-    return subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True, timeout=240).stdout
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_there_are_benchmarks():
