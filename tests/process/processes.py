@@ -32,8 +32,11 @@ def all_below(pid: int) -> list[int]:
 
 
 def drivers_of(agent: int) -> list[int]:
-    """Return the driver processes of an agent: its fork server has them, the watchdog beside it has none."""
-    (server,) = [each for each in children_of(agent) if "watchdog" not in command_of(each)]
+    """Return the driver processes of an agent: its fork server has them, the watchdog beside it has none.
+
+    The fork server goes by a name of its own, since its command line is the agent's, as a watchdog's is for a moment.
+    """
+    (server,) = [each for each in children_of(agent) if _name_of(each) == "fork server"]
     return children_of(server)
 
 
@@ -41,6 +44,13 @@ def command_of(pid: int) -> str:
     """Return the command line of a process; nothing if it has gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 
