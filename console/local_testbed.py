@@ -100,7 +100,8 @@ def local_testbed(
             a lab that is real is kept for all testbeds of this computer.
         audits: where the services keep their audit logs, each in a folder of its name; None for a lab that is not real,
             whose coordinator's is forgotten with it.
-        correlating: whether there are correlators, one a link: for a run to show its rates; ``live`` starts its own.
+        correlating: whether there are correlators, one a link: for a run to show its rates, where somebody can see
+            them; ``live`` starts its own.
         clock: a lockstep one is that of the simulated lab which the ``simulated`` endpoints lead to.
         services: what else belongs to this testbed; stopped by whoever started it.
         processes: its own, if they were started already.

@@ -83,7 +83,7 @@ def own(
     refuse_if_latched()
     clock = WallClock()
     progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
-    here = local_testbed(loaded, overrides, session, audits=audits_of_run())
+    here = local_testbed(loaded, overrides, session, audits=audits_of_run(), correlating=progress.moving)
     with here as running, _watched(running, control), rates_shown(running.correlators, running.runner.keys, progress):
         yield Place(running.runner, clock, {"dry_run": False, "epoch_tai_s": clock.epoch_tai_s})
 
@@ -94,12 +94,20 @@ def rehearsal(
 ) -> Iterator[Place]:
     """Run the same against a simulated lab in lockstep."""
     progress.say(f"starting the simulated lab (seed {seed})")
-    processes = Processes.of(loaded.testbed, loaded.testbed.links)
+    processes = Processes.of(loaded.testbed, loaded.testbed.links if progress.moving else ())
     with contextlib.ExitStack() as stack:
         stack.callback(processes.stop)
         lab = stack.enter_context(simulated_lab(loaded.path, overrides, seed))
         progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
-        here = local_testbed(loaded, overrides, session, clock=lab.clock, simulated=lab.endpoints, processes=processes)
+        here = local_testbed(
+            loaded,
+            overrides,
+            session,
+            correlating=progress.moving,
+            clock=lab.clock,
+            simulated=lab.endpoints,
+            processes=processes,
+        )
         with (
             here as running,
             _watched(running, control),

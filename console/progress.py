@@ -51,7 +51,7 @@ class Bars:
         self._speaker = threading.Thread(target=self._speak, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
+        if self.moving:
             self._progress.start()
         else:
             self._speaker.start()
@@ -83,9 +83,14 @@ class Bars:
             self.tell()
         self._tasks.pop()
 
+    @property
+    def moving(self) -> bool:
+        """Whether what changes all the time can be shown: where stderr is a terminal."""
+        return self.console.is_terminal
+
     def beside(self, name: str, text: str) -> None:
-        """Show something that changes all the time, on a line of its own; only where stderr is a terminal."""
-        if not self.console.is_terminal:
+        """Show something that changes all the time, on a line of its own, if that can be."""
+        if not self.moving:
             return
         if name not in self._beside:
             self._beside[name] = self._progress.add_task("", total=None)

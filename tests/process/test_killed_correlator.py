@@ -45,7 +45,8 @@ def killed(bellringer, words, number):
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.soak)])
-def test_a_run_ends_in_the_dark_when_its_correlator_is_killed_and_the_next_run_starts(bellringer, kills):
+def test_a_run_ends_in_the_dark_when_its_correlator_is_killed_and_the_next_run_starts(bellringer, kills, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal, where the rates are shown
     (bellringer.folder / "mine.py").write_text(SEQUENCE)
     words = ["run", bellringer.example, "mine.py", "--dry-run", "--seed", "1"]
     for number in range(1, kills + 1):
