@@ -227,9 +227,10 @@ class Batches:
 
     def _answered(self, node: str, answered: Answered) -> None:
         """Take an answer: that a message was heard is nothing new, only how much room a core has."""
-        core = "" if self._rehearsal is None else self._rehearsal.shown(node, answered.id)
+        refused = isinstance(answered.message, Refusal)
+        core = "" if self._rehearsal is None else self._rehearsal.shown(node, answered.id, refused=refused)
         if core:
-            slots, over = (0, 0) if isinstance(answered.message, Refusal) else answered.value()
+            slots, over = (0, 0) if refused else answered.value()
             self._room(core, 1, slots, over, self._nodes.table[node].boot)
 
     def _room(self, core: str, batches: int, slots: int, over: int, boot: str) -> None:

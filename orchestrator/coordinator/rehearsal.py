@@ -48,8 +48,8 @@ class Rehearsal:
         self.cores: tuple[str, ...] = ()
         """Of its link."""
         self._numbers: dict[tuple[type[Message], int, str], str] = {}
-        self._asked: dict[tuple[str, int], str] = {}
-        """Node and message -> core that was asked for."""
+        self._asked: dict[tuple[str, int], Show] = {}
+        """Node and message -> what was asked."""
         self._unasked: list[Show] = []
         self._looked = False
         self._held: dict[int, list[Pair]] = {}
@@ -131,11 +131,19 @@ class Rehearsal:
     def asked(self, node: str, number: int, message: Show) -> None:
         """Note that a question has left as this message."""
         self._unasked.remove(message)
-        self._asked[node, number] = message.instrument
+        self._asked[node, number] = message
 
-    def shown(self, node: str, number: int) -> str:
-        """Return which core an answer is about, "" if it is about none."""
-        return self._asked.pop((node, number), "")
+    def shown(self, node: str, number: int, *, refused: bool = False) -> str:
+        """Return which core an answer is about, "" if it is about none.
+
+        A look that was ``refused`` may never have begun: its driver process can have died before.
+        """
+        message = self._asked.pop((node, number), None)
+        if message is None:
+            return ""
+        if refused:
+            self._lab_time.cancel(message.ticket)
+        return message.instrument
 
     def answered(self, party: str, message: FromParty) -> None:
         """A party has said what became of a batch: it carries out nothing more of it."""

@@ -84,8 +84,19 @@ def test_cores_are_looked_at_before_batches_are_ordered_and_lab_time_waits_for_t
         rehearsal.asked(show.instrument.partition(".")[0], number, show)
     assert quiet(rehearsal) is Next.NOTHING
     assert [rehearsal.shown("alice", 0), rehearsal.shown("west", 1), rehearsal.shown("west", 7)] == [*CORES, ""]
+    assert lab_time.cancelled == []
     assert quiet(rehearsal) is Next.ORDER
     assert lab_time.done == [2], "nothing moves but in steps"
+
+
+def test_lab_time_does_not_wait_for_a_look_that_was_refused(served):
+    """Its driver process died before it began: nobody else will end that call."""
+    rehearsal, lab_time = served
+    rehearsal.look()
+    for number, show in enumerate(rehearsal.unasked()):
+        rehearsal.asked(show.instrument.partition(".")[0], number, show)
+    assert rehearsal.shown("west", 1, refused=True) == "west.core"
+    assert lab_time.cancelled == ["1-2"]
 
 
 def test_where_nothing_could_be_ordered_lab_time_goes_on_before_the_cores_are_looked_at_again(served):
