@@ -157,6 +157,10 @@ class DriverProcess:
 
     def _put(self, job: Job) -> None:
         with self._queues:
+            if isinstance(job, Look) and job.ticket and self._at_work:
+                # As in ``_without_ticket_if_late``: a batch that was ended needs lab time on its way to the dark.
+                self._clock.forget(self._ticket(job.ticket, job.instrument))
+                job = msgspec.structs.replace(job, ticket="")
             if self._darkening and job.ticket:
                 self._turn_away(job, "it is being made dark")
             elif job.id < 0:

@@ -4,6 +4,7 @@ import multiprocessing
 
 import pytest
 from bellringer.orchestrator.agent.child import DriverProcess
+from bellringer.orchestrator.agent.core_orders import Look
 from bellringer.orchestrator.agent.pipe import Dark
 from bellringer.orchestrator.wire.messages import Call, Get, Set
 from bellringer.testbed.lockstep import LockstepClock
@@ -36,6 +37,17 @@ def test_in_a_job_it_gives_its_ticket_back_for_the_job_may_need_lab_time_to_its_
     process._clock.forget.assert_called_once()
     process._strangers = 0  # as when it was carried out
     assert ordered(process) == "7-1", "the job has ended"
+
+
+def test_a_look_that_comes_in_a_job_gives_its_ticket_back_too(process):
+    """The job may be a batch that was ended, on its way to the dark; the look has to wait for it."""
+    look = Look(3, "alice.memory", (), "7-3")
+    process._take(look)
+    assert process._jobs.pop().ticket == "7-3", "nothing is in its way"
+    process._desk.get.side_effect = lambda name, value: process._take(look)
+    process._carry_out(Get(2, "alice.memory", "status", 0, ticket="7-2"))
+    assert process._jobs.pop().ticket == ""
+    process._clock.forget.assert_called_once()
 
 
 def test_row_34_waiting_for_what_else_is_done_is_no_waiting(process, mocker):
