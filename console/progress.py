@@ -61,7 +61,7 @@ class Bars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        if self.console.is_terminal:
+        if self.moving:
             self._progress.stop()
         else:
             self._speaker.join()
@@ -79,7 +79,7 @@ class Bars:
     def end(self) -> None:
         """End the innermost scan; one that an error ended may do so long after all was told."""
         alone = len(self._tasks) == 1  # scans within scans end all the time
-        if alone and not self.console.is_terminal and not self._over.is_set():
+        if alone and not self.moving and not self._over.is_set():
             self.tell()
         self._tasks.pop()
 

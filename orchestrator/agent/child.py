@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -41,6 +42,7 @@ Job = Get | Set | Call | Do | Count | Look | Probe | Attempts
 ORDERS = Decoder(Job | Dark | Ping | Epoch | Begin | End | Permit)
 """What comes on the pipe."""
 LEFT = Dark(0, "the agent has gone")
+J = TypeVar("J", Look, Dark)
 
 
 def main(
@@ -157,10 +159,8 @@ class DriverProcess:
 
     def _put(self, job: Job) -> None:
         with self._queues:
-            if isinstance(job, Look) and job.ticket and self._at_work:
-                # As in ``_without_ticket_if_late``: a batch that was ended needs lab time on its way to the dark.
-                self._clock.forget(self._ticket(job.ticket, job.instrument))
-                job = msgspec.structs.replace(job, ticket="")
+            if isinstance(job, Look) and self._at_work:  # a batch that was ended needs lab time on its way to the dark
+                job = self._without_ticket(job)
             if self._darkening and job.ticket:
                 self._turn_away(job, "it is being made dark")
             elif job.id < 0:
@@ -181,10 +181,15 @@ class DriverProcess:
         e-stop's say, needs lab time, and so does a job that is on its own way to the dark, as a batch that was ended.
         """
         if order.ticket and (self._strangers or self._at_work):
-            self._clock.forget(self._ticket(order.ticket, order.instrument))
-            order = msgspec.structs.replace(order, ticket="")
+            order = self._without_ticket(order)
         self._strangers += not order.ticket
         return order
+
+    def _without_ticket(self, job: J) -> J:
+        """Give the ticket back that a job may have: it is registered when its turn comes."""
+        if job.ticket:
+            self._clock.forget(self._ticket(job.ticket, job.instrument))
+        return msgspec.structs.replace(job, ticket="")
 
     # --- main thread ------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Ownership:
         on_command: Callable[[str], object],
         on_lost: Callable[[BellringerError], object],
         epoch_tai_s: int = 0,
-        wanted: Callable[[], str] = str,
+        wanted: Callable[[], str] = lambda: "",
     ) -> None:
         self.run, self._wanted = run, wanted
         self._own = Own(0, run, tuple(instruments), HELD_S, epoch_tai_s)
