@@ -25,10 +25,11 @@ from bellringer.sim_backends.lab.build import build_lab
 from bellringer.testbed.errors import BellringerError
 from bellringer.testbed.loader import load
 
+from ..reserved_ports import reserve_ports
 from .door import DOOR, behind_a_door
 from .memory_site import FILE, MemorySite
 from .network import Net
-from .service_process import PATIENCE_S, Process, free_ports, install
+from .service_process import PATIENCE_S, Process, install
 
 PUMP = "charlie.pump"
 ROLES = {"anna": "operator", "otto": "observer", "root": "admin"}
@@ -168,7 +169,7 @@ class Site:
         self.folder, self.laser = folder, Laser(folder / "lab")
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "charlie", *ROLES)}
         self.people = tuple((self.keys[name].public, name, role) for name, role in ROLES.items())
-        control, estop, events, agent = free_ports(4)
+        control, estop, events, agent = reserve_ports(4, self)
         self.ports = {"control": control, "estop": estop, "events": events}
         self.agent_port = agent
         self.environment: dict[str, str] = {}
@@ -291,7 +292,7 @@ class Site:
 @pytest.fixture(scope="module")
 def memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemorySite]:
     """Two memory nodes, a station and a coordinator, running, for the tests of a module, which leave them well."""
-    site = MemorySite(tmp_path_factory.mktemp("memories"), free_ports(6))
+    site = MemorySite(tmp_path_factory.mktemp("memories"))
     try:
         site.start()
         yield site
@@ -304,7 +305,7 @@ def guarded_memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memor
     """The same, where Alice's room has a door, ``door``: her interlock. Links wait for 2 s once all is well again."""
     folder = tmp_path_factory.mktemp("guarded")
     environment = install(folder / "packages", "door", DOOR, "Door")
-    site = MemorySite(folder / "site", free_ports(6), behind_a_door(folder, FILE), environment)
+    site = MemorySite(folder / "site", behind_a_door(folder, FILE), environment)
     site.door = folder / "door"
     try:
         site.start()

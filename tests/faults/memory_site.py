@@ -28,6 +28,7 @@ from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.errors import Aborted, InstrumentError
 from bellringer.testbed.loader import load
 
+from ..reserved_ports import reserve_ports
 from .service_process import PATIENCE_S, Process
 
 FILE = Path(__file__).parents[1] / "data" / "memory_link.yaml"
@@ -75,9 +76,7 @@ class MemorySite:
     ``file`` is what they are told; the lab is that of ``FILE``, whatever else stands there.
     """
 
-    def __init__(
-        self, folder: Path, ports: list[int], file: Path = FILE, environment: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, file: Path = FILE, environment: dict[str, str] | None = None) -> None:
         self.folder, self.file, self.testbed = folder, file, load(FILE).testbed
         folder.mkdir(parents=True, exist_ok=True)
         self.lab = build_lab(self.testbed, 1)
@@ -87,7 +86,8 @@ class MemorySite:
         self._thread = threading.Thread(target=self.lab.run)
         self._thread.start()
         self.keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "anna", *CORES)}
-        self.ports = dict(zip(("control", "estop", "events", *CORES), ports))
+        names = ("control", "estop", "events", *CORES)
+        self.ports = dict(zip(names, reserve_ports(len(names), self), strict=True))
         self.environment = dict(environment or {})
         """Of processes that are started, beside the test's own."""
         self.processes: dict[str, Process] = {}

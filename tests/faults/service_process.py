@@ -1,11 +1,9 @@
-"""``Process``: a service as a child process of a test, ports for it, and drivers that it finds (``install``)."""
+"""``Process``: a service as a child process of a test, and drivers that it finds (``install``)."""
 
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -18,16 +16,6 @@ import msgspec
 
 PATIENCE_S = 90.0
 """How long a test waits for what takes far less; no result depends on it, only how soon a hang is noticed."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Return numbers of free TCP ports outside the range the system hands out, so that nobody is given them."""
-    chance, found = random.SystemRandom(), []
-    while len(found) < count:
-        number = chance.randrange(15_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", number)):
-            found.append(number)
-    return found
 
 
 class Process:

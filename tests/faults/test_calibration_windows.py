@@ -10,7 +10,6 @@ from bellringer.orchestrator.client.entangle import Refused
 from bellringer.orchestrator.wire.messages import Status
 from bellringer.testbed.models import Model
 
-from .conftest import free_ports
 from .memory_site import FILE, MemorySite, until
 
 PLAN = 'calibration: {every: "1 h", pairs: 120, visibility: 0.5}'
@@ -20,7 +19,7 @@ PLAN = 'calibration: {every: "1 h", pairs: 120, visibility: 0.5}'
 def site(tmp_path: Path):
     file = tmp_path / "lab.yaml"
     file.write_text(FILE.read_text().replace('window: "50 ns"}', f'window: "50 ns", {PLAN}}}'))
-    site = MemorySite(tmp_path / "site", free_ports(6), file)
+    site = MemorySite(tmp_path / "site", file)
     try:
         site.start()
         yield site

@@ -11,7 +11,7 @@ import pytest
 from bellringer.orchestrator.wire.messages import Status
 
 from .memory_site import CORES, MemorySite
-from .service_process import PATIENCE_S, free_ports
+from .service_process import PATIENCE_S
 
 pytestmark = pytest.mark.process
 
@@ -47,7 +47,7 @@ def site(tmp_path):
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(textwrap.dedent(MOVED))
     off.write_text("0")
-    site = MemorySite(tmp_path / "site", free_ports(6))
+    site = MemorySite(tmp_path / "site")
     site.environment = {"PYTHONPATH": str(folder), "TIME_OF_DAY_IS_OFF_BY": str(off)}
     site.off = off
     try:

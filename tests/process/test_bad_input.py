@@ -11,6 +11,8 @@ from bellringer.analysis.files import read_tags
 from bellringer.orchestrator.agent.host import Endpoint
 from bellringer.testbed.errors import IdentityError, LimitError, TransportError
 
+from ..reserved_ports import reserve_ports
+
 pytestmark = pytest.mark.process
 
 WRONG_FILES = {
@@ -171,11 +173,6 @@ def test_another_unit_of_the_same_kind_is_told_by_its_serial_number(lab):
     assert lab.light_w() == 0.0
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @pytest.mark.parametrize(
     ("name", "resource"),
     [
@@ -189,7 +186,7 @@ def test_a_closed_port_is_an_error_that_names_it(lab, name, resource):
     def never(run):
         raise AssertionError("the sequence must not begin")
 
-    place = resource.format(closed_port())
+    place = resource.format(*reserve_ports(1, lab))
     outcome = lab.run(never, endpoints={name: Endpoint(place, lab.endpoints[name].options)})
     assert outcome.status == "failed"
     assert isinstance(outcome.error, TransportError)
@@ -217,7 +214,8 @@ def test_an_impossible_integration_time_is_refused_before_anything_is_sent(lab, 
 
 
 def test_a_real_run_without_its_instrument_ends_with_exit_code_1_and_a_record(bellringer):
-    place = f"socket://127.0.0.1:{closed_port()}"
+    (port,) = reserve_ports(1, bellringer)
+    place = f"socket://127.0.0.1:{port}"
     file, sequence = bellringer.one_laser(
         "from bellringer.sequences import Run, sequence\n\n\n"
         "@sequence\n"

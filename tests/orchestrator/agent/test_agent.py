@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,8 @@ from bellringer.orchestrator.wire.messages import Ack, Call, Do, EStop, Get, Log
 from bellringer.sim_backends.lab.build import build_lab, endpoints
 from bellringer.testbed.errors import BellringerError, InstrumentError, LimitError
 from bellringer.testbed.loader import load
+
+from ...reserved_ports import reserve_ports
 
 pytestmark = pytest.mark.process
 
@@ -81,8 +82,8 @@ class Network:
 
     def start_agent(self):
         keys = self.keys["charlie"]
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            stream = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        (port,) = reserve_ports(1, self)
+        stream = f"tcp://127.0.0.1:{port}"
         self.setup = Setup(
             node="charlie",
             testbed=str(EXAMPLE),

@@ -26,6 +26,8 @@ from bellringer.orchestrator.wire.messages import Call, Get, Hello, Refusal, Rep
 from bellringer.orchestrator.wire.sockets import serve_curve
 from bellringer.testbed.errors import BellringerError, InstrumentError, LimitError
 
+from ...reserved_ports import reserve_ports
+
 
 def setting(value: float = 1.0) -> Set:
     return Set(0, "alice.pump", "power", value, 0)
@@ -53,9 +55,8 @@ def bob(bench):
 
 
 def test_nobody_there(bench, bob):
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))  # bound, not listening
-        failure(bench.client(f"tcp://127.0.0.1:{reserved.getsockname()[1]}", bob), NobodyThere, 0.5)
+    (port,) = reserve_ports(1, bench)
+    failure(bench.client(f"tcp://127.0.0.1:{port}", bob), NobodyThere, 0.5)
 
 
 def test_a_host_that_does_not_exist(bench, bob):
