@@ -1,6 +1,5 @@
 """``reserve_ports``: TCP ports whose numbers are known before the service that listens there is started."""
 
-import contextlib
 import random
 import socket
 import weakref
@@ -18,9 +17,12 @@ def reserve_ports(count: int, owner: object) -> list[int]:
     chance, found = random.SystemRandom(), []
     while len(found) < count:
         reservation, number = socket.socket(), chance.choice(NUMBERS)
-        with contextlib.suppress(OSError):
+        try:
             reservation.bind(("127.0.0.1", number))
-            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            weakref.finalize(owner, reservation.close)
-            found.append(number)
+        except OSError:  # taken
+            reservation.close()
+            continue
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        weakref.finalize(owner, reservation.close)
+        found.append(number)
     return found
