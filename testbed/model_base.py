@@ -14,7 +14,6 @@ class Model(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
-        use_attribute_docstrings=True,
         defer_build=True,  # most processes are handed entries that were validated before
     )
 

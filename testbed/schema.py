@@ -4,9 +4,11 @@ It describes the form of a file. What wiring, links and drivers say about each o
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .descriptions import descriptions
+from .model_base import Model
 from .problems import Key
 from .testbed import Testbed
 from .units import text
@@ -17,8 +19,12 @@ _UNIT = "x-unit"
 def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) as plain data; quantities are strings with an example, defaults have units."""
     schema = Testbed.model_json_schema()
-    for definition in [schema, *schema["$defs"].values()]:
-        for field in definition.get("properties", {}).values():
+    models = {model.__name__: model for model in _below(Model)}
+    for name, definition in {"Testbed": schema, **schema["$defs"]}.items():
+        told = descriptions(models[name])
+        for key, field in definition.get("properties", {}).items():
+            if key in told:
+                field["description"] = told[key]
             unit = field.pop(_UNIT, None)
             if unit and isinstance(field.get("default"), float):
                 field["default"] = text(field["default"], unit)
@@ -43,6 +49,12 @@ def schema_at(keys: tuple[Key, ...], data: Any) -> Mapping[str, Any]:
         found = known[key] if key in known else next((other for other in others if isinstance(other, Mapping)), {})
         schema = _expand(found, data)
     return schema
+
+
+def _below(model: type[Model]) -> Iterator[type[Model]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from _below(each)
 
 
 @functools.cache

@@ -9,13 +9,14 @@ import functools
 import math
 import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from annotated_types import GroupedMetadata
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from .errors import QuantityError
-from .unit_scale import decades, scaled
+from .unit_scale import ratio, scaled
 
 if TYPE_CHECKING:
     import pint
@@ -88,8 +89,8 @@ def parse(
 def _fitting(number: float, unit: str, within: tuple[float, float]) -> str:
     """Return ``number`` in ``unit``, or in the multiple of it nearest to it, as lies ``within``; "" if none does."""
     for prefix in ("", "m", "k", "u", "M", "n", "G", "p", "T", "f"):
-        power_of_ten = decades(prefix + unit, unit) if prefix else 0
-        if power_of_ten is not None and within[0] <= scaled(number, power_of_ten) <= within[1]:
+        factor = ratio(prefix + unit, unit) if prefix else Fraction(1)
+        if factor is not None and within[0] <= scaled(number, factor) <= within[1]:
             return text(number, prefix + unit)
     return ""
 
@@ -107,9 +108,9 @@ def _float(value: int | float) -> float:
 
 
 def _convert(number: float, given: str, unit: str, value: object, name: str, example: str) -> float:
-    power_of_ten = decades(given, unit)
-    if power_of_ten is not None:
-        result = scaled(number, power_of_ten)
+    factor = ratio(given, unit)
+    if factor is not None:
+        result = scaled(number, factor)
     else:
         result = _convert_by_pint(number, given, unit, value, name, example)
     # A round trip through base units leaves 1e-16 relative noise; drop it so that files and bytes stay tidy.

@@ -59,7 +59,7 @@ class Agent:
         recorder: writes recordings to this node's disk.
         events: the coordinator's events.
         link: the link to the coordinator.
-        fork_server: starts the driver processes.
+        fork_server: starts the driver processes and the watchdog.
         endpoints: replacements for resource strings, in a dry run.
         clock_endpoint: the simulated lab's clock socket, "" for real time.
         boot_tickets: in a dry run, the participants under which the groups are first made dark, by the instrument of
@@ -131,7 +131,7 @@ class Agent:
         self._watchdog: Watchdog | None = None
         if self._guards.emitters and watchdog_log is not None and not self._lockstep:
             report = functools.partial(self._publish, "watchdog")
-            self._watchdog = Watchdog(self._guards.emitters, endpoints, locks, watchdog_log, report)
+            self._watchdog = Watchdog(self._guards.emitters, endpoints, locks, watchdog_log, report, fork_server)
             for body in self._watchdog.told_before():
                 self._history.restore(Event(0, "watchdog", node, 0, body, body["utc"]))
         self._readings = Readings(

@@ -1,4 +1,4 @@
-"""The process that forks driver processes: it has imported what all of them need.
+"""The process that forks driver processes and the watchdog: it has imported what all of them need.
 
 It begins as a fork of the agent that has opened nothing yet (``become``), or as a fresh interpreter:
 
@@ -19,7 +19,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
 
-from . import child
+from . import child, watchdog_process
+
+DRIVER, WATCHDOG = b"driver", b"watchdog"
+"""What is asked for, beside its ends of pipes; the last one is a lifeline's."""
 
 
 def become(line: socket.socket) -> NoReturn:
@@ -44,29 +47,23 @@ def serve(line: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for its children
     gc.freeze()  # leaves shared memory shared
     while True:
-        _, ends, _, _ = socket.recv_fds(line, 1, 2, socket.MSG_CMSG_CLOEXEC)
+        asked, ends, _, _ = socket.recv_fds(line, 16, 4, socket.MSG_CMSG_CLOEXEC)
         if not ends:
             return
         if os.fork() == 0:
             line.close()
-            _live(*ends)
+            _live(asked, ends)
         for end in ends:
             os.close(end)
 
 
-def _live(pipe: int, lifeline: int) -> NoReturn:
-    """Be a driver process until it ends; what called this is the fork server's."""
+def _live(asked: bytes, ends: list[int]) -> NoReturn:
+    """Be what was asked for until it ends; what called this is the fork server's."""
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a driver may have processes of its own
-        os.write(lifeline, os.getpid().to_bytes(8, "little"))
-        connection = Connection(pipe)
-        with contextlib.suppress(EOFError):  # the agent died before it said what to do: nothing was opened
-            sys.path[:] = connection.recv()
-            arguments = connection.recv()
-            _go_by(min(arguments[0]))
-            child.main(connection, *arguments)
-        status = 0
+        os.write(ends.pop(), os.getpid().to_bytes(8, "little"))
+        status = _watch(*ends) if asked == WATCHDOG else _drive(*ends)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -74,6 +71,25 @@ def _live(pipe: int, lifeline: int) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
+
+
+def _drive(pipe: int) -> int:
+    connection = Connection(pipe)
+    with contextlib.suppress(EOFError):  # the agent died before it said what to do: nothing was opened
+        sys.path[:] = connection.recv()
+        arguments = connection.recv()
+        _go_by(min(arguments[0]))
+        child.main(connection, *arguments)
+    return 0
+
+
+def _watch(source: int, answers: int, errors: int) -> int:
+    os.setsid()
+    _go_by("watchdog")
+    for standard, end in enumerate((source, answers, errors)):
+        os.dup2(end, standard)
+        os.close(end)
+    return watchdog_process.main()
 
 
 def _go_by(name: str) -> None:

@@ -1,6 +1,6 @@
-"""Driver processes in milliseconds: the agent's side of the process that forks them (``fork_server``).
+"""Driver processes, and the watchdog, in milliseconds: the agent's side of what forks them (``fork_server``).
 
-The agent forks it before it has opened anything, and sends it, for each driver process, the process's end of the pipe
+The agent forks it before it has opened anything, and sends it, for each process, the process's end of the pipe
 and one end of a *lifeline*. The agent with its threads, keys, ZeroMQ sockets and its ends of all pipes is never forked;
 so a pipe still ends the moment the agent dies. If the fork server dies, driver processes go on, and the next one is
 started by another fork server, which is a fresh interpreter.
@@ -23,7 +23,7 @@ NO_THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 
 
 class Forked:
-    """A driver process, as its agent sees it.
+    """A driver process or a watchdog, as its agent sees it.
 
     It holds the other end of the lifeline as long as it lives, so the lifeline's end is its end. First it says its
     process id there.
@@ -128,19 +128,26 @@ class ForkServer:
         It takes two messages from the pipe before it begins, see ``set_up``. Nothing here waits: a fork server that
         has died is replaced; one that does not answer shows as a process that does not begin.
         """
+        return self._start(fork_server.DRIVER, connection.fileno())
+
+    def start_watchdog(self, source: int, answers: int, errors: int) -> Forked:
+        """Start a watchdog with these as its standard input, output and error; the caller closes its own copies."""
+        return self._start(fork_server.WATCHDOG, source, answers, errors)
+
+    def _start(self, what: bytes, *ends: int) -> Forked:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                self._send(connection, theirs)
+                self._send(what, *ends, theirs.fileno())
             except OSError:  # it was killed
                 self.close()
-                self._send(connection, theirs)
+                self._send(what, *ends, theirs.fileno())
         return Forked(ours, self)
 
-    def _send(self, *ends: Connection | socket.socket) -> None:
+    def _send(self, what: bytes, *ends: int) -> None:
         self.warm_up()
         assert self._line is not None
-        socket.send_fds(self._line, [b"+"], [end.fileno() for end in ends])
+        socket.send_fds(self._line, [what], ends)
 
     def close(self) -> None:
         """End it; may be called twice. Driver processes go on."""

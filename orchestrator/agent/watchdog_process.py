@@ -1,6 +1,6 @@
 """A node's watchdog: a process that darkens what emits there when its agent cannot, nor the agent's driver processes.
 
-    python -m bellringer.orchestrator.agent.watchdog_process
+The agent's fork server forks it (``fork_server``), so it begins with what it needs imported.
 
 Reads its plan, one JSON object, from standard input, then a line for each beat of the agent, and answers each with a
 byte. If standard input ends without a good-bye, or the agent falls silent, it waits until the driver processes have
@@ -218,7 +218,3 @@ def main() -> int:
         sys.stderr.write(f"watchdog: {error}\n")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "bell_three_node.yaml"
+FILES = [*Path(__file__).parents[2].glob("examples/*.yaml"), Path(__file__).parents[1] / "data" / "memory_link.yaml"]
 HEAVY = {"pint", "matplotlib", "numba", "blosc2", "rich", "typer", "asyncio"}
 TOLD = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 SERVICES = (
@@ -38,7 +38,8 @@ def test_no_service_loads_what_it_seldom_or_never_needs(service):
     assert HEAVY.isdisjoint(modules)
 
 
-def test_the_example_is_read_without_the_table_of_all_units():
-    modules = loaded_after("from bellringer.testbed.loader import load", f"load({str(EXAMPLE)!r})")
+def test_examples_are_read_without_the_table_of_all_units():
+    assert len(FILES) > 3
+    modules = loaded_after("from bellringer.testbed.loader import load", *(f"load({str(file)!r})" for file in FILES))
     assert "bellringer.testbed.units" in modules
     assert "pint" not in modules

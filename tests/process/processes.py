@@ -32,12 +32,12 @@ def all_below(pid: int) -> list[int]:
 
 
 def drivers_of(agent: int) -> list[int]:
-    """Return the driver processes of an agent: its fork server has them, the watchdog beside it has none.
+    """Return the driver processes of an agent: its fork server has them, and the watchdog.
 
-    The fork server goes by a name of its own, since its command line is the agent's, as a watchdog's is for a moment.
+    Both go by names of their own, since all command lines are the agent's.
     """
     (server,) = [each for each in children_of(agent) if _name_of(each) == "fork server"]
-    return children_of(server)
+    return [each for each in children_of(server) if _name_of(each) != "watchdog"]
 
 
 def command_of(pid: int) -> str:

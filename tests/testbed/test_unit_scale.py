@@ -2,7 +2,7 @@
 
 import pytest
 from bellringer.testbed import units
-from bellringer.testbed.unit_scale import SYMBOLS, decades, scaled
+from bellringer.testbed.unit_scale import SYMBOLS, ratio, scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,9 @@ COMPOSED = [
     ("µA", "A"),
     ("°C", "degC"),
     ("ppm", "%"),
+    ("h", "min"),
+    ("counts/min", "Hz"),
+    ("K/h", "mK/s"),
 ]
 
 
@@ -31,14 +34,14 @@ def _by_pint(number: float, given_unit: str, unit: str) -> float:
 def test_every_symbol_is_what_pint_says_it_is(symbol: str) -> None:
     _, base, power = SYMBOLS[symbol]
     unit = f"{base}**{power}" if power > 0 else "1/s" if power else "1"
-    found = decades(symbol, unit)
+    found = ratio(symbol, unit)
     assert found is not None
     assert scaled(3.7, found) == pytest.approx(_by_pint(3.7, symbol, unit), rel=1e-15)
 
 
 @pytest.mark.parametrize(("given_unit", "unit"), COMPOSED)
 def test_products_and_quotients_are_what_pint_says_they_are(given_unit: str, unit: str) -> None:
-    found = decades(given_unit, unit)
+    found = ratio(given_unit, unit)
     assert found is not None
     assert scaled(3.7, found) == pytest.approx(_by_pint(3.7, given_unit, unit), rel=1e-14)
 
@@ -55,7 +58,7 @@ KINDRED = st.sampled_from(sorted(SYMBOLS)).flatmap(_alike)
 @given(KINDRED, KINDRED, st.sampled_from(["{}/{}", "{}/({} s)", "{}^2/{}", "{}/{}/nm"]))
 def test_any_quotient_is_what_pint_says_it_is(above: tuple[str, str], below: tuple[str, str], form: str) -> None:
     given_unit, unit = (form.format(one, other) for one, other in zip(above, below))
-    found = decades(given_unit, unit)
+    found = ratio(given_unit, unit)
     assert found is not None
     assert scaled(1.0, found) == pytest.approx(_by_pint(1.0, given_unit, unit), rel=1e-13)
 
@@ -82,12 +85,12 @@ def test_any_quotient_is_what_pint_says_it_is(above: tuple[str, str], below: tup
     ],
 )
 def test_what_is_left_to_pint(text: str) -> None:
-    assert decades(text, "W") is None
+    assert ratio(text, "W") is None
 
 
 @pytest.mark.parametrize(("given_unit", "unit"), [("degC", "K"), ("K", "degC"), ("deg", "1"), ("W s", "J"), ("m", "s")])
 def test_units_of_two_kinds_are_left_to_pint(given_unit: str, unit: str) -> None:
-    assert decades(given_unit, unit) is None
+    assert ratio(given_unit, unit) is None
 
 
 @pytest.mark.parametrize(("text", "value"), [("3 pW", 3e-12), ("0.3 nW", 3e-10), ("1.1 mW", 1.1e-3), ("7 GW", 7e9)])

@@ -1,5 +1,6 @@
 """The process that forks driver processes: what it holds, what it does not, and how it and its processes end."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -45,9 +46,10 @@ def started(server):
 def gone(pid):
     """Wait until a process has ended."""
     end = time.monotonic() + PATIENCE_S
-    while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < end, "it is still there"
-        time.sleep(0.01)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < end, "it is still there"
+            time.sleep(0.01)
 
 
 def sockets(pid):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from bellringer.orchestrator.agent import watchdog
+from bellringer.orchestrator.agent.forking import ForkServer
 from bellringer.orchestrator.agent.link import CoordinatorLink
 from bellringer.orchestrator.agent.watchdog import Watchdog
 from bellringer.orchestrator.wire.messages import Register
@@ -24,8 +25,10 @@ def until(what):
 @pytest.mark.process
 def test_row_02_an_agent_that_ends_does_not_wait_for_a_frozen_watchdog(tmp_path, monkeypatch):
     monkeypatch.setattr(watchdog, "LEAVE_S", 0.2)
-    ours = Watchdog({}, {}, None, tmp_path / "watchdog.jsonl", print)
+    server = ForkServer()
+    ours = Watchdog({}, {}, None, tmp_path / "watchdog.jsonl", print, server)
     ours.turn(time.monotonic(), [])
+    until(lambda: ours.described()["pid"])
     pid = ours.described()["pid"]
     os.kill(pid, signal.SIGSTOP)
     closing = threading.Thread(target=lambda: ours.close(dark=True), daemon=True)
@@ -36,6 +39,7 @@ def test_row_02_an_agent_that_ends_does_not_wait_for_a_frozen_watchdog(tmp_path,
     finally:
         if closing.is_alive():
             os.kill(pid, signal.SIGKILL)
+        server.close()
 
 
 class Coordinator:
