@@ -128,7 +128,7 @@ def test_row_26_a_second_coordinator_on_the_same_folder_is_refused_and_the_first
     assert site.well()
 
 
-def test_row_27_a_second_agent_of_a_node_is_refused_and_both_addresses_are_named(site, other_laser):
+def test_row_27_a_second_agent_of_a_node_is_refused_and_both_addresses_are_named(other_laser, site):
     heard = site.events(of_agent=False)
     anna = site.light()
     first, first_port = site.agent.where["control"], site.agent_port
