@@ -5,14 +5,13 @@ reads its standard input and leaves at its end.
 """
 
 import contextlib
-import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..orchestrator.agent.desk import Endpoint
 from ..testbed.errors import BellringerError
@@ -20,6 +19,8 @@ from ..testbed.lockstep import LockstepClock
 from .services import Service
 
 LAB = "bellringer.sim_backends.lab.process"
+PATIENCE_S = 5.0
+"""How long a lab may take to leave: nothing in it is lit any more."""
 
 
 @dataclass(frozen=True)
@@ -28,69 +29,66 @@ class SimulatedLab:
 
     clock: LockstepClock
     endpoints: dict[str, Endpoint]
-    process: "subprocess.Popen[bytes]"
+    service: Service
+
+
+class LabToBe:
+    """A lockstep lab for the testbed in ``file``, which is being built from now on."""
+
+    def __init__(self, file: Path, overrides: Sequence[str], seed: int) -> None:
+        self._file = file
+        self._open = contextlib.ExitStack()
+        folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="bellringer-")))
+        os.chmod(folder, 0o700)
+        self._log, self._socket = folder / "lab.log", f"ipc://{folder}/clock"
+        self._open.callback(self._complain)
+        with open(self._log, "wb") as errors:
+            # Its own session: a Ctrl-C in the terminal is for the run, which needs the lab on its way to the dark.
+            words = [*_words(file, overrides, seed), "--clock", self._socket]
+            self._service = Service("the simulated lab", LAB, None, words, errors=errors)
+        self._open.callback(self._service.stop, PATIENCE_S)
+
+    def ready(self) -> SimulatedLab:
+        """Wait until it is there."""
+        try:
+            found = self._service.ready()["instruments"]
+        except BellringerError as error:
+            where = error.where or str(self._file)
+            raise BellringerError(error.what, where=where, hint=error.hint) from None
+        service = self._service
+        clock = LockstepClock(self._socket, caller="runner", alive=lambda: not service.ended)
+        self._open.callback(clock.close)
+        return SimulatedLab(clock, _endpoints(found), service)
+
+    def close(self) -> None:
+        """End it; may be called twice."""
+        self._open.close()
+
+    def _complain(self) -> None:
+        complaints = self._log.read_text(errors="replace").strip()
+        if complaints:
+            print(complaints, file=sys.stderr)
 
 
 @contextlib.contextmanager
 def simulated_lab(file: Path, overrides: Sequence[str], seed: int) -> Iterator[SimulatedLab]:
     """Run a lockstep lab for the testbed in ``file`` as long as the context lasts."""
-    with tempfile.TemporaryDirectory(prefix="bellringer-") as folder:
-        os.chmod(folder, 0o700)
-        log = Path(folder, "lab.log")
-        command = [
-            sys.executable,
-            "-m",
-            LAB,
-            str(file),
-            "--seed",
-            str(seed),
-            "--clock",
-            f"ipc://{folder}/clock",
-        ]
-        command += [word for text in overrides for word in ("--set", text)]
-        with open(log, "wb") as errors:
-            # Its own session: a Ctrl-C in the terminal is for the run, which needs the lab on its way to the dark.
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-            )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        clock = None
-        try:
-            line = process.stdout.readline()
-            if not line:
-                process.wait()
-                raise BellringerError(
-                    "the simulated lab did not start", where=str(file), hint="report this with the messages above"
-                )
-            answer = json.loads(line)
-            if "error" in answer:
-                error = answer["error"]
-                raise BellringerError(error["what"], where=error["where"] or str(file), hint=error["hint"])
-            instruments = answer["instruments"]
-            endpoints = {name: Endpoint(body["resource"], body["options"]) for name, body in instruments.items()}
-            clock = LockstepClock(f"ipc://{folder}/clock", caller="runner", alive=lambda: process.poll() is None)
-            yield SimulatedLab(clock, endpoints, process)
-        finally:
-            if clock is not None:
-                clock.close()
-            process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
-            process.kill()
-            process.wait()
-            process.stdout.close()
-            complaints = log.read_text(errors="replace").strip()
-            if complaints:
-                print(complaints, file=sys.stderr)
+    with contextlib.closing(LabToBe(file, overrides, seed)) as lab:
+        yield lab.ready()
 
 
 def lab_in_step(
     stack: contextlib.ExitStack, file: Path, overrides: Sequence[str], seed: int
 ) -> tuple[dict[str, Endpoint], tuple[Service, ...]]:
     """Start a simulated lab in step with the wall clock; return where its instruments are, and its process."""
-    words = [str(file), "--seed", str(seed), *(word for text in overrides for word in ("--set", text))]
-    lab = Service("the simulated lab", LAB, None, words)
+    lab = Service("the simulated lab", LAB, None, _words(file, overrides, seed))
     stack.callback(lab.stop)
-    found = lab.ready()["instruments"]
-    return {name: Endpoint(body["resource"], body["options"]) for name, body in found.items()}, (lab,)
+    return _endpoints(lab.ready()["instruments"]), (lab,)
+
+
+def _words(file: Path, overrides: Sequence[str], seed: int) -> list[str]:
+    return [str(file), "--seed", str(seed), *(word for text in overrides for word in ("--set", text))]
+
+
+def _endpoints(instruments: dict[str, Any]) -> dict[str, Endpoint]:
+    return {name: Endpoint(body["resource"], body["options"]) for name, body in instruments.items()}

@@ -98,7 +98,7 @@ class Results:
             recent_s=self._recent_s,
             leave_at_end=True,
         )
-        self._service = Service("the correlator", CORRELATOR, setup)
+        self._service = Service("the correlator", CORRELATOR, setup, forked=False)
         self._stack.callback(self._service.stop)
         endpoint = self._service.ready()["results"]
         self._subscriber = self._stack.enter_context(

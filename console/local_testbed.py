@@ -69,7 +69,7 @@ class Processes:
         return cls(
             Service("the coordinator", COORDINATOR),
             {node: Service(f"the agent of '{node}'", AGENT) for node in _nodes(testbed)},
-            {link: Service(f"the correlator of '{link}'", CORRELATOR) for link in links},
+            {link: Service(f"the correlator of '{link}'", CORRELATOR, forked=False) for link in links},
         )
 
     def stop(self) -> None:
@@ -109,10 +109,11 @@ def local_testbed(
     endpoint = clock.endpoint if isinstance(clock, LockstepClock) else ""
     nodes = _nodes(loaded.testbed)
     links = {link: f"correlator {link}" for link in loaded.testbed.links if correlating}
-    keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "runner", *nodes, *links.values())}
-    with tempfile.TemporaryDirectory(prefix="keys-", dir=folder) as session, contextlib.ExitStack() as stack:
-        processes = processes or Processes.of(loaded.testbed, links)
+    processes = processes or Processes.of(loaded.testbed, links)  # before there is a key
+    with contextlib.ExitStack() as stack:
         stack.callback(processes.stop)
+        keys = {name: KeyPair.ephemeral(name) for name in ("coordinator", "runner", *nodes, *links.values())}
+        session = stack.enter_context(tempfile.TemporaryDirectory(prefix="keys-", dir=folder))
         coordinator, agents, correlators = processes.coordinator, processes.agents, processes.correlators
         operator = KeyFolder(Path(session)).init("operator")
         people = tuple((pair.public, pair.name, "operator") for pair in (operator, keys["runner"]))

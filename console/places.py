@@ -17,7 +17,7 @@ from ..testbed.clock import Clock, WallClock
 from ..testbed.errors import BellringerError
 from ..testbed.loader import LoadedTestbed
 from .correlators import rates_shown
-from .dry_run import simulated_lab
+from .dry_run import LabToBe
 from .kept_estop import refuse_if_latched
 from .local_testbed import Here, Processes, local_testbed
 from .progress import Bars
@@ -88,16 +88,33 @@ def own(
         yield Place(running.runner, clock, {"dry_run": False, "epoch_tai_s": clock.epoch_tai_s})
 
 
+class Begun:
+    """The processes of a rehearsal; while this process has one thread, they are started as forks of it."""
+
+    def __init__(self, loaded: LoadedTestbed, overrides: Sequence[str], seed: int, *, correlating: bool) -> None:
+        self.seed = seed
+        self.lab = LabToBe(loaded.path, overrides, seed)
+        self.processes = Processes.of(loaded.testbed, loaded.testbed.links if correlating else ())
+
+    def close(self) -> None:
+        """End them; may be called twice."""
+        self.processes.stop()
+        self.lab.close()
+
+
 @contextlib.contextmanager
 def rehearsal(
-    loaded: LoadedTestbed, overrides: Sequence[str], session: Path, control: RunControl, progress: Bars, seed: int
+    loaded: LoadedTestbed,
+    overrides: Sequence[str],
+    session: Path,
+    control: RunControl,
+    progress: Bars,
+    begun: "Begun",
 ) -> Iterator[Place]:
     """Run the same against a simulated lab in lockstep."""
-    progress.say(f"starting the simulated lab (seed {seed})")
-    processes = Processes.of(loaded.testbed, loaded.testbed.links if progress.moving else ())
-    with contextlib.ExitStack() as stack:
-        stack.callback(processes.stop)
-        lab = stack.enter_context(simulated_lab(loaded.path, overrides, seed))
+    progress.say(f"starting the simulated lab (seed {begun.seed})")
+    with contextlib.closing(begun):
+        lab = begun.lab.ready()
         progress.say("starting coordinator and agents of " + ", ".join(loaded.testbed.nodes))
         here = local_testbed(
             loaded,
@@ -106,14 +123,14 @@ def rehearsal(
             correlating=progress.moving,
             clock=lab.clock,
             simulated=lab.endpoints,
-            processes=processes,
+            processes=begun.processes,
         )
         with (
             here as running,
             _watched(running, control),
             rates_shown(running.correlators, running.runner.keys, progress),
         ):
-            yield Place(running.runner, lab.clock, {"dry_run": True, "seed": seed})
+            yield Place(running.runner, lab.clock, {"dry_run": True, "seed": begun.seed})
 
 
 @contextlib.contextmanager

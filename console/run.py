@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from .interrupts import interrupts
 from .link import measured_if_never
 from .main import emit_json, print_error
 from .out import printer
-from .places import Place, joined, own, rehearsal, running_testbed
+from .places import Begun, Place, joined, own, rehearsal, running_testbed
 from .progress import Bars
 from .report import headlines_first, write_report
 from .sessions import announce, run_session
@@ -62,10 +62,15 @@ def run_command(
     sequence = find_sequence(sequence_name)
     loaded = load_checked(file, overrides)
     sequence.check(loaded.testbed, sequence.resolve(parameters))  # before a lab is started
-    control = RunControl()
-    with Bars() as progress, interrupts(control), run_session() as session:
+    control, bars = RunControl(), Bars()
+    with (
+        _begun(loaded, overrides, where, bars) as begun,
+        bars as progress,
+        interrupts(control),
+        run_session() as session,
+    ):
         with contextlib.ExitStack() as stack:
-            place = _place(stack, loaded, overrides, where, session, control, progress)
+            place = _place(stack, loaded, overrides, where, session, control, progress, begun)
             measure = partial(measured_if_never, place.network, progress) if place.ours else None
             take = on_testbed(loaded, place.network, place.clock, measure)
 
@@ -94,6 +99,16 @@ def run_command(
     return 0 if outcome.status == "completed" else 1
 
 
+@contextlib.contextmanager
+def _begun(loaded: LoadedTestbed, overrides: Sequence[str], where: Where, bars: Bars) -> Iterator[Begun | None]:
+    """Begin a rehearsal before there are threads for progress; ended by itself if it does not come to that."""
+    if not where.dry_run:
+        yield None
+        return
+    with contextlib.closing(Begun(loaded, overrides, where.seed, correlating=bars.moving)) as begun:
+        yield begun
+
+
 def _place(
     stack: contextlib.ExitStack,
     loaded: LoadedTestbed,
@@ -102,9 +117,10 @@ def _place(
     session: Path,
     control: RunControl,
     progress: Bars,
+    begun: Begun | None,
 ) -> Place:
-    if where.dry_run:
-        return stack.enter_context(rehearsal(loaded, overrides, session, control, progress, where.seed))
+    if begun is not None:
+        return stack.enter_context(rehearsal(loaded, overrides, session, control, progress, begun))
     network = None if where.here else running_testbed(where.contact, where.keys, where.key)
     if network is None:
         return stack.enter_context(own(loaded, overrides, session, control, progress))

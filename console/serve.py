@@ -26,7 +26,7 @@ def coordinator_command(
     control, estop, events = (f"tcp://{address(bind)}:{port + number if port else '*'}" for number in range(3))
     start = Start(pair.parts, str(state.absolute()), control=control, estop=estop, events=events, leave_at_end=True)
     file = contact or default_file()
-    with asked_to_end() as stop, _running(Service("the coordinator", COORDINATOR, start)) as service:
+    with asked_to_end() as stop, _running(Service("the coordinator", COORDINATOR, start, forked=False)) as service:
         where = service.ready()
         write_contact(file, Contact(where["control"], where["estop"], where["events"], pair.public))
         if as_json:
@@ -70,7 +70,7 @@ def agent_command(
         locks=str(port_locks()),
         leave_at_end=True,
     )
-    with asked_to_end() as stop, _running(Service(f"the agent of '{node}'", AGENT, setup)) as service:
+    with asked_to_end() as stop, _running(Service(f"the agent of '{node}'", AGENT, setup, forked=False)) as service:
         where = service.ready()
         if as_json:
             emit_json({"node": node, **where, "public_key": pair.public, "state": str(folder)})

@@ -1,7 +1,8 @@
 """Services as child processes: set up through standard input, ready when they print a line, gone when their input ends.
 
-They have a session of their own, so a Ctrl-C in the terminal does not reach them: their end is ordered, and if this
-process is killed, the end of the pipe tells them. No key is ever on a command line.
+A service is a fork of this process if that can be, see ``forked``, and a fresh interpreter otherwise. They have a
+session of their own, so a Ctrl-C in the terminal does not reach them: their end is ordered, and if this process is
+killed, the end of the pipe tells them. No key is ever on a command line.
 """
 
 import contextlib
@@ -11,11 +12,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from ..testbed.errors import BellringerError
+from .forked import Forked, can_fork
 
 PATIENCE_S = 30.0
 """How long a service may take to make dark and leave before it is killed."""
@@ -32,16 +34,33 @@ class Service:
         setup: the first line of its standard input; None for none, or for one that ``tell`` gives later: until then it
             imports what it needs, and waits.
         words: its command line; holds no secret.
+        errors: its standard error, this process's if not given.
+        forked: False if this process has not imported what it needs, or has read a key already: an agent's driver
+            processes are forked from it in turn, and none should hold one.
     """
 
-    def __init__(self, name: str, module: str, setup: msgspec.Struct | None = None, words: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        setup: msgspec.Struct | None = None,
+        words: Sequence[str] = (),
+        *,
+        errors: IO[bytes] | None = None,
+        forked: bool = True,
+    ) -> None:
         self.name = name
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process: Forked | subprocess.Popen[bytes]
+        if forked and can_fork():
+            self._process = Forked(_short(name), module, words, errors)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
         if setup is not None:
             self.tell(setup)
 
@@ -83,19 +102,23 @@ class Service:
                 f"{self.name} ended (status {self._process.returncode})", hint="see its own message above"
             )
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float = PATIENCE_S) -> None:
         """Ask it to end, wait for it, and kill it if it takes too long; may be called twice."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(PATIENCE_S)
+            self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
-            print(f"{self.name} did not end within {PATIENCE_S:g} s and was killed", file=sys.stderr)
+            print(f"{self.name} did not end within {patience_s:g} s and was killed", file=sys.stderr)
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("the ").replace(" of '", " ").rstrip("'")
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ class RunningLab:
     events = staticmethod(events)
 
     def __init__(self, lab: SimulatedLab, folder: Path) -> None:
-        self.clock, self.endpoints, self.process = lab.clock, lab.endpoints, lab.process
+        self.clock, self.endpoints, self.service = lab.clock, lab.endpoints, lab.service
         self.loaded = load_checked(EXAMPLE, [])
         self._runs = folder
 

@@ -8,18 +8,20 @@ def lives(pid: int) -> bool:
     return _stat(pid)[0] not in ("", "Z")
 
 
-def children_of(pid: int, command: str = "") -> list[int]:
-    """Return the children of a process whose command line holds ``command``, the oldest first.
+def children_of(pid: int, what: str = "") -> list[int]:
+    """Return the children of a process whose command line or name holds ``what``, the oldest first.
 
-    Looked for among all processes: the kernel's own list of children leaves some out when others end meanwhile.
+    Those that were forked have the command line of their parent and a name of their own. Looked for among all
+    processes: the kernel's own list of children leaves some out when others end meanwhile.
     """
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return sorted(each for each in pids if _stat(each)[1] == str(pid) and command in command_of(each))
+    ours = [each for each in pids if _stat(each)[1] == str(pid)]
+    return sorted(each for each in ours if what in f"{command_of(each)} {name_of(each)}")
 
 
-def the_child_of(pid: int, command: str) -> int:
-    """Return the only child of a process whose command line holds ``command``."""
-    (found,) = children_of(pid, command)
+def the_child_of(pid: int, what: str) -> int:
+    """Return the only child of a process whose command line or name holds ``what``."""
+    (found,) = children_of(pid, what)
     return found
 
 
@@ -36,8 +38,8 @@ def drivers_of(agent: int) -> list[int]:
 
     Both go by names of their own, since all command lines are the agent's.
     """
-    (server,) = [each for each in children_of(agent) if _name_of(each) == "fork server"]
-    return [each for each in children_of(server) if _name_of(each) != "watchdog"]
+    (server,) = [each for each in children_of(agent) if name_of(each) == "fork server"]
+    return [each for each in children_of(server) if name_of(each) != "watchdog"]
 
 
 def command_of(pid: int) -> str:
@@ -48,7 +50,7 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def _name_of(pid: int) -> str:
+def name_of(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:

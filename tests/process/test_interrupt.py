@@ -108,7 +108,7 @@ def test_sigterm_aborts_at_once(bellringer, started):
 
 
 def test_a_killed_lab_is_a_clear_error_and_not_a_hang(bellringer, started):
-    os.kill(the_child_of(started.process.pid, "sim_backends.lab.process"), signal.SIGKILL)
+    os.kill(the_child_of(started.process.pid, "simulated lab"), signal.SIGKILL)
     code, record = started.end()
     assert (code, record["status"]) == (1, "failed")
     assert started.dark() == [False]  # nobody is left who could confirm it

@@ -28,7 +28,7 @@ def killed(bellringer, pairs, find):
 
 
 def test_the_simulated_lab_is_killed_and_the_run_says_so(bellringer):
-    status, took_s = killed(bellringer, 20_000, lambda runner: the_child_of(runner, "lab.process"))
+    status, took_s = killed(bellringer, 20_000, lambda runner: the_child_of(runner, "simulated lab"))
     assert status == 1
     assert "error: the simulated lab has stopped" in bellringer.stderr()
     assert "Traceback" not in bellringer.stderr()
@@ -41,7 +41,7 @@ def test_the_driver_process_of_a_core_is_killed_and_the_run_goes_on_with_its_nex
     number = ("alice", "bob", "charlie").index(node)
 
     def core(runner):
-        return drivers_of(children_of(runner, "agent.service")[number])[0]
+        return drivers_of(children_of(runner, "agent ")[number])[0]
 
     status, took_s = killed(bellringer, 18, core)
     assert status == 0, bellringer.stderr()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bellringer.orchestrator.wire.keys import KeyFolder
 
-from .processes import command_of
+from .processes import name_of
 
 pytestmark = pytest.mark.process
 
@@ -90,9 +90,8 @@ def small(bellringer, home):
 
 def test_a_testbed_is_looked_at_set_stopped_acknowledged_and_taken_down(testbed, home):
     assert testbed.told["wrong"] == {}
-    assert not any("correlator" in command_of(pid) for pid in testbed.told["processes"]), (
-        "the end of one ends no testbed"
-    )
+    names = {name_of(pid) for pid in testbed.told["processes"]}
+    assert names == {"simulated lab", "coordinator", *(f"agent {node}" for node in NODES)}, "no correlator: its end"
     body = testbed.look()
     assert set(body["nodes"]) == NODES
     assert body["problems"] == []
