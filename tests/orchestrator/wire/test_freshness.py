@@ -124,9 +124,9 @@ def test_a_frozen_service_does_nothing_late_when_it_wakes(bench):
     client = bench.client(service, bench.key("bob", "operator"))
     client.connect()
     service.freeze()
-    late = [client.send(Set(0, "alice.pump", "power", 1.0, 0, ttl_s=0.2)) for _ in range(3)]
-    dark = client.send(Do(0, "alice.pump", "safe_state", 0, ttl_s=0.2))
-    time.sleep(0.3)
+    late = [client.send(Set(0, "alice.pump", "power", 1.0, 0, ttl_s=2.0)) for _ in range(3)]
+    dark = client.send(Do(0, "alice.pump", "safe_state", 0, ttl_s=2.0))
+    time.sleep(2.1)
     service.thaw()
     answers = {}
     while len(answers) < 4:
