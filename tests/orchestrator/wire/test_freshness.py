@@ -163,8 +163,8 @@ def test_a_stopped_process_does_nothing_late_when_it_goes_on(bench):
             client = bench.client(endpoint, bob, server_key=server_key)
             client.request(Set(0, "alice.pump", "power", 1.0, 0))
             os.kill(process.pid, signal.SIGSTOP)
-            late = client.send(Set(0, "alice.pump", "power", 2.0, 0, ttl_s=0.5))
-            time.sleep(1.0)
+            late = client.send(Set(0, "alice.pump", "power", 2.0, 0, ttl_s=2.0))
+            time.sleep(2.5)
             os.kill(process.pid, signal.SIGCONT)
             answer = client.receive(20)
             assert answer.id == late
