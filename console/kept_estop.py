@@ -1,11 +1,14 @@
 """An e-stop of this computer's own instruments, when the ``run`` or ``up`` that it was pressed at has ended."""
 
+import getpass
+import os
 from pathlib import Path
 
 from ..orchestrator.client.contact import kept_estops, named, running_here
 from ..orchestrator.client.emergency import press_text
 from ..orchestrator.client.overview import pressed_by
 from ..orchestrator.coordinator.kept_estop import forget, kept, pressed
+from ..orchestrator.wire.audit import Audit
 from ..testbed.errors import BellringerError
 from .main import emit_json
 
@@ -34,18 +37,22 @@ def refuse_if_latched() -> None:
 
 
 def ack_here_command(node: str, as_json: bool) -> None:
-    """Acknowledge what is latched on this computer and tell what it was.
+    """Acknowledge what is latched on this computer and tell what it was; who did it is in the audit log beside it.
 
     Raises:
-        BellringerError: nothing is latched, or a node was named.
+        BellringerError: nothing is latched, a node was named, or there is no room for the log: it stays latched.
     """
     if node:
         raise BellringerError("a fault of a node ends with its testbed", hint="bellringer ack --here, without a node")
     found = kept(kept_estops())
     if not found:
         raise BellringerError("no e-stop is latched on this computer", where=str(kept_estops()), hint="nothing to do")
-    forget(found)
     done = [press_text(press) for press in pressed(found)]
+    who = f"{getpass.getuser()} (user {os.getuid()} of this computer)"
+    with Audit(kept_estops() / "audit.jsonl") as audit:
+        told = {"acknowledged": done}
+        audit.append(who=who, role="", verb="ack", arguments=told, result="accepted", durable=True)
+    forget(found)
     if as_json:
         emit_json({"acknowledged": done, "left": {}, "estop": ""})
         return

@@ -1,6 +1,7 @@
 """An e-stop of this computer's instruments when no testbed runs any more: who tells of it, who takes it away."""
 
 import json
+import os
 
 import pytest
 from bellringer.console.doctor_host import host
@@ -8,6 +9,7 @@ from bellringer.console.findings import BAD, OK
 from bellringer.console.places import own
 from bellringer.console.testbed_commands import ack, status
 from bellringer.orchestrator.client.contact import default_file, kept_estops
+from bellringer.orchestrator.wire.audit import Audit, verify
 from bellringer.testbed.errors import BellringerError
 
 SMOKE = {"number": 1, "who": "anna", "key": "k", "reason": "smoke", "utc": "2026-01-31T12:05:00+00:00"}
@@ -51,6 +53,12 @@ def test_ack_acknowledges_it_if_no_testbed_runs_and_says_what(latched, capsys):
     ack()
     assert capsys.readouterr().out == "acknowledged: e-stop by anna at 2026-01-31 12:05:00 UTC: smoke\n"
     assert not latched.exists()
+    log = kept_estops() / "audit.jsonl"
+    assert verify(log).lines == 1
+    line = json.loads(log.read_text())
+    assert line["verb"] == "ack"
+    assert f"(user {os.getuid()} of this computer)" in line["who"]
+    assert "by anna" in str(line["arguments"]["acknowledged"])
     with pytest.raises(BellringerError, match="there is no contact file"):
         ack()
     with pytest.raises(BellringerError, match="no e-stop is latched on this computer"):
@@ -65,6 +73,9 @@ def test_with_a_contact_file_it_must_be_meant_and_never_a_node(latched, capsys):
     with pytest.raises(BellringerError, match="ends with its testbed"):
         ack("alice", here=True)
     assert latched.exists()
+    with Audit(kept_estops() / "audit.jsonl"), pytest.raises(BellringerError, match="audit"):
+        ack(here=True)
+    assert latched.exists(), "nothing is acknowledged by nobody knows whom"
     ack(here=True, as_json=True)
     assert json.loads(capsys.readouterr().out)["acknowledged"] == ["e-stop by anna at 2026-01-31 12:05:00 UTC: smoke"]
     assert not latched.exists()
