@@ -30,7 +30,7 @@ def can_fork() -> bool:
 
 
 class Forked:
-    """A forked service, with as much of ``subprocess.Popen`` as is needed to look after it.
+    """A forked service, with as much of ``subprocess.Popen`` as is needed to look after it, from any thread.
 
     Args:
         name: shown by ``ps -o comm``, as the command line is this process's.
@@ -51,14 +51,16 @@ class Forked:
         self.stdin: IO[bytes] = os.fdopen(told, "wb")
         self.stdout: IO[bytes] = os.fdopen(heard, "rb")
         self.returncode: int | None = None
+        self._waiting = threading.Lock()
 
     def poll(self) -> int | None:
         """Return its status, None if it runs; a signal is a negative number."""
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+        with self._waiting:  # the system tells it once, to one thread
+            if self.returncode is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return its status.

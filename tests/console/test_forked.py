@@ -104,6 +104,28 @@ def test_its_end_is_told_as_of_any_process(told):
     assert "nobody is left" in errors
 
 
+def test_every_thread_hears_how_it_ended(told):
+    (statuses,), _ = told("""
+        one = Forked("one", "echo", [])
+        one.stdout.readline()
+        heard = []
+
+        def look():
+            while (status := one.poll()) is None:
+                pass
+            heard.append(status)
+
+        threads = [threading.Thread(target=look) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        one.stdin.write(b"leave\\n"); one.stdin.close()
+        for thread in threads:
+            thread.join()
+        tell(heard)
+    """)
+    assert statuses == [3] * 8
+
+
 def test_when_its_parent_is_killed_its_input_ends(tmp_path, told):
     told("""
         pid = os.fork()
