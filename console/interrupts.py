@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 from ..sequences.control import RunControl
+from ..testbed.signal_safe import beside
 
 _PAUSING = b"\nCtrl-C: the run pauses at its next checkpoint; once more aborts it\n"
 
@@ -19,7 +20,7 @@ def interrupts(control: RunControl) -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: object) -> None:
+    def obey(number: int) -> None:
         if control.paused or number != signal.SIGINT:
             control.abort()
         else:
@@ -27,6 +28,9 @@ def interrupts(control: RunControl) -> Iterator[None]:
             os.write(2, _PAUSING)  # not through rich, which this may have interrupted
             if sys.stdin.isatty():
                 threading.Thread(target=_resume_on_enter, args=(control,), daemon=True).start()
+
+    def interrupt(number: int, frame: object) -> None:
+        beside(obey, number)
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -17,6 +17,7 @@ from typing import IO, Any
 import msgspec
 
 from ..testbed.errors import BellringerError
+from ..testbed.signal_safe import beside
 from .forked import Forked, can_fork
 
 PATIENCE_S = 30.0
@@ -126,7 +127,7 @@ def asked_to_end() -> Iterator[threading.Event]:
     """Give an event that Ctrl-C, SIGTERM and a lost terminal set, as long as the context lasts."""
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
+    before = {number: signal.signal(number, lambda *_: beside(stop.set)) for number in signals}
     try:
         yield stop
     finally:

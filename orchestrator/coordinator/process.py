@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...testbed.errors import BellringerError
+from ...testbed.signal_safe import beside
 from ..wire.enrolled import Enrolled
 from ..wire.keys import KeyPair
 from .service import Ports, Setup, run_coordinator
@@ -71,7 +72,7 @@ def serve(start: Start, ready: Callable[[Ports], object]) -> None:
     stop = threading.Event()
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        beside(stop.set)
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
