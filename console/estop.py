@@ -2,15 +2,18 @@
 
 from ..orchestrator.client import Network
 from ..orchestrator.client.emergency import COORDINATOR, acknowledge, press
+from .kept_estop import acknowledged_here, is_here, keep_untaken
 from .main import emit_json
 
 
 def estop_command(network: Network, reason: str, as_json: bool) -> int:
     """Press the e-stop everywhere and tell who confirmed dark; return 0 if all did."""
+    here = is_here(network)  # before: it may end of it
     pressed = press(network, reason)
+    kept = here and keep_untaken(network, reason, pressed)
     if as_json:
         failed = {name: str(error) for name, error in pressed.failed.items()}
-        emit_json({"dark": list(pressed.dark), "failed": failed})
+        emit_json({"dark": list(pressed.dark), "failed": failed, "kept": kept})
     else:
         for name in pressed.dark:
             print(f"{name}: dark, confirmed")
@@ -18,6 +21,8 @@ def estop_command(network: Network, reason: str, as_json: bool) -> int:
             print(f"{name}: NOT CONFIRMED: {error}")
         if COORDINATOR in pressed.failed:
             print("without a coordinator the nodes lose their lease, and go dark by themselves within 2 s")
+        if kept:
+            print("this computer keeps it beyond that testbed: the next one begins with it")
         print("it stays so until: bellringer ack")
     return 1 if pressed.failed else 0
 
@@ -29,6 +34,8 @@ def ack_command(network: Network, node: str, as_json: bool) -> None:
         BellringerError: nothing is latched.
     """
     acknowledged = acknowledge(network, node)
+    if not node and not acknowledged.estop and is_here(network):
+        acknowledged_here()
     if as_json:
         left = {"left": acknowledged.left, "estop": acknowledged.estop}
         emit_json({"acknowledged": list(acknowledged.done), **left})

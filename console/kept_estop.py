@@ -1,14 +1,17 @@
 """An e-stop of this computer's own instruments, when the ``run`` or ``up`` that it was pressed at has ended."""
 
+import contextlib
 import getpass
 import os
 from pathlib import Path
 
-from ..orchestrator.client.contact import kept_estops, named, running_here
-from ..orchestrator.client.emergency import press_text
+from ..orchestrator.client.contact import kept_estops, named, read_contact, running_here
+from ..orchestrator.client.emergency import COORDINATOR, Pressed, press_text
+from ..orchestrator.client.network import Network
 from ..orchestrator.client.overview import pressed_by
-from ..orchestrator.coordinator.kept_estop import forget, kept, pressed
+from ..orchestrator.coordinator.kept_estop import Press, by_hand, forget, keep, kept, pressed
 from ..orchestrator.wire.audit import Audit
+from ..orchestrator.wire.history import utc_now
 from ..testbed.errors import BellringerError
 from .main import emit_json
 
@@ -34,6 +37,31 @@ def refuse_if_latched() -> None:
     """
     if by := latched_here():
         raise BellringerError(f"the e-stop of this computer is latched, {by}", where=str(kept_estops()), hint=HINT)
+
+
+def is_here(network: Network) -> bool:
+    """Return whether it is a ``run`` or ``up`` of this computer; a coordinator of its own has a journal that stays."""
+    for file in running_here():
+        with contextlib.suppress(BellringerError):  # it ends just now, or is of no interest
+            if read_contact(file).control == network.contact.control:
+                return True
+    return False
+
+
+def keep_untaken(network: Network, reason: str, pressed: Pressed) -> bool:
+    """Keep an e-stop that a testbed of this computer's own instruments may forget; return whether that was needed.
+
+    Its coordinator, which would keep it, does not answer; the agents go dark, but end with their testbed.
+    """
+    if COORDINATOR not in pressed.failed or pressed.simulated:
+        return False
+    keep(kept_estops(), Press(network.keys.name, network.keys.public, reason, utc_now()))
+    return True
+
+
+def acknowledged_here() -> None:
+    """Forget what ``keep_untaken`` kept: its nodes told the coordinator, and a person has acknowledged that now."""
+    forget(by_hand(kept_estops()))
 
 
 def ack_here_command(node: str, as_json: bool) -> None:

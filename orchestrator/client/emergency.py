@@ -31,10 +31,12 @@ class Pressed:
     Attributes:
         dark: nodes that confirmed dark.
         failed: nodes, or the coordinator, that did not, and why.
+        simulated: whether a node says that its instruments are.
     """
 
     dark: tuple[str, ...]
     failed: dict[str, BellringerError]
+    simulated: bool
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Acknowledged:
 def press(network: Network, reason: str) -> Pressed:
     """Press the e-stop at the coordinator and at every known agent at once, and wait until they confirm dark."""
     known = dict(network.contact.nodes)
-    confirmed = in_parallel(
+    confirmed: dict[str, Any] = in_parallel(
         [COORDINATOR, *known],
         lambda name: _press(network, reason) if name == COORDINATOR else _darken(network, known[name], reason),
     )
@@ -57,13 +59,14 @@ def press(network: Network, reason: str) -> Pressed:
     if not isinstance(pressed, BellringerError):
         others = {name: node for name, node in pressed.items() if name not in known}
         confirmed |= in_parallel(others, lambda name: _darken(network, others[name], reason))
-    dark = {name for name, answer in confirmed.items() if not isinstance(answer, BellringerError)}
+    answers = {name: answer for name, answer in confirmed.items() if not isinstance(answer, BellringerError)}
     failed = {name: answer for name, answer in confirmed.items() if isinstance(answer, BellringerError)}
     if isinstance(pressed, BellringerError):
         failed[COORDINATOR] = pressed
     else:
-        _wait_until_told(network, dark)
-    return Pressed(tuple(sorted(dark)), failed)
+        _wait_until_told(network, set(answers))
+    simulated = any(answer["about"]["simulated"] for answer in answers.values())
+    return Pressed(tuple(sorted(answers)), failed, simulated)
 
 
 def acknowledge(network: Network, node: str = "") -> Acknowledged:

@@ -2,7 +2,8 @@
 
 A coordinator for one run or one ``up`` has a journal only as long as that lasts. So it also keeps a latched e-stop
 here, in a folder for all testbeds of a computer: each has a file of its own, so that none waits for another, nor
-forgets another's. A file is removed once it is acknowledged; one that cannot be read counts as latched.
+forgets another's. A file is removed once it is acknowledged; one that cannot be read counts as latched. If the
+coordinator does not answer, whoever pressed keeps it here (``keep``): it may never hear of it.
 
     [{"number": 1, "who": "anna", "key": "...", "reason": "smoke", "utc": "2026-01-31T12:05:00+00:00"}]
 """
@@ -32,6 +33,7 @@ class Press(msgspec.Struct, frozen=True):
     utc: str
 
 
+_BY_HAND = "pressed-"
 Presses = Annotated[list[Press], msgspec.Meta(min_length=1)]
 
 
@@ -69,6 +71,20 @@ class KeptEStop:
         except KeyFileError as error:
             what = f"the e-stop is pressed, but will be forgotten when this testbed ends: {error.what}"
             raise BellringerError(what, where=error.where, hint=error.hint) from error
+
+
+def keep(folder: Path, press: Press) -> None:
+    """Keep what a person pressed and no coordinator has taken.
+
+    Raises:
+        KeyFileError: it cannot be written.
+    """
+    write_whole(folder / f"{_BY_HAND}{secrets.token_hex(8)}.json", msgspec.json.encode([press]).decode(), 0o600)
+
+
+def by_hand(folder: Path) -> list[Path]:
+    """Return the files that ``keep`` made."""
+    return list(folder.glob(f"{_BY_HAND}*.json"))
 
 
 def kept(folder: Path) -> dict[Path, list[Press]]:

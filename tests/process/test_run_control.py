@@ -11,6 +11,8 @@ from bellringer.orchestrator.client.contact import kept_estops, sessions
 from bellringer.orchestrator.records import read_run
 from bellringer.orchestrator.wire.messages import Status
 
+from .processes import children_of
+
 pytestmark = pytest.mark.process
 
 SHINE = """
@@ -221,6 +223,15 @@ def test_an_estop_of_real_instruments_is_latched_from_one_testbed_to_the_next_un
         with bellringer.started("up", *real, "--json") as up:
             assert "e-stop pressed by 'anna'" in json.loads(up.stdout.readline())["wrong"]["table"]
             assert "acknowledged: e-stop by anna" in bellringer.here("ack").stdout
+            bellringer.wait_until(lambda: bellringer.here("status").returncode == 0)
+            (coordinator,) = children_of(up.pid, "coordinator")
+            os.kill(coordinator, signal.SIGSTOP)
+            told = json.loads(bellringer.here("estop", "frozen", "--json").stdout)
+            os.kill(coordinator, signal.SIGCONT)
+            assert (told["dark"], told["kept"]) == (["table"], True)
+            assert len(list(kept_estops().glob("*.json"))) == 1
+            bellringer.wait_until(lambda: "acknowledged" in bellringer.here("ack").stdout)
+            assert not list(kept_estops().glob("*.json"))
             bellringer.wait_until(lambda: bellringer.here("status").returncode == 0)
             assert bellringer.here("estop", "fire").returncode == 0
             up.send_signal(signal.SIGTERM)

@@ -164,6 +164,7 @@ def test_an_estop_reaches_the_agents_even_if_the_coordinator_is_frozen(small):
     body = json.loads(ended.stdout)
     assert body["dark"] == ["table"]
     assert list(body["failed"]) == ["the coordinator"]
+    assert not body["kept"], "nothing that is real was lit"
 
 
 def test_sigterm_of_up_leaves_no_process_and_no_key_behind(testbed):
