@@ -102,7 +102,7 @@ def test_an_estop_ends_a_run_in_every_state(detached, moment):
         detached("pause")
     detached.happens(moment)
     told = detached("estop", "smoke")
-    assert told == {"dark": ["table"], "failed": {}}
+    assert told == {"dark": ["table"], "failed": {}, "kept": False}
     record = detached.ended()
     assert record["status"] == "failed"
     assert "e-stop pressed by 'operator'" in record["error"]

@@ -108,7 +108,7 @@ def test_a_testbed_is_looked_at_set_stopped_acknowledged_and_taken_down(testbed,
     assert "did you mean 'charlie.pump'" in testbed.refused("get", "charlie.pomp.power")
     assert "is a reading and cannot be set" in testbed.refused("set", f"{PUMP}.power_now=1 mW")
 
-    assert testbed("estop", "smoke") == {"dark": sorted(NODES), "failed": {}}
+    assert testbed("estop", "smoke") == {"dark": sorted(NODES), "failed": {}, "kept": False}
     assert "an e-stop is latched" in testbed.refused("set", f"{PUMP}.power=10 mW")
     wrong = testbed.bellringer("status", "--json")
     assert wrong.returncode == 1
