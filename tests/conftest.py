@@ -1,4 +1,5 @@
-"""The order of all tests: each worker has files that wait for processes among files that compute, and these last."""
+"""The order of tests on several workers: each has files that wait for processes among files that compute, and ends with
+the latter. With one alone it is that of the files."""
 
 import itertools
 import os
@@ -8,7 +9,10 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    shares: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if not workers:
+        return
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for _, file in itertools.groupby(sorted(items, key=_anywhere), _anywhere):
         min(shares, key=len).extend(file)
     items[:] = [item for share in shares for item in sorted(share, key=_place)]

@@ -171,7 +171,7 @@ class MemorySite:
                 time.sleep(0.02)
 
     def entangle(self, **request: Any) -> Pairs:
-        body = {"nodes": ("alice", "bob"), "deadline_s": 30.0, **request}
+        body = {"nodes": ("alice", "bob"), "deadline_s": 2 * PATIENCE_S, **request}
         return Pairs(lambda message: self.ask("coordinator", message), body)
 
     def _client(self, name: str) -> Client:
