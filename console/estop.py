@@ -2,6 +2,7 @@
 
 from ..orchestrator.client import Network
 from ..orchestrator.client.emergency import COORDINATOR, acknowledge, press
+from ..testbed.errors import BellringerError
 from .kept_estop import acknowledged_here, is_here, keep_untaken
 from .main import emit_json
 
@@ -10,21 +11,26 @@ def estop_command(network: Network, reason: str, as_json: bool) -> int:
     """Press the e-stop everywhere and tell who confirmed dark; return 0 if all did."""
     here = is_here(network)  # before: it may end of it
     pressed = press(network, reason)
-    kept = here and keep_untaken(network, reason, pressed)
+    kept, failed = False, dict(pressed.failed)
+    try:
+        kept = here and keep_untaken(network, reason, pressed)
+    except BellringerError as error:  # no room, perhaps: who is dark must be told all the same
+        failed["keeping it on this computer"] = error
     if as_json:
-        failed = {name: str(error) for name, error in pressed.failed.items()}
-        emit_json({"dark": list(pressed.dark), "failed": failed, "kept": kept})
+        emit_json(
+            {"dark": list(pressed.dark), "failed": {name: str(why) for name, why in failed.items()}, "kept": kept}
+        )
     else:
         for name in pressed.dark:
             print(f"{name}: dark, confirmed")
-        for name, error in pressed.failed.items():
-            print(f"{name}: NOT CONFIRMED: {error}")
-        if COORDINATOR in pressed.failed:
+        for name, why in failed.items():
+            print(f"{name}: NOT CONFIRMED: {why}")
+        if COORDINATOR in failed:
             print("without a coordinator the nodes lose their lease, and go dark by themselves within 2 s")
         if kept:
             print("this computer keeps it beyond that testbed: the next one begins with it")
         print("it stays so until: bellringer ack")
-    return 1 if pressed.failed else 0
+    return 1 if failed else 0
 
 
 def ack_command(network: Network, node: str, as_json: bool) -> None:

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
+
+from ..orchestrator.after_fork import go_by, live
 
 LOOK_S = 0.01
 """How often it is looked whether one has ended that is waited for."""
@@ -45,7 +45,8 @@ class Forked:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _be(name, module, words, (source, answers, 2 if errors is None else errors.fileno()))
+            standard = (source, answers, 2 if errors is None else errors.fileno())
+            live(lambda: _be(name, module, words, standard))
         os.close(source)
         os.close(answers)
         self.stdin: IO[bytes] = os.fdopen(told, "wb")
@@ -81,33 +82,22 @@ class Forked:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def _be(name: str, module: str, words: Sequence[str], standard: tuple[int, int, int]) -> NoReturn:
-    """Be the service until it ends; whatever is on this thread's stack is never looked at again."""
-    status: object = 1
-    try:
-        gc.freeze()
-        os.setsid()
-        with contextlib.suppress(OSError):
-            Path("/proc/self/comm").write_text(name)  # the system keeps 15 characters
-        for number, end in enumerate(standard):
-            os.dup2(end, number)
-        _close_the_rest()
-        sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
-        sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-        for ending in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ending, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.argv = [module, *words]
-        status = importlib.import_module(module).main()
-    except SystemExit as ended:
-        status = ended.code
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+def _be(name: str, module: str, words: Sequence[str], standard: tuple[int, int, int]) -> object:
+    """Be the service; return its status."""
+    gc.freeze()
+    os.setsid()
+    go_by(name)
+    for number, end in enumerate(standard):
+        os.dup2(end, number)
+    _close_the_rest()
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [module, *words]
+    status: object = importlib.import_module(module).main()
+    return status
 
 
 def _close_the_rest() -> None:

@@ -9,16 +9,16 @@ command lines look alike, processes go by a name of their own: ``ps -o pid,comm`
 """
 
 import contextlib
+import functools
 import gc
 import os
 import signal
 import socket
 import sys
-import traceback
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import NoReturn
 
+from ..after_fork import go_by, live
 from . import child, watchdog_process
 
 DRIVER, WATCHDOG = b"driver", b"watchdog"
@@ -27,22 +27,15 @@ DRIVER, WATCHDOG = b"driver", b"watchdog"
 
 def become(line: socket.socket) -> NoReturn:
     """Be the fork server, in a fork of an agent, until that has gone."""
-    status = 1
-    try:
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)  # the agent's set-up comes there
-        os.close(null)
-        serve(line)
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)  # the agent's set-up comes there
+    os.close(null)
+    live(lambda: serve(line))
 
 
 def serve(line: socket.socket) -> None:
     """Fork until the agent has gone."""
-    _go_by("fork server")
+    go_by("fork server")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the run
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for its children
     gc.freeze()  # leaves shared memory shared
@@ -52,25 +45,16 @@ def serve(line: socket.socket) -> None:
             return
         if os.fork() == 0:
             line.close()
-            _live(asked, ends)
+            live(functools.partial(_be, asked, ends))
         for end in ends:
             os.close(end)
 
 
-def _live(asked: bytes, ends: list[int]) -> NoReturn:
-    """Be what was asked for until it ends; what called this is the fork server's."""
-    status = 1
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a driver may have processes of its own
-        os.write(ends.pop(), os.getpid().to_bytes(8, "little"))
-        status = _watch(*ends) if asked == WATCHDOG else _drive(*ends)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
+def _be(asked: bytes, ends: list[int]) -> int:
+    """Be what was asked for; return its status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a driver may have processes of its own
+    os.write(ends.pop(), os.getpid().to_bytes(8, "little"))
+    return _watch(*ends) if asked == WATCHDOG else _drive(*ends)
 
 
 def _drive(pipe: int) -> int:
@@ -78,23 +62,18 @@ def _drive(pipe: int) -> int:
     with contextlib.suppress(EOFError):  # the agent died before it said what to do: nothing was opened
         sys.path[:] = connection.recv()
         arguments = connection.recv()
-        _go_by(min(arguments[0]))
+        go_by(min(arguments[0]))
         child.main(connection, *arguments)
     return 0
 
 
 def _watch(source: int, answers: int, errors: int) -> int:
     os.setsid()
-    _go_by("watchdog")
+    go_by("watchdog")
     for standard, end in enumerate((source, answers, errors)):
         os.dup2(end, standard)
         os.close(end)
     return watchdog_process.main()
-
-
-def _go_by(name: str) -> None:
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(name)  # the system keeps 15 characters
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
+from bellringer.console import estop
 from bellringer.console.doctor_host import host
 from bellringer.console.findings import BAD, OK
 from bellringer.console.places import own
 from bellringer.console.testbed_commands import ack, status
 from bellringer.orchestrator.client.contact import default_file, kept_estops
+from bellringer.orchestrator.client.emergency import COORDINATOR, Pressed
 from bellringer.orchestrator.wire.audit import Audit, verify
 from bellringer.testbed.errors import BellringerError
 
@@ -79,3 +82,22 @@ def test_with_a_contact_file_it_must_be_meant_and_never_a_node(latched, capsys):
     ack(here=True, as_json=True)
     assert json.loads(capsys.readouterr().out)["acknowledged"] == ["e-stop by anna at 2026-01-31 12:05:00 UTC: smoke"]
     assert not latched.exists()
+
+
+def test_an_estop_that_cannot_be_kept_tells_all_the_same_who_is_dark(home, monkeypatch, capsys):
+    pressed = Pressed(("alice",), {COORDINATOR: BellringerError("nobody listens there")}, simulated=False)
+    monkeypatch.setattr(estop, "press", lambda network, reason: pressed)
+    monkeypatch.setattr(estop, "is_here", lambda network: True)
+    kept_estops().parent.mkdir(parents=True)
+    kept_estops().write_text("in the way")
+    network = SimpleNamespace(keys=SimpleNamespace(name="anna", public="k"))
+    assert estop.estop_command(network, "smoke", as_json=False) == 1
+    told = capsys.readouterr().out
+    assert "alice: dark, confirmed" in told
+    assert "keeping it on this computer: NOT CONFIRMED" in told
+    assert "begins with it" not in told
+    kept_estops().unlink()
+    assert estop.estop_command(network, "smoke", as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["kept"] is True
+    with pytest.raises(BellringerError, match="pressed by anna"):
+        status()
