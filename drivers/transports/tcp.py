@@ -1,13 +1,13 @@
-"""Raw TCP: ``socket://host:port``. As few system calls as there can be: they are most of a fast instrument's time."""
+"""Raw TCP: ``socket://host:port``. What answers at once is looked for before sleeping (``EagerPoll``)."""
 
 import math
 import select
 import socket
 import struct
-from typing import Any
 from urllib.parse import urlsplit
 
-from ...testbed.clock import SLICE_S, Clock
+from ...testbed.clock import Clock
+from ...testbed.eager_poll import EagerPoll
 from .byte_stream import ByteTransport
 
 CONNECT_S, SEND_S = 5.0, 2.0
@@ -26,11 +26,11 @@ class TcpTransport(ByteTransport):
         if not where.hostname or where.port is None:
             raise ValueError("it names no host and port")
         self._socket = socket.create_connection((where.hostname, where.port), CONNECT_S)
-        self._socket.settimeout(None)  # the system keeps the limits: it need not be asked first then
+        self._socket.settimeout(None)  # the system keeps the limit: it need not be asked first then
+        longest = struct.pack("ll", *divmod(round(SEND_S * 1e6), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, longest)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_S))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(SLICE_S))
-        self._news = select.poll()
+        self._news = EagerPoll()
         self._news.register(self._socket, select.POLLIN)
         return f"tcp:{self._socket.getpeername()[1]}:{self._socket.getsockname()[1]}"
 
@@ -39,22 +39,15 @@ class TcpTransport(ByteTransport):
 
     def _send(self, data: bytes) -> None:
         self._socket.sendall(data)
+        self._news.asked()
 
     def _receive(self, slice_s: float) -> bytes:
-        if slice_s != SLICE_S and not self._news.poll(math.ceil(slice_s * 1000)):
+        if not self._news.poll(math.ceil(slice_s * 1000)):
             return b""
-        try:
-            data = self._socket.recv(_AT_ONCE)
-        except BlockingIOError:  # nothing came for ``SLICE_S``
-            return b""
+        data = self._socket.recv(_AT_ONCE)
         if not data:
             raise ConnectionResetError("the far end closed it")
         return data
 
     def pollable(self) -> object:
         return self._socket.fileno()
-
-
-def _timeval(seconds: float) -> Any:
-    whole = int(seconds)
-    return struct.pack("ll", whole, round((seconds - whole) * 1e6))

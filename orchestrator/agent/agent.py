@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...drivers.registry import driver_class, source_digest
+from ...testbed.eager_poll import EagerPoll
 from ...testbed.testbed import InstrumentEntry, Interlock
 from ..heralding.watched import WatchedDetector, interlocks_of
 from ..wire.gate import Incoming
@@ -110,7 +111,7 @@ class Agent:
         self._stopped = False
         self._look_s = 0.0
         self._until_end: list[int] = []
-        self._poll = select.poll()
+        self._poll = EagerPoll()
         self._actions: dict[int, Callable[[], object]] = {}
         """What to do when a descriptor can be read; what may have to make dark comes first."""
         for group in groups(entries):
@@ -195,7 +196,7 @@ class Agent:
                 if descriptor in descriptors:
                     action()
         if waiting:
-            self._requests.serve()
+            self._serve()
         for child in tuple(self._behind):
             child.flush()
         now_s = elapsed_s()
@@ -209,6 +210,10 @@ class Agent:
         if self.batches is not None:
             self.batches.turn()
 
+    def _serve(self) -> None:
+        self._requests.serve()
+        self._poll.asked()  # its instrument may answer at once, or who sent it have more to ask
+
     def _watch(self) -> None:
         """Poll what there is now; call it when a driver process or the coordinator's connection was replaced."""
         actions: dict[int, Callable[[], object]] = {self._events.socket.FD: self._hear_events}
@@ -216,7 +221,7 @@ class Agent:
         actions[self._recorder.wake] = self._recorder.turn
         actions |= {child.connection.fileno(): child.take_in for child in self.children}
         actions |= {descriptor: functools.partial(self._hear_end, descriptor) for descriptor in self._until_end}
-        actions[self._server.socket.FD] = self._requests.serve
+        actions[self._server.socket.FD] = self._serve
         for gone in self._actions.keys() - actions.keys():
             self._poll.unregister(gone)
         for descriptor in actions:

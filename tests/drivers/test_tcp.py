@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from bellringer.drivers.transports import byte_transport, tcp
-from bellringer.testbed.clock import WallClock
+from bellringer.testbed.clock import SLICE_S, WallClock
 from bellringer.testbed.errors import Aborted, TransportError, TransportTimeout
 
 PATIENCE_S = 20.0
@@ -36,7 +36,7 @@ def line():
 def test_an_answer_in_pieces_is_read_whole_and_what_follows_it_stays(line):
     line.port.write(b"who?")
     assert line.far.recv(100) == b"who?"
-    later = threading.Timer(3 * tcp.SLICE_S, line.far.sendall, [b"EY\r\nmore"])
+    later = threading.Timer(3 * SLICE_S, line.far.sendall, [b"EY\r\nmore"])
     line.far.sendall(b"TH")
     later.start()
     assert line.port.read_until(b"\r\n", PATIENCE_S) == b"THEY\r\n"
@@ -53,13 +53,12 @@ def test_silence_is_told_with_what_did_come(line):
 
 
 @pytest.mark.timeout(30)
-def test_nothing_there_is_known_without_waiting_for_the_slice(monkeypatch):
-    monkeypatch.setattr(tcp, "SLICE_S", 600.0)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        line = Line(listener)
-        assert line.port.discard_input() == b""
-        assert not line.port.has_input(0.001)
-        line.close()
+def test_nothing_there_is_known_without_waiting_for_the_answer_to_what_was_asked(line):
+    line.port.write(b"who?")
+    assert line.port.discard_input() == b""
+    assert not line.port.has_input(0.001)
+    line.far.sendall(b"me")
+    assert line.port.read_some(PATIENCE_S) == b"me"
 
 
 def test_a_far_end_that_left_closes_the_port_and_says_so(line):
