@@ -2,20 +2,25 @@
 
 To wake a process that sleeps takes the system 5 to 50 us, and more in a virtual machine: most of the time in which an
 instrument on a fast line answers. So who has just asked something looks for the answer for up to ``EAGER_S`` before it
-sleeps, and offers the core to others between two looks. It does so only as long as answers come that fast; and where
-others take the core for longer, because there is more to compute than there are cores, not for the next ``CALM_S``: a
-process that sleeps gets it back sooner than one that offered it.
+sleeps, and offers the core to others between two looks. It does so only as long as answers come that fast, and only
+where there are cores enough: a process that sleeps gets the core back sooner than one that offered it to others.
 """
 
 import os
 import select
 import time
+from pathlib import Path
 
 EAGER_S = 0.0005
 """For how long an answer is looked for. It holds up nobody who has to act within milliseconds."""
+CROWDED_PER_CENT = 25.0
+"""There are too few cores if somebody had to wait for one for more of the last 10 s."""
 TAKEN_S = 0.001
 """Who has the core for longer computes; our peers hand on what they got and wait again before that."""
-CALM_S = 1.0
+ASK_AGAIN_S = 1.0
+"""How long it holds that there are enough cores, or too few."""
+PRESSURE = Path("/proc/pressure/cpu")
+"""Where Linux tells; not on every system, and then only ``TAKEN_S`` does."""
 
 
 class EagerPoll:
@@ -28,7 +33,9 @@ class EagerPoll:
         """When something was asked whose answer was not waited for yet; 0 for nothing."""
         self._fast = False
         """Whether the last answer came within ``EAGER_S``."""
-        self._calm_until_s = 0.0
+        self._crowded = False
+        """Whether there are too few cores; known until ``_known_until_s``."""
+        self._known_until_s = 0.0
 
     def asked(self) -> None:
         """Say that something was just asked, whose answer will be waited for next."""
@@ -39,16 +46,24 @@ class EagerPoll:
         if not timeout_ms or not self._asked_s:
             return self._poll(timeout_ms)
         now_s, until_s, self._asked_s = self._asked_s, self._asked_s + EAGER_S, 0.0
-        if now_s < self._calm_until_s:
-            return self._poll(timeout_ms)
-        while self._fast:
+        if self._fast and now_s >= self._known_until_s:
+            self._crowded, self._known_until_s = waiting_per_cent() > CROWDED_PER_CENT, now_s + ASK_AGAIN_S
+        while self._fast and not self._crowded:
             if ready := self._poll(0):
                 return ready
             os.sched_yield()
             before_s, now_s = now_s, time.monotonic()
             self._fast = now_s < until_s
             if now_s - before_s > TAKEN_S:
-                self._calm_until_s = now_s + CALM_S
+                self._crowded, self._known_until_s = True, now_s + ASK_AGAIN_S
         ready = self._poll(timeout_ms)
         self._fast = time.monotonic() < until_s
         return ready
+
+
+def waiting_per_cent() -> float:
+    """Return for how much of the last 10 s somebody had to wait for a core, per cent; 0 if the system does not tell."""
+    try:
+        return float(PRESSURE.read_text().partition("avg10=")[2].partition(" ")[0])
+    except (OSError, ValueError):
+        return 0.0

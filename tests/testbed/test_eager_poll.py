@@ -5,7 +5,7 @@ import types
 
 import pytest
 from bellringer.testbed import eager_poll
-from bellringer.testbed.eager_poll import CALM_S, EAGER_S, TAKEN_S, EagerPoll
+from bellringer.testbed.eager_poll import ASK_AGAIN_S, CROWDED_PER_CENT, EAGER_S, TAKEN_S, EagerPoll, waiting_per_cent
 
 AT_ONCE_S, LATE_S, LOOK_S = EAGER_S / 2, 2 * EAGER_S, EAGER_S / 10
 ANSWER = [(3, 1)]
@@ -16,7 +16,8 @@ class System:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.due_s, self.look_s = 100.0, math.inf, LOOK_S
-        self.offers, self.slept = 0, False
+        self.offers, self.slept, self.waiting_per_cent = 0, False, 0.0
+        monkeypatch.setattr(eager_poll, "waiting_per_cent", lambda: self.waiting_per_cent)
         monkeypatch.setattr(eager_poll, "select", types.SimpleNamespace(poll=lambda: self))
         monkeypatch.setattr(eager_poll, "time", types.SimpleNamespace(monotonic=lambda: self.now_s))
         monkeypatch.setattr(eager_poll, "os", types.SimpleNamespace(sched_yield=self._offer))
@@ -75,9 +76,34 @@ def test_who_loses_the_core_sleeps_for_a_while(system):
     system.look_s = LOOK_S
     system.ask(AT_ONCE_S)
     assert system.ask(AT_ONCE_S) == (True, 0)
-    system.now_s += CALM_S
+    system.now_s += ASK_AGAIN_S
     system.ask(AT_ONCE_S)
     assert system.ask(AT_ONCE_S) == (False, 5)
+
+
+def test_nobody_looks_where_others_wait_for_cores(system):
+    system.waiting_per_cent = 1.1 * CROWDED_PER_CENT
+    for _ in range(3):
+        assert system.ask(AT_ONCE_S) == (True, 0)
+    system.waiting_per_cent = 0.9 * CROWDED_PER_CENT
+    assert system.ask(AT_ONCE_S) == (True, 0), "that there were too few holds for a while"
+    system.now_s += ASK_AGAIN_S
+    assert system.ask(AT_ONCE_S) == (False, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "per_cent"),
+    [
+        ("some avg10=7.30 avg60=22.24 avg300=36.81 total=1393601431\nfull avg10=1.00 avg60=0.00 total=0\n", 7.3),
+        ("", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_what_the_system_tells_of_its_cores(text, per_cent, tmp_path, monkeypatch):
+    monkeypatch.setattr(eager_poll, "PRESSURE", tmp_path / "cpu")
+    if text is not None:
+        (tmp_path / "cpu").write_text(text)
+    assert waiting_per_cent() == per_cent
 
 
 def test_only_what_was_asked_for_is_looked_for(system):
