@@ -122,8 +122,8 @@ def run_sequence(
             hint="check the lab by eye; block the light by hand before you go near it",
         )
     if status == "aborted":
-        what = error.what if isinstance(error, Aborted) else "aborted by a person"
-        error = Aborted(what, hint="all outputs are confirmed dark; start the run again when ready")
+        hint = "all outputs are confirmed dark; start the run again when ready"
+        error = Aborted("the run was aborted by a person", hint=hint)
     _write_outcome(run, status, error)
     return Outcome(folder.name, folder.path, status, run.results, error)
 

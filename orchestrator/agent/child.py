@@ -232,7 +232,9 @@ class DriverProcess:
         try:
             return Reply(job.id, self._do(job))
         except Exception as error:  # told to whoever asked
-            return to_refusal(error, job.id)
+            with self._queues:
+                order = self._urgent[0] if self._urgent and isinstance(error, Aborted) else None
+            return to_refusal(error, job.id) if order is None else _turned_away(job, order.reason)
 
     def _do(self, job: Job) -> object:
         if isinstance(job, Get):
@@ -284,7 +286,7 @@ class DriverProcess:
         self._send(Darkened(order.id, tuple(failures)))
 
     def _turn_away(self, job: Job, why: str) -> None:
-        self._send(to_refusal(Aborted(why, where=job.instrument, hint="outputs are dark"), job.id))
+        self._send(_turned_away(job, why))
         if job.ticket:
             self._clock.forget(self._ticket(job.ticket, job.instrument))
 
@@ -307,3 +309,9 @@ class DriverProcess:
                 send(self._pipe, message)
         except OSError:
             return  # the agent has gone; the reader thread sees it too and makes dark
+
+
+def _turned_away(job: Job, why: str) -> Refusal:
+    """Return the answer to what is not carried out, or was interrupted, because the outputs are made dark."""
+    hint = "outputs are dark; see to the reason, then give the command again"
+    return to_refusal(Aborted(why, where=job.instrument, hint=hint), job.id)

@@ -60,13 +60,14 @@ class Leads:
         decide: the coordinator commits no later than this.
         commit: a node takes a commit no later than this; what handing it to the core takes. A core that gets it after
             the start refuses it by itself.
-        report: how long after the end of its batch a core may take to report it.
+        report: how long after the end of its batch a core may take to report it. It is dark by then; this is only how
+            soon one that says nothing is noticed, so it is long against ``lane.OWED_PS`` and what a busy host takes.
     """
 
     arm: int = 20 * 10**9
     decide: int = 10 * 10**9
     commit: int = 1 * 10**9
-    report: int = 500 * 10**9
+    report: int = 2000 * 10**9
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,17 @@ DOOR = """
 
 INTERLOCK = """  alice:
     interlocks:
-      door: {{reading: contact.door, closed: "closed", patience: "1 s"}}
+      door: {{reading: contact.door, closed: "closed", patience: "10 s"}}
     instruments:
       contact: {{driver: door, resource: "serial://{door}"}}
 """
 
 
 def behind_a_door(folder: Path, file: Path) -> Path:
-    """Write the testbed file ``file`` anew, Alice with a closed ``door`` as her interlock, and a hold-off of 2 s."""
+    """Write the testbed file ``file`` anew, Alice with a closed ``door`` as her interlock, and a hold-off of 2 s.
+
+    The door may take its time to answer: a busy machine's does, and that would count as open.
+    """
     text = file.read_text(encoding="utf-8")
     for before, after in (
         ("  alice:\n    instruments:\n", INTERLOCK.format(door=folder / "door")),

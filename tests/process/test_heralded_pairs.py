@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from bellringer.testbed.attempts.latency import Measurement
 FILE = Path(__file__).parents[1] / "data" / "memory_link.yaml"
 NODES = ("alice", "bob", "charlie")
 MINUTE = {"deadline_s": 60.0}
+PAIRS = 200
+"""Of a request whose batch can be seen to run: it takes a second or two."""
 
 
 class Testbed:
@@ -115,14 +116,17 @@ def test_a_correction_that_is_later_than_its_deadline_is_counted_and_its_pair_ne
 
 @pytest.mark.parametrize("victim", ["alice", "charlie"])
 def test_the_driver_process_of_a_core_is_killed_in_a_batch_and_no_pair_is_lost_or_doubled(testbed, victim):
-    asked = testbed.entangle(kind="measure", pairs=60)
-    core = "memory" if victim == "alice" else "core"
-    found = testbed.node(victim)["driver_processes"]
-    while "RUNNING" not in testbed.coordinator()["batches"].values():
-        time.sleep(0.01)
-    os.kill(next(int(pid) for pid, names in found.items() if f"{victim}.{core}" in names), signal.SIGKILL)
-    taken = list(asked)
-    assert (asked.state, len(taken), len(set(names(taken)))) == ("OK", 60, 60)
-    assert testbed.node(victim)["restarts"] == 1
-    assert testbed.coordinator()["batches"] == {}
-    assert sum(count for reason, count in asked.counts.items() if reason.startswith("batch VOID")) >= 1
+    core = f"{victim}.{'memory' if victim == 'alice' else 'core'}"
+    for kills in range(1, 6):  # a busy machine may be past the batch that was seen to run
+        asked, taken = testbed.entangle(kind="measure", pairs=PAIRS), []
+        found = testbed.node(victim)["driver_processes"]
+        while "RUNNING" not in testbed.coordinator()["batches"].values() and not asked.state:
+            taken += asked.take()
+        os.kill(next(int(pid) for pid, names in found.items() if core in names), signal.SIGKILL)
+        taken += asked
+        assert (asked.state, len(taken), len(set(names(taken)))) == ("OK", PAIRS, PAIRS)
+        assert testbed.node(victim)["restarts"] == kills
+        assert testbed.coordinator()["batches"] == {}
+        if any(reason.startswith("batch VOID") for reason in asked.counts):
+            return
+    pytest.fail("no kill came while a batch ran")

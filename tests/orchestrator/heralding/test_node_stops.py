@@ -224,8 +224,9 @@ def test_row_20_a_core_that_stops_by_itself_because_its_clock_unlocked_is_untime
 
 def test_a_core_that_does_not_report_its_end_is_stopped():
     bench = Bench().running()
-    bench.lease()
-    assert bench.wait(592) == []  # its end is 102.5 ms after the start, and half a second is allowed
+    for ms in (1000, 1092):  # its end is 102.5 ms after the start, and two seconds are allowed
+        bench.lease()
+        assert bench.wait(ms) == []
     assert kinds(bench.wait(1)) == [Stop, Dark, Report]
     bench.end()
     assert result_of(bench.sent[-1].body).reason == "the core did not report its end"
