@@ -40,6 +40,8 @@ class Core:
         self._programs: set[str] = set()
         self._state, self._batch, self._number, self._heralds, self._hseq = "EMPTY", 0, 0, 0, 0
         self._applied: list[str] = []
+        self._told: list[str] = []
+        """All records, from number 1 on: who reads REPORT before the last ones asks for them."""
 
     def serve(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -101,7 +103,10 @@ class Core:
             )
         elif command == "APPLIED":
             lines = self._applied[int(rest[1]) : int(rest[1]) + 256]
-        _say(connection, f"{number} OK " + (f"lines={len(lines)}" if command in ("SLOTS", "APPLIED") else said))
+        elif command == "RECORDS":
+            lines = self._told[int(rest[0]) - 1 : int(rest[0]) - 1 + int(rest[1])]
+        in_lines = command in ("SLOTS", "APPLIED", "RECORDS")
+        _say(connection, f"{number} OK " + (f"lines={len(lines)}" if in_lines else said))
         for each in lines:
             _say(connection, f"{number} {each}")
 
@@ -121,9 +126,10 @@ class Core:
 
     def _record(self, line: str) -> None:
         self._number += 1
+        self._told.append(line % self._number)
         if self._records is not None:
             with contextlib.suppress(OSError):  # nobody listens any more; the process is about to end
-                _say(self._records, line % self._number)
+                _say(self._records, self._told[-1])
 
 
 def _say(connection: socket.socket, text: str) -> None:

@@ -164,20 +164,24 @@ class Lab:
                 self._clock.close()
 
     def step(self) -> None:
-        """Take in what is there; if nothing is, deliver or advance; if neither is possible, wait a little."""
-        if self._take_in(0):
-            return
+        """Take in what is there; if nothing is, deliver or advance; if neither is possible, wait a little.
+
+        In step with the wall what is due is delivered although more keeps coming in.
+        """
         if self.lockstep:
+            if self._take_in(0):
+                return
             if self._progress_lockstep():
                 self.participants.moved()
             else:
                 self._take_in(self._watchdog_ms())
         else:
             self._now_ps = round((time.monotonic() - self._wall_start) * 1e12)
+            self._take_in(0)
             self._undelivered()
             if not self._deliver_due():
                 ahead_ms = 100 if not self._queue else (self._queue[0][0] - self._now_ps) / 1e9
-                self._take_in(max(0, min(100, ahead_ms)))
+                self._poller.poll(round(max(0, min(100, ahead_ms))))  # what came meanwhile came at a later time
 
     def advance_to(self, when_ps: int) -> None:
         """Take in what is there, do everything due up to ``when_ps``, and leave lab time there.

@@ -42,11 +42,11 @@ HERALDS_PS = 100_000_000_000
 COORDINATOR, AGENT = "bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"
 
 
-def until(what: Callable[[], Any], message: str) -> Any:
-    """Look again and again until ``what()`` is true, and return it."""
+def until(what: Callable[[], Any], message: str, why: Callable[[], object] = str) -> Any:
+    """Look again and again until ``what()`` is true, and return it; ``why`` is asked if it does not come true."""
     end = time.monotonic() + PATIENCE_S
     while not (seen := what()):
-        assert time.monotonic() < end, message
+        assert time.monotonic() < end, (message, why())
         time.sleep(0.02)
     return seen
 

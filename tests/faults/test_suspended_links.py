@@ -124,4 +124,4 @@ def test_row_24_detectors_that_latch_in_a_batch_end_it_and_the_link_waits_until_
     bias(WELL_A)
     assert lit_again_s(site) - well_s >= HOLD_OFF_S
     assert told(site) == ""
-    until(asked.take, "no pair comes")
+    until(asked.take, "no pair comes", lambda: (asked.counts, asked.held_up, told(site), site.faults()))

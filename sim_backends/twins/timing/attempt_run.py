@@ -149,7 +149,7 @@ class Run:
                 own = (each for each in self.program.pulses if each.node == self.core.core_name)
                 last_ps = max((each.begin_ps + each.length_ps for each in own), default=0)
                 measured_ps = self.start_ps + k * self.program.period_ps + last_ps
-                bit = self.core.link.source.measure(self.core.core_name, self.batch, k, basis, measured_ps)
+                bit = self.core.link.source.read(self.core.core_name, self.batch, k, basis, measured_ps)
                 self.core.record("M", f"{self.batch} {k} {basis} {bit}")
         self._enough()
 

@@ -44,6 +44,12 @@ class HeraldSource(Protocol):
     def measure(self, node: str, batch: int, k: int, basis: str, t_ps: int) -> int:
         """Measure a node's qubit of attempt ``k`` at hardware time ``t_ps`` (ps) and return 0 or 1."""
 
+    def read(self, node: str, batch: int, k: int, basis: str, t_ps: int) -> int:
+        """Return the bit a core reads by itself in attempt ``k`` of a program that measures, in its basis at its time.
+
+        Nothing else is done with that qubit; ``t_ps`` as in ``measure``.
+        """
+
     def drop(self, node: str, batch: int, k: int) -> None:
         """A node has given up its qubit of attempt ``k``."""
 

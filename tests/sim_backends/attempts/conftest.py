@@ -47,6 +47,8 @@ class ScriptedLink:
         self.done.append(("measure", node, batch, k, basis, t_ps))
         return k % 2
 
+    read = measure
+
     def drop(self, node: str, batch: int, k: int) -> None:
         self.done.append(("drop", node, batch, k))
 
