@@ -1,5 +1,6 @@
 """The bare peers that figures are compared with: pyzmq and nothing else, the same security, the same machine."""
 
+import contextlib
 import socket
 from multiprocessing.connection import Connection
 
@@ -45,8 +46,9 @@ def chain_child(ready: Connection, pipe: Connection, port: int, question: bytes)
     """Answer every message on ``pipe`` after one question to the instrument at ``port``."""
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while True:
-        message = pipe.recv_bytes()
-        connection.sendall(question)
-        connection.recv(4096)
-        pipe.send_bytes(message)
+    with contextlib.suppress(EOFError):  # the server ends first
+        while True:
+            message = pipe.recv_bytes()
+            connection.sendall(question)
+            connection.recv(4096)
+            pipe.send_bytes(message)

@@ -37,8 +37,8 @@ PHASE = """
 SELECT committed, start_ps, (SELECT count(*) FROM results WHERE results.batch = batches.batch)
 FROM batches WHERE state = '' ORDER BY batch DESC LIMIT 1
 """
-HERALDS_PS = 100_000_000_000
-"""After so long a batch of this link has had its first heralds: it has some 80 a second."""
+HERALDS_PS = 10_000_000_000
+"""After so long a batch of this link has had its first heralds: it has about one a millisecond."""
 COORDINATOR, AGENT = "bellringer.orchestrator.coordinator.process", "bellringer.orchestrator.agent.service"
 
 
