@@ -11,16 +11,17 @@ import select
 import time
 from pathlib import Path
 
-EAGER_S = 0.0005
+EAGER_S = 0.001
 """For how long an answer is looked for. It holds up nobody who has to act within milliseconds."""
 CROWDED_PER_CENT = 25.0
 """There are too few cores if somebody had to wait for one for more of the last 10 s."""
 TAKEN_S = 0.001
-"""Who has the core for longer computes; our peers hand on what they got and wait again before that."""
+"""Where the system does not tell: who has the core for longer computes; our peers hand on what they got and wait again
+before that. A virtual machine's core may have been taken by another machine, which the system's word leaves out."""
 ASK_AGAIN_S = 1.0
 """How long it holds that there are enough cores, or too few."""
 PRESSURE = Path("/proc/pressure/cpu")
-"""Where Linux tells; not on every system, and then only ``TAKEN_S`` does."""
+"""Where Linux tells; not on every system."""
 
 
 class EagerPoll:
@@ -36,6 +37,8 @@ class EagerPoll:
         self._crowded = False
         """Whether there are too few cores; known until ``_known_until_s``."""
         self._known_until_s = 0.0
+        self._told = False
+        """Whether that is the system's word."""
 
     def asked(self) -> None:
         """Say that something was just asked, whose answer will be waited for next."""
@@ -47,23 +50,24 @@ class EagerPoll:
             return self._poll(timeout_ms)
         now_s, until_s, self._asked_s = self._asked_s, self._asked_s + EAGER_S, 0.0
         if self._fast and now_s >= self._known_until_s:
-            self._crowded, self._known_until_s = waiting_per_cent() > CROWDED_PER_CENT, now_s + ASK_AGAIN_S
+            waiting, self._known_until_s = waiting_per_cent(), now_s + ASK_AGAIN_S
+            self._told, self._crowded = waiting is not None, (waiting or 0.0) > CROWDED_PER_CENT
         while self._fast and not self._crowded:
             if ready := self._poll(0):
                 return ready
             os.sched_yield()
             before_s, now_s = now_s, time.monotonic()
             self._fast = now_s < until_s
-            if now_s - before_s > TAKEN_S:
+            if now_s - before_s > TAKEN_S and not self._told:
                 self._crowded, self._known_until_s = True, now_s + ASK_AGAIN_S
         ready = self._poll(timeout_ms)
         self._fast = time.monotonic() < until_s
         return ready
 
 
-def waiting_per_cent() -> float:
-    """Return for how much of the last 10 s somebody had to wait for a core, per cent; 0 if the system does not tell."""
+def waiting_per_cent() -> float | None:
+    """Return for how much of the last 10 s somebody waited for a core, per cent; None if the system does not tell."""
     try:
         return float(PRESSURE.read_text().partition("avg10=")[2].partition(" ")[0])
     except (OSError, ValueError):
-        return 0.0
+        return None

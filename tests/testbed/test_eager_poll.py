@@ -16,7 +16,8 @@ class System:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.due_s, self.look_s = 100.0, math.inf, LOOK_S
-        self.offers, self.slept, self.waiting_per_cent = 0, False, 0.0
+        self.offers, self.slept = 0, False
+        self.waiting_per_cent: float | None = 0.0
         monkeypatch.setattr(eager_poll, "waiting_per_cent", lambda: self.waiting_per_cent)
         monkeypatch.setattr(eager_poll, "select", types.SimpleNamespace(poll=lambda: self))
         monkeypatch.setattr(eager_poll, "time", types.SimpleNamespace(monotonic=lambda: self.now_s))
@@ -69,7 +70,8 @@ def test_no_answer_ends_with_the_wait(system):
     assert system.now_s - began_s == pytest.approx(EAGER_S + 0.05)
 
 
-def test_who_loses_the_core_sleeps_for_a_while(system):
+def test_who_loses_the_core_sleeps_for_a_while_where_the_system_does_not_tell(system):
+    system.waiting_per_cent = None
     system.ask(AT_ONCE_S)
     system.look_s = 2 * TAKEN_S
     assert system.ask(AT_ONCE_S) == (False, 1)  # it was there when the core came back
@@ -77,6 +79,15 @@ def test_who_loses_the_core_sleeps_for_a_while(system):
     system.ask(AT_ONCE_S)
     assert system.ask(AT_ONCE_S) == (True, 0)
     system.now_s += ASK_AGAIN_S
+    system.ask(AT_ONCE_S)
+    assert system.ask(AT_ONCE_S) == (False, 5)
+
+
+def test_who_loses_the_core_to_another_machine_goes_on_looking(system):
+    system.ask(AT_ONCE_S)
+    system.look_s = 2 * TAKEN_S
+    assert system.ask(AT_ONCE_S) == (False, 1)
+    system.look_s = LOOK_S
     system.ask(AT_ONCE_S)
     assert system.ask(AT_ONCE_S) == (False, 5)
 
@@ -95,8 +106,8 @@ def test_nobody_looks_where_others_wait_for_cores(system):
     ("text", "per_cent"),
     [
         ("some avg10=7.30 avg60=22.24 avg300=36.81 total=1393601431\nfull avg10=1.00 avg60=0.00 total=0\n", 7.3),
-        ("", 0.0),
-        (None, 0.0),
+        ("", None),
+        (None, None),
     ],
 )
 def test_what_the_system_tells_of_its_cores(text, per_cent, tmp_path, monkeypatch):
