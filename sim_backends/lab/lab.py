@@ -31,6 +31,8 @@ _HANG_S = 60.0
 _LOST_TIMES = 5
 """How often all who wait say that they still do, one a second, before bytes on their way count as lost."""
 _LATE_PUSH_S = 5.0
+_BEHIND_S, _SAY_AGAIN_S = 1.0, 10.0
+"""From when on a lab that should keep step with the wall says that it does not, and how often."""
 
 
 class Event:
@@ -71,6 +73,7 @@ class Lab:
         self._running_since = time.monotonic()
         self._warned = False
         self._stuck_since = 0.0
+        self._said_behind_s = float("-inf")
         self.participants = Participants(self._counts)
         self._clock: zmq.Socket[bytes] | None = None
         if clock_endpoint:
@@ -229,11 +232,22 @@ class Lab:
     def _deliver_due(self) -> bool:
         """Do the first event that is due; return whether there was one."""
         if self._queue and self._queue[0][0] <= self._now_ps:
-            event = heapq.heappop(self._queue)[3]
+            due_ps, _, _, event = heapq.heappop(self._queue)
+            if not self.lockstep and self._now_ps - due_ps > _BEHIND_S * 1e12:
+                self._say_behind((self._now_ps - due_ps) / 1e12)
             if event.action is not None:
                 event.action()
             return True
         return False
+
+    def _say_behind(self, behind_s: float) -> None:
+        """Tell whoever runs the lab that its instruments answer late, now and then."""
+        if time.monotonic() - self._said_behind_s > _SAY_AGAIN_S:
+            self._said_behind_s = time.monotonic()
+            sys.stderr.write(
+                f"the simulated lab is {behind_s:.1f} s behind the wall clock, and its instruments answer late: this "
+                "computer is too busy for it, or its light too bright\n"
+            )
 
     def _undelivered(self) -> bool:
         """Return whether a stream message waits for its client's connection, for a few seconds of wall time at most."""

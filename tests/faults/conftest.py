@@ -27,7 +27,7 @@ from bellringer.testbed.loader import load
 
 from ..reserved_ports import reserve_ports
 from .door import DOOR, behind_a_door
-from .memory_site import FILE, MemorySite
+from .memory_site import MemorySite
 from .network import Net
 from .service_process import PATIENCE_S, Process, install
 
@@ -305,8 +305,9 @@ def guarded_memories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memor
     """The same, where Alice's room has a door, ``door``: her interlock. Links wait for 2 s once all is well again."""
     folder = tmp_path_factory.mktemp("guarded")
     environment = install(folder / "packages", "door", DOOR, "Door")
-    site = MemorySite(folder / "site", behind_a_door(folder, FILE), environment)
-    site.door = folder / "door"
+    door = folder / "door"
+    site = MemorySite(folder / "site", lambda text: behind_a_door(text, door), environment)
+    site.door = door
     try:
         site.start()
         yield site

@@ -39,19 +39,16 @@ INTERLOCK = """  alice:
 """
 
 
-def behind_a_door(folder: Path, file: Path) -> Path:
-    """Write the testbed file ``file`` anew, Alice with a closed ``door`` as her interlock, and a hold-off of 2 s.
+def behind_a_door(text: str, door: Path) -> str:
+    """Return the testbed file ``text``, Alice with a closed ``door`` as her interlock, and a hold-off of 2 s.
 
     The door may take its time to answer: a busy machine's does, and that would count as open.
     """
-    text = file.read_text(encoding="utf-8")
     for before, after in (
-        ("  alice:\n    instruments:\n", INTERLOCK.format(door=folder / "door")),
+        ("  alice:\n    instruments:\n", INTERLOCK.format(door=door)),
         ('window: "50 ns"}', 'window: "50 ns", suspend: {hold_off: "2 s"}}'),
     ):
         assert text.count(before) == 1
         text = text.replace(before, after)
-    (folder / "door").write_text("closed")
-    written = folder / "lab.yaml"
-    written.write_text(text, encoding="utf-8")
-    return written
+    door.write_text("closed")
+    return text

@@ -10,16 +10,14 @@ from bellringer.orchestrator.client.entangle import Refused
 from bellringer.orchestrator.wire.messages import Status
 from bellringer.testbed.models import Model
 
-from .memory_site import FILE, MemorySite, until
+from .memory_site import MemorySite, until
 
 PLAN = 'calibration: {every: "1 h", pairs: 120, visibility: 0.5}'
 
 
 @pytest.fixture
 def site(tmp_path: Path):
-    file = tmp_path / "lab.yaml"
-    file.write_text(FILE.read_text().replace('window: "50 ns"}', f'window: "50 ns", {PLAN}}}'))
-    site = MemorySite(tmp_path / "site", file)
+    site = MemorySite(tmp_path / "site", lambda text: text.replace('window: "50 ns"}', f'window: "50 ns", {PLAN}}}'))
     try:
         site.start()
         yield site

@@ -70,3 +70,19 @@ def test_replies_come_in_pieces_and_those_of_a_long_connection_in_two_at_most(la
     assert set(counts[:20]) == {1, 2, len(reply)}
     assert set(counts[20:]) == {1, 2}
     assert wire.delivered == 100 * len(reply)
+
+
+def test_a_lab_that_falls_behind_the_wall_says_so_once_in_a_while(lab, capsys):
+    lab._wall_start -= 100.0
+    done = []
+    for when_ps in (10, 20):
+        lab.at(when_ps, lambda: done.append(lab.now_ps))
+    lab.step()
+    lab.step()
+    assert len(done) == 2
+    assert capsys.readouterr().err.count("s behind the wall clock, and its instruments answer late") == 1
+    lab.at(lab.now_ps, lambda: done.append(lab.now_ps))
+    lab._said_behind_s = float("-inf")
+    lab.step()
+    assert len(done) == 3
+    assert not capsys.readouterr().err
