@@ -123,8 +123,8 @@ def test_dark_interrupts_a_call_in_flight_and_refuses_what_waits(bench):
     bench.child.dark("e-stop")
     bench.until(lambda: settling and waiting and reading and not bench.child.darkening)
     assert reading[0].value == 0.01
-    assert settling[0].error == "Aborted"
-    assert waiting[0].error == "Aborted"
+    assert (settling[0].error, settling[0].what) == ("Aborted", "e-stop")
+    assert (waiting[0].error, waiting[0].what) == ("Aborted", "e-stop")
     assert not bench.lit
     assert bench.ask(Get(0, PUMP, "emitting", 0)).value is False
 

@@ -220,6 +220,29 @@ def test_measured_bits_follow_the_conditional_states(setup):
             assert products.mean() == pytest.approx(expected, abs=4 / math.sqrt(chosen.sum()))
 
 
+def test_a_core_reads_of_a_herald_what_was_drawn_for_its_batch_and_one_node_alone_measures_its_qubit(setup):
+    lab = setup()
+    program = full(lab, readout=tuple(Readout(node=node, bases=("X", "Y", "Z")) for node in BOTH))
+    link = lab.link()
+    for batch in (1, 2, 1):  # drawn again, as after a restart of the lab
+        found = clicks(link, program, batch)
+        drawn = dict(zip(BOTH, link.measured(batch), strict=True))
+        for node in reversed(BOTH):
+            read = [link.read(node, batch, int(k), "X", T) for k in found.k]
+            assert read == drawn[node].tolist()
+    silent = next(k for k in range(1000) if k not in found.k)
+    with pytest.raises(ValueError, match=f"attempt {silent} of batch 1 had no click"):
+        link.read("alice", 1, silent, "X", T)
+
+    program = full(lab, readout=(Readout(node="alice", bases=("Z",)),))
+    k = int(clicks(link, program, 3).k[0])
+    now = T + (k + 1) * program.period_ps
+    assert link.read("alice", 3, k, "Z", now) in (0, 1)
+    assert link.measure("bob", 3, k, "Z", now) in (0, 1)
+    with pytest.raises(ValueError, match="measured or given up"):
+        link.measure("alice", 3, k, "Z", now)
+
+
 def readout_probabilities(link, found, pattern: int, names: str) -> np.ndarray:
     """Return the four probabilities of one basis pair, by another way than the link's: Kronecker products by hand."""
     rho = found.table.conditional(pattern)
