@@ -121,7 +121,7 @@ def test_streams_and_recordings_become_results_and_the_process_leaves_with_its_p
     body = link.result(lambda body: [each["received"] for each in body["blocks"].values()] == [20, 20])
     assert (body["state"], body["total"]["seconds"] > 3.5) == ("aligned", True)
     assert abs(body["total"]["E"]["value"] - source.E) < 5 * body["total"]["E"]["error"]
-    assert body["blocks"] == dict.fromkeys(("alice", "bob"), {"received": 20, "lost": 0, "late": 0})
+    assert body["blocks"] == {name: {"received": 20, "lost": 0, "late": 0} for name in ("alice", "bob")}
     silent = link.result(lambda body: body["state"] == "silent")
     assert "nothing from " in silent["reason"], "either end, whose last block was heard first"
     assert silent["recent"]["E"]["value"] is None
