@@ -14,7 +14,7 @@ test: .venv/.installed
 	@test -d tests/house/__pycache__ || $(BIN)/pytest --collect-only -qq > /dev/null & \
 	$(BIN)/python -c 'from bellringer.orchestrator.correlator.warm import warm_up; warm_up(print)' && wait
 	@# More than there are cores, usually: most of the time they wait for processes.
-	$(BIN)/pytest -n 7 --dist worksteal
+	$(BIN)/pytest -n 5 --dist worksteal
 
 soak: .venv/.installed
 	$(BIN)/pytest -m soak --timeout=3600 -o faulthandler_timeout=3500 -n 4 --dist worksteal

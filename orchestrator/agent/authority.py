@@ -13,7 +13,7 @@ from typing import Any
 
 from ...testbed.errors import BellringerError, InstrumentError
 from ..wire.messages import Call, Do, Get, Message, Probe, Set, Stream
-from ..wire.shown import fault_text, moment
+from ..wire.shown import estop_text, fault_text, moment
 
 READS = frozenset({"snapshot", "identity", "describe", "guard"})
 DARKENS = frozenset({"safe_state", "rest", "close"})
@@ -78,6 +78,7 @@ class Authority:
         if epoch < self.epoch or self.estop is not None:
             return False
         self.estop, self.lease_until_s = described, 0.0
+        self.refused = next(map(estop_text, described["presses"]), "an e-stop is latched")
         return True
 
     def hear_of(self, epoch: int) -> None:

@@ -52,7 +52,7 @@ class Ownership:
         self._connect, self._on_command, self._on_lost = connect, on_command, on_lost
         self._command = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="ownership", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         """Take the instruments.
@@ -60,13 +60,16 @@ class Ownership:
         Raises:
             BellringerError: another run has one of them, a node is out of reach, or the coordinator is.
         """
-        with self._connect() as client:
+        with contextlib.ExitStack() as stack:
+            client, asked_s = stack.enter_context(self._connect()), elapsed_s()
             answer = client.request(self._own)
             if answer["trouble"]:
                 client.request(Release(0, self._own.run))
                 raise _end_of_run(answer)
             self._take(answer)
-        self._thread.start()
+            arguments = (client, asked_s + HELD_S, stack.pop_all())  # another connection would cost some of that time
+            self._thread = threading.Thread(target=self._keep, args=arguments, name="ownership", daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(
@@ -77,12 +80,12 @@ class Ownership:
     def close(self) -> None:
         """Give the instruments back; may be called twice."""
         self._stop.set()
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join()
 
-    def _keep(self) -> None:
-        held_s, troubled = elapsed_s() + HELD_S, False
-        with self._connect() as client:
+    def _keep(self, client: Client, held_s: float, connection: contextlib.ExitStack) -> None:
+        troubled = False
+        with connection:
             while not self._stop.wait(RENEW_S):
                 asked_s = elapsed_s()
                 try:

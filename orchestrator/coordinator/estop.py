@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...testbed.errors import BellringerError
-from ..wire.shown import moment
+from ..wire.shown import estop_text, moment
 from .terms import Caller, Change
 
 SAME_PRESS_S = 1.0
@@ -42,9 +42,7 @@ class Latch:
 
     def why(self) -> str:
         """Return who pressed it first, when and why, in one line."""
-        first = self.presses[0]
-        reason = f": {first['reason']}" if first["reason"] else ""
-        return f"e-stop pressed by '{first['who']}' at {moment(first['utc'])} UTC{reason}"
+        return estop_text(self.presses[0])
 
     def described(self) -> dict[str, Any]:
         """Return what people, clients and nodes are told."""

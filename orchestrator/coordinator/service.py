@@ -178,11 +178,12 @@ class Coordinator:
             self._watch(self._batches.sockets())
         self._poller.poll(math.ceil(wait_s * 1000))
         self._serve_estop()
+        heard_s = self._clock()  # a disk that holds us up from here on makes nobody silent
         for incoming in self._control.receive(AT_ONCE):
             self._serve(self._control, incoming)
             self._serve_estop()
         now = self._clock()
-        self.state.tick(now)
+        self.state.tick(heard_s)
         self._settle()
         if self._batches is not None:
             self._batches.turn(now)

@@ -13,6 +13,12 @@ def moment(utc: str) -> str:
     return utc[:19].replace("T", " ")
 
 
+def estop_text(press: Mapping[str, Any]) -> str:
+    """Return who pressed the e-stop, when and why, in one line."""
+    reason = f": {press['reason']}" if press["reason"] else ""
+    return f"e-stop pressed by '{press['who']}' at {moment(press['utc'])} UTC{reason}"
+
+
 def not_dark(fault: str) -> tuple[list[str], str]:
     """Return the instruments that a node's fault says could not be made dark, each with what happened in one line.
 

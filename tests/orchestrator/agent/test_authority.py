@@ -80,6 +80,13 @@ def test_an_estop_ends_the_lease_at_once_and_lasts_until_acknowledged():
     assert authority.leased(11.1)
 
 
+def test_an_estop_that_is_heard_of_before_any_answer_says_who_pressed_it():
+    authority = Authority()
+    press = {"number": 1, "who": "anna", "key": "", "reason": "smoke", "utc": "2026-01-31T12:05:00+00:00"}
+    assert authority.press_estop({"latched": True, "number": 1, "presses": [press]}, 5)
+    assert authority.refused == "e-stop pressed by 'anna' at 2026-01-31 12:05:00 UTC: smoke"
+
+
 def test_a_fault_stays_until_exactly_it_is_acknowledged():
     authority = leased()
     authority.latch("the laser did not confirm dark")
