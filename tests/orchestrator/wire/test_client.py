@@ -366,8 +366,15 @@ def test_a_service_revoked_our_key_while_it_was_away(bench, bob):
     first.stop()
     bench.enrolled.revoke("bob")
     bench.service(first.endpoint)
+
+    def ask():
+        try:
+            client.request(Status(0))
+        except LinkLost:  # it left before the end of the old connection was seen
+            client.request(Status(0))
+
     with pytest.raises(KeyRefused):
-        client.request(Status(0))
+        ask()
 
 
 def test_closing_twice_and_leaving_the_context(bench, bob):
